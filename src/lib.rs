@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The operator as a library.
+
+pub mod crd;
