@@ -1,3 +1,5 @@
 //! The operator as a library.
 
+pub mod clock;
 pub mod crd;
+pub mod marker;
