@@ -270,7 +270,7 @@ pub struct OwnedRequest {
 }
 
 /// Which API a remote request is read through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum RemoteApi {
     /// The user API, v4.
     #[default]

@@ -1,0 +1,293 @@
+//! From the old status, what was observed and what came of the step to the new status and the
+//! events. Pure: the same inputs make the same bytes, so a pass that changes nothing writes nothing.
+
+use apono_client::{AccessRequest as Remote, State};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::ResourceExt;
+
+use super::{
+    attempt::Ledger,
+    entitlements, message,
+    observed::Observed,
+    picture::{Picture, is_live, state},
+    plan::{Intent, is_orphan},
+    verdict::{self, Truth, Verdict},
+};
+use crate::{
+    crd::{
+        AccessGroup, AccessRequest, AccessRequestStatus, ConditionType, Identity, NamedRef,
+        OwnedRequest, PostOutcome, Reason, RemoteApi,
+    },
+    marker::Nonce,
+    poller::{Sight, Snapshot},
+};
+
+/// All live requests are kept, and this many ended ones.
+const MOST_ENDED: usize = 20;
+/// As many as the status may hold.
+const MOST_GROUPS: usize = 50;
+
+/// What came of a step.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Nothing was sent.
+    Nothing,
+    /// A create was marked and sent.
+    Posted {
+        /// The record as it was marked.
+        ledger: Ledger,
+        /// The create's nonce.
+        nonce: Nonce,
+        /// When it was sent.
+        sent_at: Timestamp,
+        /// What came back.
+        reply: Reply,
+    },
+    /// A revoke was sent; what the remote said is remembered with the tries.
+    Revoked,
+}
+
+/// What came back for a create.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// The requests that were made.
+    Made(Vec<Remote>),
+    /// It will not be made.
+    Refused(String),
+    /// It certainly was not made.
+    NotSent,
+    /// Nobody knows.
+    Lost,
+}
+
+/// Something worth an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happening {
+    /// Whether a person should worry.
+    pub is_warning: bool,
+    /// The reason, one word.
+    pub reason: &'static str,
+    /// The sentence.
+    pub note: String,
+}
+
+/// The status of a resource after a pass, and what happened.
+pub fn fold(
+    resource: &AccessRequest,
+    observed: &Observed,
+    outcome: &Outcome,
+    intent: Intent,
+    now: Timestamp,
+) -> (AccessRequestStatus, Vec<Happening>) {
+    let mut picture = Picture::of(resource, observed, now);
+    let refusal = apply(&mut picture, outcome, resource, now);
+    let mut verdict = verdict::verdict(resource, &picture, observed, intent, now);
+    if let Some(answer) = &refusal {
+        let text = message::refusal_of_create(answer);
+        for saying in verdict.sayings.iter_mut().filter(|s| s.reason == Reason::RequestRefused) {
+            saying.message.clone_from(&text);
+        }
+    }
+    let old = resource.status.clone().unwrap_or_default();
+    let happenings = happenings(&old, resource, &verdict, observed, intent);
+    let status = status(resource, old, &picture, &verdict, observed, now);
+    (status, happenings)
+}
+
+/// Takes the outcome of a create into the picture. The answer of a refusal is returned.
+fn apply(
+    picture: &mut Picture,
+    outcome: &Outcome,
+    resource: &AccessRequest,
+    now: Timestamp,
+) -> Option<String> {
+    let Outcome::Posted { ledger, nonce, sent_at, reply } = outcome else { return None };
+    if picture.ledger.entry(nonce.as_str()).is_none() {
+        picture.ledger = ledger.clone();
+    }
+    let resolved = match reply {
+        Reply::Made(remotes) => {
+            let api = likely_api(resource);
+            for remote in remotes {
+                let request = remote.clone();
+                let snapshot = Snapshot { request, api, asked_at: *sent_at };
+                if let Some(entry) = picture.ledger.entry(nonce.as_str()).cloned() {
+                    picture.own(&snapshot, &entry, false, now);
+                }
+            }
+            Some(PostOutcome::Answered)
+        }
+        Reply::Refused(_) => Some(PostOutcome::Refused),
+        Reply::NotSent => Some(PostOutcome::NotSent),
+        Reply::Lost => None,
+    };
+    if let Some(resolved) = resolved {
+        picture.ledger.resolve(nonce, resolved);
+    }
+    match reply {
+        Reply::Refused(answer) => Some(answer.clone()),
+        Reply::Made(_) | Reply::NotSent | Reply::Lost => None,
+    }
+}
+
+/// Where a request just made is most likely read; the poller finds out.
+pub fn likely_api(resource: &AccessRequest) -> RemoteApi {
+    match resource.spec.grantee {
+        Some(_) => RemoteApi::Delegated,
+        None => RemoteApi::UserV4,
+    }
+}
+
+fn status(
+    resource: &AccessRequest,
+    old: AccessRequestStatus,
+    picture: &Picture,
+    verdict: &Verdict,
+    observed: &Observed,
+    now: Timestamp,
+) -> AccessRequestStatus {
+    let leading = verdict.leading();
+    let current = picture.current();
+    let ends_at = earliest_end(&current).or_else(|| {
+        let all_over = !current.is_empty() && current.iter().all(|one| !is_live(one));
+        old.ends_at.clone().filter(|_| all_over)
+    });
+    let mut new = AccessRequestStatus {
+        observed_generation: resource.metadata.generation,
+        phase: Some(verdict.phase),
+        reason: leading.map(|saying| saying.reason.as_str().to_owned()),
+        message: leading.map(|saying| saying.message.clone()),
+        target: Some(message::target(resource)),
+        attempt: picture.ledger.mirror(),
+        requests: kept(picture),
+        expires: ends_at.as_ref().map(|end| message::minute(end.0)),
+        ends_at,
+        conditions: conditions(&old.conditions, verdict, resource.metadata.generation, now),
+        ..old
+    };
+    describe(&mut new, &current, observed);
+    new
+}
+
+/// What the remote says of the current requests; where it was not read, the old stays.
+fn describe(status: &mut AccessRequestStatus, current: &[&OwnedRequest], observed: &Observed) {
+    let read = current.iter().filter_map(|one| observed.entitlements.get(&one.id));
+    if read.clone().next().is_some() {
+        let (shown, summary) = entitlements::shown(read.flatten());
+        status.entitlements = shown;
+        status.entitlement_summary = Some(summary);
+    }
+    let seen = |one: &&OwnedRequest| match observed.view.sights.get(&one.id) {
+        Some(Sight::Seen(snapshot)) => Some(snapshot.clone()),
+        _ => None,
+    };
+    let snapshots: Vec<_> = current.iter().filter_map(seen).collect();
+    if snapshots.len() < current.len() || snapshots.is_empty() {
+        return;
+    }
+    let mut groups: Vec<_> = snapshots.iter().flat_map(|one| groups(&one.request)).collect();
+    groups.sort();
+    groups.dedup();
+    groups.truncate(MOST_GROUPS);
+    status.access_groups = groups;
+    let named = |one: &apono_client::Named| NamedRef {
+        id: Some(one.id.clone()),
+        name: Some(one.name.clone()),
+    };
+    let user = |one: &apono_client::Identity| Identity {
+        id: Some(one.id.clone()),
+        source_id: Some(one.source_id.clone()),
+    };
+    status.bundle = snapshots.iter().find_map(|one| one.request.bundle.as_ref().map(named));
+    status.requestor = snapshots.iter().find_map(|one| one.request.requestor.as_ref().map(user));
+    status.grantee = snapshots.iter().find_map(|one| one.request.grantee.as_ref().map(user));
+}
+
+fn groups(remote: &Remote) -> Vec<AccessGroup> {
+    let group = |group: &apono_client::AccessGroup| AccessGroup {
+        integration: Some(NamedRef {
+            id: Some(group.integration.id.clone()),
+            name: Some(group.integration.name.clone()),
+        }),
+        resource_types: group.resource_types.iter().map(|one| one.id.clone()).collect(),
+    };
+    remote.access_groups.iter().map(group).collect()
+}
+
+fn earliest_end(current: &[&OwnedRequest]) -> Option<Time> {
+    let live = current.iter().filter(|one| is_live(one) && state(one) != State::Revoking);
+    live.filter_map(|one| one.ends_at.clone()).min()
+}
+
+/// The requests to keep: ended ones of old go first.
+fn kept(picture: &Picture) -> Vec<OwnedRequest> {
+    let ended = picture.requests.iter().filter(|one| !is_live(one)).count();
+    let mut surplus = ended.saturating_sub(MOST_ENDED);
+    let keep = |one: &&OwnedRequest| {
+        let drop = surplus > 0 && !is_live(one);
+        surplus -= usize::from(drop);
+        !drop
+    };
+    picture.requests.iter().filter(keep).cloned().collect()
+}
+
+fn conditions(
+    old: &[Condition],
+    verdict: &Verdict,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let before = |kind: ConditionType| old.iter().find(|one| one.type_ == kind.as_str());
+    let mut new: Vec<_> = verdict
+        .sayings
+        .iter()
+        .map(|saying| {
+            let status = saying.truth.as_str().to_owned();
+            let same = before(saying.kind).filter(|one| one.status == status);
+            let whole = Timestamp::from_second(now.as_second()).unwrap_or(now);
+            Condition {
+                type_: saying.kind.as_str().to_owned(),
+                last_transition_time: same
+                    .map_or(Time(whole), |one| one.last_transition_time.clone()),
+                observed_generation: generation,
+                status,
+                reason: saying.reason.as_str().to_owned(),
+                message: saying.message.clone(),
+            }
+        })
+        .collect();
+    let ready = before(ConditionType::Ready).filter(|_| verdict.keeps_ready);
+    new.extend(ready.map(|one| Condition { observed_generation: generation, ..one.clone() }));
+    new.sort_by(|a, b| a.type_.cmp(&b.type_));
+    new
+}
+
+/// An event for every change of the leading reason, and one for an Orphan that is not allowed.
+fn happenings(
+    old: &AccessRequestStatus,
+    resource: &AccessRequest,
+    verdict: &Verdict,
+    observed: &Observed,
+    intent: Intent,
+) -> Vec<Happening> {
+    let Some(leading) = verdict.leading() else { return Vec::new() };
+    if old.reason.as_deref() == Some(leading.reason.as_str()) {
+        return Vec::new();
+    }
+    let is_warning = leading.kind == ConditionType::Stalled
+        || (leading.kind == ConditionType::Ready && leading.truth != Truth::True);
+    let is_warning = is_warning && leading.reason != Reason::Suspended;
+    let mut all =
+        vec![Happening { is_warning, reason: leading.reason.as_str(), note: leading.message.clone() }];
+    let first = intent == Intent::Release && old.phase != Some(crate::crd::Phase::Revoking);
+    let refused = is_orphan(resource) && !observed.connection.allows_orphan();
+    if first && refused {
+        let note = format!(
+            "{}: deletionPolicy Orphan needs allow.orphan in the connection; revoking instead",
+            resource.name_any()
+        );
+        all.push(Happening { is_warning: true, reason: "OrphanNotAllowed", note });
+    }
+    all
+}

@@ -1,0 +1,232 @@
+//! The sentences people read in conditions and events: what is, which value, what to do next. Pure.
+//!
+//! A message is part of the status, so it may not change while nothing changes: it names times,
+//! never durations from now, and never counts tries.
+
+use jiff::Timestamp;
+
+use super::{
+    attempt::Entry,
+    observed::{Observed, Refusal},
+    picture::{Picture, is_live},
+    verdict::Standing,
+};
+use crate::crd::{AccessRequest, OwnedRequest, PostOutcome};
+
+/// The longest message; the API server would take more, a person would not.
+const MOST_CHARACTERS: usize = 1000;
+/// As many ids as a sentence bears.
+const MOST_IDS: usize = 5;
+
+/// `2026-11-23 18:00Z`.
+pub fn minute(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%MZ").to_string()
+}
+
+/// `bundle prod-read`, `3 entitlements`.
+pub fn target(resource: &AccessRequest) -> String {
+    let access = &resource.spec.access;
+    match (&access.bundle, &access.entitlements) {
+        (Some(bundle), _) => format!("bundle {bundle}"),
+        (None, Some(all)) => match all.as_slice() {
+            [one] => format!("{} on {}", one.permission_id, one.resource_id),
+            more => format!("{} entitlements", more.len()),
+        },
+        (None, None) => "nothing".to_owned(),
+    }
+}
+
+/// No longer than a message may be.
+pub fn bounded(text: &str) -> String {
+    text.chars().take(MOST_CHARACTERS).collect()
+}
+
+/// An answer was lost.
+pub fn recovering<'a>(open: impl Iterator<Item = &'a Entry>, observed: &Observed) -> String {
+    let until = open.map(|entry| entry.time + observed.settled_after).max();
+    let until = until.map_or_else(String::new, |until| {
+        format!(", which takes until {} at least", until.strftime("%Y-%m-%d %H:%M:%SZ"))
+    });
+    format!("the answer to the create was lost; looking for the request before asking again{until}")
+}
+
+/// Nothing is there yet.
+pub fn submitting(picture: &Picture, observed: &Observed) -> String {
+    if observed.connection.paused().is_some() {
+        return "the remote asked everybody to wait; the request follows".to_owned();
+    }
+    match picture.ledger.creates().next_back().map(|entry| entry.outcome) {
+        Some(PostOutcome::NotSent) => {
+            "the remote did not take the request; it is sent again, see the connection's status"
+                .to_owned()
+        }
+        Some(PostOutcome::Absent) => {
+            "the request did not arrive at the remote; it is sent again".to_owned()
+        }
+        _ => "asking the remote".to_owned(),
+    }
+}
+
+/// The remote refused the create. What it said was kept when it said it.
+pub fn refused(resource: &AccessRequest) -> String {
+    let kept = resource.status.as_ref().filter(|status| {
+        status.reason.as_deref() == Some(crate::crd::Reason::RequestRefused.as_str())
+    });
+    kept.and_then(|status| status.message.clone()).unwrap_or_else(|| refusal_of_create("no reason"))
+}
+
+/// The remote refused the create with this answer.
+pub fn refusal_of_create(answer: &str) -> String {
+    bounded(&format!(
+        "the remote refused the request: {answer}; correct it and create a new AccessRequest with \
+         another name"
+    ))
+}
+
+/// The row of what was asked.
+pub fn standing(
+    worst: Standing,
+    of_worst: &[&OwnedRequest],
+    all: &[&OwnedRequest],
+    resource: &AccessRequest,
+) -> String {
+    let named = ids(of_worst);
+    let text = match worst {
+        Standing::Missing => {
+            format!("{named} cannot be found at the remote; check whose token the connection uses")
+        }
+        Standing::RevokeFailed => format!(
+            "the remote failed to take back {named}: the access may still be live; ask an Apono \
+             administrator"
+        ),
+        Standing::GrantFailed => format!(
+            "the remote could not grant {named}; ask an Apono administrator, then create a new \
+             AccessRequest with another name"
+        ),
+        Standing::Rejected => format!(
+            "an approver rejected {named}; talk to them, then create a new AccessRequest with \
+             another name"
+        ),
+        Standing::RevokedUpstream => format!(
+            "{named} was taken back at the remote before its end; nothing is asked again, create \
+             a new AccessRequest to ask"
+        ),
+        Standing::Unknown => format!(
+            "the remote reports {named} as `{}`, which this version does not know; watching",
+            words(of_worst)
+        ),
+        Standing::Revoking => format!("the remote is taking back {named}"),
+        Standing::Pending => format!("{named} waits for an approver; approve it in Apono"),
+        Standing::PendingMfa => {
+            format!("{named} waits for a multi-factor check; pass it in Apono")
+        }
+        Standing::Initializing => format!("the remote is preparing {named}"),
+        Standing::Granting => format!("approved; the remote is setting up {named}"),
+        Standing::Active => active(all),
+        Standing::Expired => format!("{} ended as planned", target(resource)),
+    };
+    bounded(&(text + &live_rest(worst, of_worst, all)))
+}
+
+fn active(all: &[&OwnedRequest]) -> String {
+    let ends = all.iter().filter(|one| is_live(one)).filter_map(|one| one.ends_at.as_ref()).min();
+    ends.map_or_else(
+        || "until it is revoked".to_owned(),
+        |end| format!("until {}", minute(end.0)),
+    )
+}
+
+/// The live rest of a mix stays live, and the message names each.
+fn live_rest(worst: Standing, of_worst: &[&OwnedRequest], all: &[&OwnedRequest]) -> String {
+    let is_worst = |one: &OwnedRequest| of_worst.iter().any(|other| other.id == one.id);
+    let rest: Vec<_> = all.iter().copied().filter(|one| is_live(one) && !is_worst(one)).collect();
+    if rest.is_empty() || worst == Standing::Active {
+        return String::new();
+    }
+    let each = rest.iter().map(|one| {
+        format!("{} is {}", one.id, one.status.as_deref().unwrap_or("not yet read"))
+    });
+    format!("; {}", each.collect::<Vec<_>>().join(", "))
+}
+
+/// An id that no route knows.
+pub fn not_found(request: &OwnedRequest) -> String {
+    format!(
+        "the remote has no request {}, and nothing shows that the token is still its owner's; \
+         give the connection the token that made it, or revoke it in Apono",
+        request.id
+    )
+}
+
+/// The remote will not take it back.
+pub fn revoke_failed(request: &OwnedRequest, refusal: Option<&Refusal>) -> String {
+    let said = refusal.map_or_else(String::new, |refusal| format!(" ({})", refusal.message));
+    bounded(&format!(
+        "the remote failed to take back {}{said}: the access may still be live; retrying, ask an \
+         Apono administrator",
+        request.id
+    ))
+}
+
+/// The remote will not cancel it while it is pending.
+pub fn cancel_refused(request: &OwnedRequest, refusal: &Refusal) -> String {
+    bounded(&format!(
+        "the remote does not cancel {} while it is pending ({}); retrying, or decide it in Apono",
+        request.id, refusal.message
+    ))
+}
+
+/// Deletion under way.
+pub fn releasing(standing: &[&OwnedRequest], open: usize, orphan_ignored: bool) -> String {
+    let text = match (standing.is_empty(), open) {
+        (true, 0) => "everything is taken back".to_owned(),
+        (true, _) => "looking for a request whose answer was lost, to take it back".to_owned(),
+        (false, _) => format!("taking back {}", ids(standing)),
+    };
+    if orphan_ignored {
+        return text + "; deletionPolicy Orphan is not allowed by the connection (allow.orphan)";
+    }
+    text
+}
+
+/// Deletion that cannot go on.
+pub fn release_waits(cause: &str, standing: &[&OwnedRequest]) -> String {
+    let what = if standing.is_empty() { "a lost answer".to_owned() } else { ids(standing) };
+    bounded(&format!("deletion waits to take back {what}: {cause}"))
+}
+
+/// The remote cannot be reached.
+pub fn out_of_reach(observed: &Observed) -> String {
+    let health = &observed.view.health;
+    let since = health.failing_since.map(|at| format!(" since {}", minute(at))).unwrap_or_default();
+    let error = health.error.as_deref().unwrap_or("no answer");
+    bounded(&format!("the remote cannot be read{since}: {error}; the state shown is the last known"))
+}
+
+/// The access has been taken back, said as the resource goes.
+pub fn released(requests: &[OwnedRequest]) -> String {
+    let all: Vec<_> = requests.iter().collect();
+    if all.is_empty() {
+        return "nothing was asked for, nothing had to be taken back".to_owned();
+    }
+    bounded(&format!("{} ended, as read back from the remote", ids(&all)))
+}
+
+/// The access is left where it is.
+pub fn orphaned(resource: &AccessRequest) -> String {
+    let live = resource.status.iter().flat_map(|status| &status.requests);
+    let live: Vec<_> = live.filter(|one| is_live(one)).collect();
+    bounded(&format!("{} stays at the remote: deletionPolicy Orphan", ids(&live)))
+}
+
+fn ids(requests: &[&OwnedRequest]) -> String {
+    let shown: Vec<_> = requests.iter().take(MOST_IDS).map(|one| one.id.as_str()).collect();
+    let more = requests.len().saturating_sub(MOST_IDS);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("request {}{rest}", shown.join(", "))
+}
+
+fn words(requests: &[&OwnedRequest]) -> String {
+    let words = requests.iter().filter_map(|one| one.status.as_deref());
+    words.take(MOST_IDS).collect::<Vec<_>>().join(", ")
+}

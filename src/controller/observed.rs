@@ -1,0 +1,149 @@
+//! What one pass knows of the world outside the resource. Values only: gathered by `observe.rs`,
+//! read by the pure steps.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use apono_client::Entitlement;
+use jiff::Timestamp;
+
+use crate::{
+    marker::{Nonce, Origin},
+    poller::View,
+};
+
+/// What one pass knows.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The connection the resource names.
+    pub connection: ConnectionSight,
+    /// What the poller knows of the resource's remote requests.
+    pub view: View,
+    /// The entitlements of these requests, where they were read in this pass.
+    pub entitlements: BTreeMap<String, Vec<Entitlement>>,
+    /// What this process remembers of its own calls for the resource.
+    pub memory: Memory,
+    /// Where requests of this resource come from.
+    pub origin: Origin,
+    /// How long a look has to wait after a mark before absence means anything.
+    pub settled_after: Duration,
+    /// How long the remote may be out of reach before the status counts as stale.
+    pub stale_after: Duration,
+    /// Whether the resource asks for somebody else: then two lists have to be looked through.
+    pub asks_for_another: bool,
+    /// Randomness for one nonce.
+    pub random: [u8; crate::marker::RANDOM_BYTES],
+}
+
+/// The connection, as far as it concerns one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectionSight {
+    /// There is none of that name.
+    Missing {
+        /// What was looked for and what to do.
+        message: String,
+    },
+    /// It is being deleted: what was asked is followed and revoked, nothing new is asked.
+    Deleting {
+        /// What to do.
+        message: String,
+    },
+    /// It cannot be used yet.
+    NotReady {
+        /// Why, and what to do.
+        message: String,
+    },
+    /// The remote refuses its token.
+    Unauthorized {
+        /// Which Secret to change.
+        message: String,
+    },
+    /// It does not allow this resource.
+    NotAllowed {
+        /// What is not allowed.
+        message: String,
+        /// Whether `deletionPolicy: Orphan` is allowed.
+        orphan: bool,
+    },
+    /// It can be used.
+    Usable {
+        /// Whether `deletionPolicy: Orphan` is allowed.
+        orphan: bool,
+        /// How long the remote asked everybody to wait.
+        paused: Option<Duration>,
+    },
+}
+
+impl ConnectionSight {
+    /// Whether calls may be made: also where nothing new may be asked.
+    pub fn is_callable(&self) -> bool {
+        matches!(self, Self::Usable { .. } | Self::NotAllowed { .. } | Self::Deleting { .. })
+    }
+
+    /// Whether access may be left behind on deletion.
+    pub fn allows_orphan(&self) -> bool {
+        matches!(self, Self::Usable { orphan: true, .. } | Self::NotAllowed { orphan: true, .. })
+    }
+
+    /// How long the remote asked everybody to wait.
+    pub fn paused(&self) -> Option<Duration> {
+        match self {
+            Self::Usable { paused, .. } => *paused,
+            _ => None,
+        }
+    }
+}
+
+/// What this process remembers of its own calls. Lost in a crash, and nothing depends on it but
+/// the pace of repeats and one look that is made once more.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// The revokes that were sent.
+    pub revokes: BTreeMap<String, RevokeTry>,
+    /// POSTs that were answered with an empty array.
+    pub empty_answers: BTreeSet<Nonce>,
+    /// When entitlements were last asked for in vain.
+    pub entitlements_failed: Option<Timestamp>,
+    /// When entitlements were last read.
+    pub entitlements_read: Option<Timestamp>,
+}
+
+/// The revokes of one remote request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokeTry {
+    /// How many were sent.
+    pub count: u32,
+    /// When the last one was sent.
+    pub last: Timestamp,
+    /// What the remote said if it did not accept the last one.
+    pub refusal: Option<Refusal>,
+}
+
+/// A revoke that the remote did not accept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status of its answer, if there was one.
+    pub status: Option<u16>,
+    /// The error, for people.
+    pub message: String,
+}
+
+impl RevokeTry {
+    /// When the next revoke may be sent: soon after a failure, and after an accepted one only when
+    /// the remote has plainly not acted on it.
+    pub fn next(&self) -> Timestamp {
+        let (first, cap) = match self.refusal {
+            Some(_) => (2, 300),
+            None => (30, 600),
+        };
+        self.last + doubled(Duration::from_secs(first), self.count, Duration::from_secs(cap))
+    }
+}
+
+/// `first`, doubled with every try after the first, at most `cap`.
+pub fn doubled(first: Duration, tries: u32, cap: Duration) -> Duration {
+    let factor = 2_u32.saturating_pow(tries.saturating_sub(1).min(16));
+    first.saturating_mul(factor).min(cap)
+}

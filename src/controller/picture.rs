@@ -1,0 +1,257 @@
+//! One resource and its remote requests, put together from the object and from what was observed.
+//! Pure. Both `plan` and `fold` start from here, so they cannot disagree on who is who.
+//!
+//! | found | means | done |
+//! | --- | --- | --- |
+//! | the nonce of one of our POSTs | sibling of one answer | adopted, also late |
+//! | a second nonce of the same attempt and origin | twin: the POST was repeated and both arrived | adopted, then revoked |
+//! | a live request that names this object and uid, in no list of ours | stray | adopted; revoked if something of the attempt is live |
+//! | a live request named by the annotation of an earlier resource | re-applied | adopted |
+//! | anything else | not ours | never touched |
+
+use apono_client::State;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::{
+    attempt::{Entry, Ledger},
+    observed::Observed,
+};
+use crate::{
+    crd::{AccessRequest, OwnedRequest, PostOutcome, RemoteApi},
+    marker::Mark,
+    poller::{Look, Sight, Snapshot},
+};
+
+/// How often, and over how long, every route has to say 404 before an id counts as not found.
+const MISSING_TIMES: u32 = 3;
+const MISSING_SPAN_SECONDS: i64 = 30;
+/// A look has to reach back this long before the mark it is to judge: clocks differ.
+pub const LOOK_MARGIN_SECONDS: i64 = 3600;
+
+/// The resource, its record and its remote requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    /// The record, with the outcome of every POST as far as it is known now.
+    pub ledger: Ledger,
+    /// The owned remote requests as last read, found ones included.
+    pub requests: Vec<OwnedRequest>,
+    /// Whether some of them are not yet stored in the status.
+    pub has_news: bool,
+}
+
+impl Picture {
+    /// The picture of a resource.
+    pub fn of(resource: &AccessRequest, observed: &Observed, now: Timestamp) -> Self {
+        let stored = resource.status.as_ref().map(|status| status.requests.clone());
+        let mut picture = Self {
+            ledger: Ledger::of(resource),
+            requests: stored.unwrap_or_default(),
+            has_news: false,
+        };
+        for request in &mut picture.requests {
+            if let Some(Sight::Seen(snapshot)) = observed.view.sights.get(&request.id) {
+                absorb(request, snapshot, now);
+            }
+        }
+        picture.adopt_by_nonce(observed, now);
+        picture.adopt_strays(resource, observed, now);
+        picture.settle_open_posts(observed);
+        picture
+    }
+
+    fn adopt_by_nonce(&mut self, observed: &Observed, now: Timestamp) {
+        for (nonce, snapshots) in &observed.view.by_nonce {
+            let Some(entry) = self.ledger.entry(nonce.as_str()).cloned() else { continue };
+            let inherited = self.ledger.inherited.contains(&entry);
+            for snapshot in snapshots {
+                let live = !snapshot.request.status.state().is_terminal();
+                if (live || !inherited) && is_marked_for(snapshot, observed) {
+                    self.own(snapshot, &entry, true, now);
+                }
+            }
+        }
+        for request in &self.requests {
+            let nonce = request.nonce.as_deref().and_then(|nonce| self.ledger.entry(nonce));
+            if let Some(nonce) = nonce.map(|entry| entry.nonce.clone()) {
+                self.ledger.resolve(&nonce, PostOutcome::Answered);
+            }
+        }
+    }
+
+    fn adopt_strays(&mut self, resource: &AccessRequest, observed: &Observed, now: Timestamp) {
+        let uid = resource.uid().unwrap_or_default();
+        for (mark, snapshot) in &observed.view.strays {
+            let live = !snapshot.request.status.state().is_terminal();
+            let known = self.ledger.entry(mark.nonce.as_str()).is_some();
+            if live && !known && mark.nonce.is_of(&uid) && mark.names(&observed.origin) {
+                let (nonce, n) = (mark.nonce.clone(), self.ledger.number.max(1));
+                let entry = Entry {
+                    nonce,
+                    n,
+                    of: String::new(),
+                    time: now,
+                    outcome: PostOutcome::Answered,
+                };
+                self.own(snapshot, &entry, true, now);
+            }
+        }
+    }
+
+    /// An open POST that a complete look, asked late enough, did not find was not done. One that was
+    /// answered with an empty array and is not found either was refused.
+    fn settle_open_posts(&mut self, observed: &Observed) {
+        let searching: Vec<_> = self.searching().cloned().collect();
+        for entry in searching {
+            if !is_absent(&entry, observed) {
+                continue;
+            }
+            let outcome = if observed.memory.empty_answers.contains(&entry.nonce) {
+                PostOutcome::Refused
+            } else {
+                PostOutcome::Absent
+            };
+            if self.ledger.inherited.contains(&entry) {
+                self.ledger.inherited.retain(|other| other.nonce != entry.nonce);
+            } else {
+                self.ledger.resolve(&entry.nonce, outcome);
+            }
+        }
+    }
+
+    /// Takes a remote request into the list, or refreshes it there.
+    pub fn own(&mut self, snapshot: &Snapshot, entry: &Entry, adopted: bool, now: Timestamp) {
+        let id = &snapshot.request.id;
+        if let Some(request) = self.requests.iter_mut().find(|request| request.id == *id) {
+            absorb(request, snapshot, now);
+            return;
+        }
+        let mut request = OwnedRequest {
+            id: id.clone(),
+            attempt: Some(entry.n),
+            nonce: Some(entry.nonce.to_string()),
+            adopted: adopted.then_some(true),
+            ..OwnedRequest::default()
+        };
+        absorb(&mut request, snapshot, now);
+        self.requests.push(request);
+        self.has_news = true;
+    }
+
+    /// The POSTs whose answer is not known: to be looked for before anything is asked again.
+    pub fn searching(&self) -> impl Iterator<Item = &Entry> {
+        let open = |entry: &&Entry| entry.outcome == PostOutcome::Open;
+        self.ledger.entries.iter().chain(&self.ledger.inherited).filter(open)
+    }
+
+    /// The live requests.
+    pub fn live(&self) -> impl Iterator<Item = &OwnedRequest> {
+        self.requests.iter().filter(|request| is_live(request))
+    }
+
+    /// Whether a request came from a repeated POST whose first answer survives.
+    pub fn is_twin(&self, request: &OwnedRequest) -> bool {
+        let entry = |request: &OwnedRequest| {
+            request.nonce.as_deref().and_then(|nonce| self.ledger.entry(nonce))
+        };
+        let same_attempt = |other: &&OwnedRequest| other.attempt == request.attempt;
+        let first = match entry(request) {
+            Some(own) => self.requests.iter().find(|other| {
+                entry(other).is_some_and(|other| other.n == own.n && other.of == own.of)
+            }),
+            None => {
+                let live: Vec<_> = self.live().filter(same_attempt).collect();
+                let recorded = live.iter().find(|other| entry(other).is_some());
+                recorded.or_else(|| live.first()).copied()
+            }
+        };
+        first.is_some_and(|first| first.nonce != request.nonce)
+    }
+
+    /// The requests whose state is the resource's: the newest attempt, and what is still live of
+    /// the one before while the newest is not yet active.
+    pub fn current(&self) -> Vec<&OwnedRequest> {
+        let newest = self.requests.iter().filter_map(|request| request.attempt).max();
+        let mine = |request: &&OwnedRequest| !self.is_twin(request);
+        let active = |request: &OwnedRequest| state(request) == State::Active;
+        let of_newest = |request: &&OwnedRequest| request.attempt == newest;
+        let newest_active = self.requests.iter().filter(of_newest).any(active);
+        self.requests
+            .iter()
+            .filter(mine)
+            .filter(|request| request.attempt == newest || (!newest_active && is_live(request)))
+            .collect()
+    }
+
+    /// Whether the annotation or the finalizer has to be put back before anything else.
+    pub fn needs_restore(&self, has_finalizer: bool) -> bool {
+        let matters = !self.ledger.is_empty() || self.live().next().is_some();
+        let record_lost = !self.ledger.annotation_stands && self.ledger.inherited.is_empty();
+        matters && (!has_finalizer || record_lost)
+    }
+}
+
+/// Refreshes an owned request from what the remote said.
+///
+/// The planned end is kept from while the request was live: a remote may overwrite it with the time
+/// it was revoked.
+fn absorb(request: &mut OwnedRequest, snapshot: &Snapshot, now: Timestamp) {
+    let remote = &snapshot.request;
+    let state = remote.status.state();
+    request.status = Some(remote.status.word().to_owned());
+    request.api = Some(snapshot.api);
+    request.created_at = remote.creation_date.map(whole).or(request.created_at.take());
+    if !state.is_terminal() && state != State::Revoking {
+        request.ends_at = remote.revocation_date.map(whole);
+    }
+    if let Some(requestor) = &remote.requestor {
+        request.requestor_id = Some(requestor.id.clone());
+    }
+    if state == State::Active && request.active_at.is_none() {
+        request.active_at = Some(whole(now));
+    }
+    if state == State::Revoking {
+        request.revoking_seen = Some(true);
+    }
+}
+
+/// The API keeps whole seconds; what is compared later has to be what is read back.
+fn whole(time: Timestamp) -> Time {
+    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
+}
+
+/// The state of an owned request as last read.
+pub fn state(request: &OwnedRequest) -> State {
+    request.status.as_deref().map_or(State::Unknown, |word| apono_client::Status::from(word).state())
+}
+
+/// Whether an owned request may still be, or become, access.
+pub fn is_live(request: &OwnedRequest) -> bool {
+    !state(request).is_terminal()
+}
+
+/// Whether every route has said often enough, for long enough, that there is no such request.
+pub fn is_missing(request: &OwnedRequest, observed: &Observed) -> bool {
+    match observed.view.sights.get(&request.id) {
+        Some(Sight::Missing(missing)) => {
+            let span = missing.last.as_second() - missing.first.as_second();
+            missing.times >= MISSING_TIMES && span >= MISSING_SPAN_SECONDS
+        }
+        Some(Sight::Seen(_) | Sight::Unread) | None => false,
+    }
+}
+
+/// The answer to our own POST counts without a mark: a remote may drop the justification.
+fn is_marked_for(snapshot: &Snapshot, observed: &Observed) -> bool {
+    let justification = snapshot.request.justification.as_deref();
+    justification.and_then(Mark::parse).is_none_or(|mark| mark.names(&observed.origin))
+}
+
+fn is_absent(entry: &Entry, observed: &Observed) -> bool {
+    let settled = entry.time + observed.settled_after;
+    let reaches_back = entry.time.as_second() - LOOK_MARGIN_SECONDS;
+    let judged = |look: &Look| look.asked_at >= settled && look.since.as_second() <= reaches_back;
+    let by = |api: RemoteApi| observed.view.look.get(&api).is_some_and(judged);
+    by(RemoteApi::UserV4) && (!observed.asks_for_another || by(RemoteApi::Delegated))
+}

@@ -1,0 +1,271 @@
+//! The decision: one resource, what was observed of it, an intent and a time make one step. Pure
+//! and total: no IO, no clock, no panic; every state has a way forward.
+//!
+//! Both intents go through the first rows, so deletion cannot drift from creation.
+//!
+//! | # | situation (first match) | Hold | Release |
+//! | --- | --- | --- | --- |
+//! | 1 | the record or the finalizer was dropped | restore | (the API server refuses it) |
+//! | 2 | nothing was ever asked | row 7 | release |
+//! | 3 | ids are known that are not stored | store them, nothing else | the same |
+//! | 4 | orphaning is asked for and allowed | - | release |
+//! | 5 | a request that must go is live (Hold: a twin; Release: any) | revoke, when due | the same |
+//! | 6 | a POST is open | look, wait | the same |
+//! | 7 | no remote request in the newest attempt | create, if it may | - |
+//! | 8 | everything owned has ended | wait for nothing | release |
+//! | 9 | otherwise | follow | wait |
+
+use std::time::Duration;
+
+use apono_client::{EntitlementState as EntitlementWord, State};
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::{
+    attempt::{Entry, Ledger, MOST_POSTS},
+    entitlements,
+    observed::{ConnectionSight, Observed, RevokeTry, doubled},
+    picture::{Picture, is_live, is_missing, state},
+    verdict,
+};
+use crate::{
+    crd::{AccessRequest, DeletionPolicy, FINALIZER, OwnedRequest, PostOutcome},
+    marker::Nonce,
+};
+
+/// Repeats of a POST that was lost wait at least this long, doubled each time.
+const REPEAT_AFTER_LOSS: Duration = Duration::from_secs(30);
+/// Repeats of a POST that certainly was not done may come sooner.
+const REPEAT_AFTER_NOT_SENT: Duration = Duration::from_secs(5);
+/// No repeat waits longer.
+const REPEAT_CAP: Duration = Duration::from_secs(600);
+/// What blocks a request before it was asked is looked at again this often.
+const RECHECK: Duration = Duration::from_secs(600);
+
+/// What the resource is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// It stands: the access is wanted.
+    Hold,
+    /// It is being deleted: the access has to go.
+    Release,
+}
+
+/// What one pass does, and when the next one comes if nothing happens before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The one thing to do.
+    pub step: Step,
+    /// When to look again without being woken.
+    pub requeue: Option<Duration>,
+}
+
+/// The one thing a pass does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Nothing but to report what was observed.
+    Wait,
+    /// Put the finalizer back, and the record where one is given.
+    Restore(Option<Ledger>),
+    /// Mark one create, then send it.
+    Create {
+        /// The record with the new create in it.
+        ledger: Ledger,
+        /// The create's nonce.
+        nonce: Nonce,
+    },
+    /// Take one remote request back.
+    Revoke {
+        /// Its id.
+        id: String,
+    },
+    /// Remove the finalizer.
+    Release,
+}
+
+/// Decides what this pass does.
+pub fn plan(resource: &AccessRequest, observed: &Observed, intent: Intent, now: Timestamp) -> Plan {
+    let picture = Picture::of(resource, observed, now);
+    match intent {
+        Intent::Hold => hold(resource, observed, &picture, now),
+        Intent::Release => release(resource, observed, &picture, now),
+    }
+}
+
+fn hold(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Timestamp) -> Plan {
+    let has_finalizer = resource.finalizers().iter().any(|name| name == FINALIZER);
+    if picture.needs_restore(has_finalizer) {
+        // While POSTs of an earlier resource are still being looked for, its record stays.
+        let whole = picture.ledger.inherited.is_empty();
+        return at_once(Step::Restore(whole.then(|| picture.ledger.clone())));
+    }
+    if picture.has_news {
+        return at_once(Step::Wait);
+    }
+    let twins = || picture.live().filter(|request| picture.is_twin(request));
+    if let Some(plan) = revoke_due(twins(), observed, now) {
+        return plan;
+    }
+    let mut wakes = vec![next_revoke(twins(), observed, now)];
+    if picture.searching().next().is_some() {
+        wakes.push(settled(picture, observed, now));
+    } else if picture.current().is_empty() {
+        return ask(resource, observed, picture, now);
+    }
+    wakes.extend(picture.live().map(|request| {
+        request.ends_at.as_ref().map(|end| end.0).filter(|end| *end > now)
+    }));
+    wakes.extend(upstream_ends(picture, now));
+    wakes.push(verdict::stale_at(observed).filter(|at| *at > now));
+    wakes.push(entitlements::wanted(resource, picture, observed, Intent::Hold, now).later);
+    Plan { step: Step::Wait, requeue: earliest(wakes, now) }
+}
+
+fn release(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Timestamp) -> Plan {
+    let never_asked = picture.ledger.is_empty() && picture.ledger.inherited.is_empty();
+    if never_asked && picture.requests.is_empty() {
+        return at_once(Step::Release);
+    }
+    if picture.has_news {
+        return at_once(Step::Wait);
+    }
+    if is_orphan(resource) && observed.connection.allows_orphan() {
+        return at_once(Step::Release);
+    }
+    let standing = || picture.requests.iter().filter(|request| !has_ended(request, observed));
+    let revocable = || standing().filter(|request| state(request) != State::Revoking);
+    if let Some(plan) = revoke_due(revocable(), observed, now) {
+        return plan;
+    }
+    let searching = picture.searching().next().is_some();
+    if !searching && standing().next().is_none() {
+        return at_once(Step::Release);
+    }
+    let mut wakes = vec![next_revoke(revocable(), observed, now)];
+    wakes.push(settled(picture, observed, now).filter(|_| searching));
+    Plan { step: Step::Wait, requeue: earliest(wakes, now) }
+}
+
+/// Asks for the access, or says by waiting that it may not be asked for now.
+fn ask(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Timestamp) -> Plan {
+    let ledger = &picture.ledger;
+    let refused = ledger.creates().any(|entry| entry.outcome == PostOutcome::Refused);
+    let suspended = resource.spec.suspend == Some(true);
+    if refused || suspended || ledger.entries.len() >= MOST_POSTS {
+        return Plan { step: Step::Wait, requeue: None };
+    }
+    let ConnectionSight::Usable { paused, .. } = &observed.connection else {
+        return Plan { step: Step::Wait, requeue: Some(RECHECK) };
+    };
+    let next = next_create(ledger).max(paused.map(|pause| now + pause));
+    if let Some(next) = next.filter(|next| *next > now) {
+        return Plan { step: Step::Wait, requeue: earliest(vec![Some(next)], now) };
+    }
+    let nonce = Nonce::new(&resource.uid().unwrap_or_default(), observed.random);
+    let ledger = ledger.with_create(nonce.clone(), now);
+    at_once(Step::Create { ledger, nonce })
+}
+
+/// When the next create may leave, after the ones that came to nothing.
+fn next_create(ledger: &Ledger) -> Option<Timestamp> {
+    let last = ledger.creates().next_back()?;
+    let tries = u32::try_from(ledger.creates().count()).unwrap_or(u32::MAX);
+    let first = match last.outcome {
+        PostOutcome::NotSent => REPEAT_AFTER_NOT_SENT,
+        _ => REPEAT_AFTER_LOSS,
+    };
+    Some(last.time + doubled(first, tries, REPEAT_CAP))
+}
+
+/// When the last of the open POSTs may be concluded to be absent.
+fn settled(picture: &Picture, observed: &Observed, now: Timestamp) -> Option<Timestamp> {
+    let at = picture.searching().map(|entry: &Entry| entry.time + observed.settled_after).max();
+    at.filter(|at| *at > now)
+}
+
+fn revoke_due<'a>(
+    candidates: impl Iterator<Item = &'a OwnedRequest>,
+    observed: &Observed,
+    now: Timestamp,
+) -> Option<Plan> {
+    if !observed.connection.is_callable() || observed.connection.paused().is_some() {
+        return None;
+    }
+    let due = |request: &&OwnedRequest| {
+        let tried = observed.memory.revokes.get(&request.id);
+        state(request) != State::Revoking && tried.is_none_or(|tried| tried.next() <= now)
+    };
+    let id = candidates.into_iter().find(due)?.id.clone();
+    Some(Plan { step: Step::Revoke { id }, requeue: Some(Duration::ZERO) })
+}
+
+fn next_revoke<'a>(
+    candidates: impl Iterator<Item = &'a OwnedRequest>,
+    observed: &Observed,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    if !observed.connection.is_callable() {
+        return None;
+    }
+    let paused = observed.connection.paused().map(|pause| now + pause);
+    let tried = candidates.map(|request| {
+        observed.memory.revokes.get(&request.id).map_or(now, RevokeTry::next)
+    });
+    tried.min().max(paused)
+}
+
+/// Whether an owned request has ended, as read back from the remote.
+///
+/// `Failed` counts only where it was never access: never seen active or revoking, and none of its
+/// entitlements granted. A request that is nowhere to be found counts only for the user who made
+/// it: another user's token turns every id into a 404.
+pub fn has_ended(request: &OwnedRequest, observed: &Observed) -> bool {
+    match state(request) {
+        State::Rejected | State::Revoked => true,
+        State::Failed => was_never_access(request, observed),
+        State::Initializing
+        | State::Pending
+        | State::PendingMfa
+        | State::Granting
+        | State::Active
+        | State::Revoking
+        | State::Unknown => {
+            let same_user = request.requestor_id.is_some()
+                && request.requestor_id == observed.view.identity;
+            is_missing(request, observed) && same_user
+        }
+    }
+}
+
+/// Whether a failed request never was access, as far as anybody can say.
+pub fn was_never_access(request: &OwnedRequest, observed: &Observed) -> bool {
+    let seen = request.active_at.is_some() || request.revoking_seen == Some(true);
+    let harmless = |word: EntitlementWord| match word {
+        EntitlementWord::Pending | EntitlementWord::Failure | EntitlementWord::Revoked => true,
+        EntitlementWord::Granted | EntitlementWord::Unknown => false,
+    };
+    let read = observed.entitlements.get(&request.id);
+    !seen && read.is_some_and(|all| all.iter().all(|one| harmless(one.status.state())))
+}
+
+/// Whether deletion is asked to leave the access where it is.
+pub fn is_orphan(resource: &AccessRequest) -> bool {
+    resource.spec.deletion_policy == Some(DeletionPolicy::Orphan)
+}
+
+/// What was revoked early stays so until its planned end.
+fn upstream_ends(picture: &Picture, now: Timestamp) -> Vec<Option<Timestamp>> {
+    let ended = picture.requests.iter().filter(|request| !is_live(request));
+    ended.map(|request| request.ends_at.as_ref().map(|end| end.0).filter(|at| *at > now)).collect()
+}
+
+fn at_once(step: Step) -> Plan {
+    Plan { step, requeue: Some(Duration::ZERO) }
+}
+
+/// The earliest of these times, from now; a moment later, so that the clock has passed it.
+fn earliest(times: Vec<Option<Timestamp>>, now: Timestamp) -> Option<Duration> {
+    let first = times.into_iter().flatten().min()?;
+    let wait = Duration::try_from(first.duration_since(now)).unwrap_or_default();
+    Some(wait + Duration::from_millis(20))
+}

@@ -1,0 +1,410 @@
+//! What the resource says of itself: one row of the table of conditions. Pure.
+//!
+//! | situation | Ready | Reconciling | Stalled | Synced | Complete |
+//! | --- | --- | --- | --- | --- | --- |
+//! | being asked; an answer lost | False `Submitting`, `Recovering` | True | | Unknown | |
+//! | waiting for people | False `PendingApproval`, `PendingMFA` | True | | True | |
+//! | being set up | False `Granting` | True | | True | |
+//! | live | True `Active` | | | True | |
+//! | refused, rejected, failed | False `RequestRefused`, `Rejected`, `GrantFailed` | | True | True | |
+//! | over as planned | | | | True | True `Expired` |
+//! | taken back by somebody else | False `RevokedUpstream` | | until the planned end | True | |
+//! | an owned id not found | Unknown `RemoteNotFound` | | True | True | |
+//! | a status nobody knows | Unknown `UnknownStatus` | True | | True | |
+//! | before asking: connection, policy | False `ConnectionNotFound`, .. | | True | False | |
+//! | suspended before asking | False `Suspended` | | | True | |
+//! | being deleted | as before | True `Revoking` | | | |
+//! | the remote will not let go | False `RevokeFailed`, `CancelRefused` | | True | True | |
+//!
+//! What is known of the connection is laid over the rows of what was already asked: Ready stays as
+//! last known, Synced says why the rest may be old.
+
+use apono_client::State;
+use jiff::Timestamp;
+
+use super::{
+    message,
+    observed::{ConnectionSight, Observed},
+    picture::{Picture, is_missing, state},
+    plan::{Intent, has_ended, is_orphan, was_never_access},
+};
+use crate::crd::{AccessRequest, ConditionType, OwnedRequest, Phase, PostOutcome, Reason};
+
+/// This many failed rounds in a row, and the remote counts as out of reach.
+const FAILED_ROUNDS: u32 = 3;
+
+/// The status of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    /// It holds.
+    True,
+    /// It does not.
+    False,
+    /// Nobody can say.
+    Unknown,
+}
+
+impl Truth {
+    /// The word in the condition.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// One condition to set. What is not named is removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saying {
+    /// Which condition.
+    pub kind: ConditionType,
+    /// Whether it holds.
+    pub truth: Truth,
+    /// Why.
+    pub reason: Reason,
+    /// What, and what to do next.
+    pub message: String,
+}
+
+/// Everything a resource says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The conditions, the leading one first.
+    pub sayings: Vec<Saying>,
+    /// Whether Ready stays as it was, whatever it was.
+    pub keeps_ready: bool,
+    /// The phase.
+    pub phase: Phase,
+}
+
+impl Verdict {
+    fn new(phase: Phase) -> Self {
+        Self { sayings: Vec::new(), keeps_ready: false, phase }
+    }
+
+    fn say(mut self, kind: ConditionType, truth: Truth, reason: Reason, message: &str) -> Self {
+        self.sayings.push(Saying { kind, truth, reason, message: message.to_owned() });
+        self
+    }
+
+    /// Ready False while something is under way.
+    fn under_way(phase: Phase, reason: Reason, synced: Truth, text: &str) -> Self {
+        use ConditionType::{Ready, Reconciling, Synced};
+        Self::new(phase)
+            .say(Reconciling, Truth::True, reason, text)
+            .say(Ready, Truth::False, reason, text)
+            .say(Synced, synced, reason, text)
+    }
+
+    /// Ready False (or Unknown) and nothing more will happen by itself.
+    fn stuck(phase: Phase, ready: Truth, reason: Reason, synced: Truth, text: &str) -> Self {
+        use ConditionType::{Ready, Stalled, Synced};
+        Self::new(phase)
+            .say(Stalled, Truth::True, reason, text)
+            .say(Ready, ready, reason, text)
+            .say(Synced, synced, reason, text)
+    }
+
+    fn replace(&mut self, kind: ConditionType, truth: Truth, reason: Reason, message: &str) {
+        self.remove(kind);
+        self.sayings.push(Saying { kind, truth, reason, message: message.to_owned() });
+    }
+
+    fn remove(&mut self, kind: ConditionType) {
+        self.sayings.retain(|saying| saying.kind != kind);
+    }
+
+    fn holds(&self, kind: ConditionType) -> bool {
+        self.sayings.iter().any(|saying| saying.kind == kind && saying.truth == Truth::True)
+    }
+
+    /// The condition a person should read first.
+    pub fn leading(&self) -> Option<&Saying> {
+        use ConditionType::{Complete, Ready, Reconciling, Stalled};
+        let of = |kind| self.sayings.iter().find(move |saying: &&Saying| saying.kind == kind);
+        of(Stalled).or_else(|| of(Reconciling)).or_else(|| of(Complete)).or_else(|| of(Ready))
+    }
+}
+
+/// The verdict on a resource.
+pub fn verdict(
+    resource: &AccessRequest,
+    picture: &Picture,
+    observed: &Observed,
+    intent: Intent,
+    now: Timestamp,
+) -> Verdict {
+    match intent {
+        Intent::Release => releasing(resource, picture, observed),
+        Intent::Hold if picture.requests.is_empty() => before_asking(resource, picture, observed),
+        Intent::Hold => {
+            let mut verdict = asked(resource, picture, observed, now);
+            overlay(&mut verdict, observed, now);
+            verdict
+        }
+    }
+}
+
+/// When the last known state counts as stale, if the remote is out of reach.
+pub fn stale_at(observed: &Observed) -> Option<Timestamp> {
+    observed.view.health.failing_since.map(|since| since + observed.stale_after)
+}
+
+fn before_asking(resource: &AccessRequest, picture: &Picture, observed: &Observed) -> Verdict {
+    if picture.searching().next().is_some() {
+        let text = message::recovering(picture.searching(), observed);
+        let mut verdict =
+            Verdict::under_way(Phase::Submitting, Reason::Recovering, Truth::Unknown, &text);
+        connection_trouble(&mut verdict, observed);
+        return verdict;
+    }
+    if picture.ledger.creates().any(|entry| entry.outcome == PostOutcome::Refused) {
+        let text = message::refused(resource);
+        return Verdict::stuck(
+            Phase::Failed,
+            Truth::False,
+            Reason::RequestRefused,
+            Truth::True,
+            &text,
+        );
+    }
+    if resource.spec.suspend == Some(true) {
+        let text = "not asked for; set spec.suspend to false to ask";
+        return Verdict::new(Phase::Suspended)
+            .say(ConditionType::Ready, Truth::False, Reason::Suspended, text)
+            .say(ConditionType::Synced, Truth::True, Reason::Suspended, text);
+    }
+    match trouble(&observed.connection) {
+        Some((reason, text)) => {
+            Verdict::stuck(Phase::Failed, Truth::False, reason, Truth::False, text)
+        }
+        None => {
+            let text = message::submitting(picture, observed);
+            Verdict::under_way(Phase::Submitting, Reason::Submitting, Truth::Unknown, &text)
+        }
+    }
+}
+
+/// What keeps a connection from being used, with its reason.
+fn trouble(connection: &ConnectionSight) -> Option<(Reason, &str)> {
+    match connection {
+        ConnectionSight::Missing { message } => Some((Reason::ConnectionNotFound, message)),
+        ConnectionSight::Deleting { message } => Some((Reason::ConnectionDeleting, message)),
+        ConnectionSight::NotReady { message } => Some((Reason::ConnectionNotReady, message)),
+        ConnectionSight::Unauthorized { message } => Some((Reason::Unauthorized, message)),
+        ConnectionSight::NotAllowed { message, .. } => Some((Reason::NotAllowed, message)),
+        ConnectionSight::Usable { .. } => None,
+    }
+}
+
+/// The rows of what was asked, by precedence: the worst of the current requests decides.
+fn asked(
+    resource: &AccessRequest,
+    picture: &Picture,
+    observed: &Observed,
+    now: Timestamp,
+) -> Verdict {
+    use ConditionType::{Complete, Ready, Reconciling, Stalled, Synced};
+    let current = picture.current();
+    let states: Vec<_> = current.iter().map(|one| (standing(one, observed, now), *one)).collect();
+    let worst = states.iter().map(|(standing, _)| *standing).min().unwrap_or(Standing::Expired);
+    let of_worst: Vec<_> =
+        states.iter().filter(|(one, _)| *one == worst).map(|(_, request)| *request).collect();
+    let text = message::standing(worst, &of_worst, &current, resource);
+    let (phase, reason) = worst.row();
+    match worst {
+        Standing::Missing => Verdict::stuck(phase, Truth::Unknown, reason, Truth::True, &text),
+        Standing::RevokeFailed | Standing::GrantFailed | Standing::Rejected => {
+            Verdict::stuck(phase, Truth::False, reason, Truth::True, &text)
+        }
+        Standing::RevokedUpstream => Verdict::new(phase)
+            .say(Stalled, Truth::True, reason, &text)
+            .say(Ready, Truth::False, reason, &text)
+            .say(Synced, Truth::True, reason, &text),
+        Standing::Unknown => Verdict::new(phase)
+            .say(Reconciling, Truth::True, reason, &text)
+            .say(Ready, Truth::Unknown, reason, &text)
+            .say(Synced, Truth::True, reason, &text),
+        Standing::Initializing => Verdict::under_way(phase, reason, Truth::Unknown, &text),
+        Standing::Revoking | Standing::Pending | Standing::PendingMfa | Standing::Granting => {
+            Verdict::under_way(phase, reason, Truth::True, &text)
+        }
+        Standing::Active => Verdict::new(phase)
+            .say(Ready, Truth::True, reason, &text)
+            .say(Synced, Truth::True, reason, &text),
+        Standing::Expired => Verdict::new(phase)
+            .say(Complete, Truth::True, reason, &text)
+            .say(Synced, Truth::True, reason, &text),
+    }
+}
+
+/// How one request stands, worst first: the order is the precedence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Every route says there is no such request.
+    Missing,
+    /// It was access, and the remote failed to take it back.
+    RevokeFailed,
+    /// It never became access.
+    GrantFailed,
+    /// An approver said no.
+    Rejected,
+    /// Taken back before its planned end, not from here.
+    RevokedUpstream,
+    /// The remote uses a word nobody knows.
+    Unknown,
+    /// Being taken back.
+    Revoking,
+    /// Waiting for an approver.
+    Pending,
+    /// Waiting for a multi-factor check.
+    PendingMfa,
+    /// Just made.
+    Initializing,
+    /// Being set up.
+    Granting,
+    /// Live.
+    Active,
+    /// Over as planned.
+    Expired,
+}
+
+impl Standing {
+    fn row(self) -> (Phase, Reason) {
+        match self {
+            Self::Missing => (Phase::Unknown, Reason::RemoteNotFound),
+            Self::RevokeFailed => (Phase::Failed, Reason::RevokeFailed),
+            Self::GrantFailed => (Phase::Failed, Reason::GrantFailed),
+            Self::Rejected => (Phase::Rejected, Reason::Rejected),
+            Self::RevokedUpstream => (Phase::Ended, Reason::RevokedUpstream),
+            Self::Unknown => (Phase::Unknown, Reason::UnknownStatus),
+            Self::Revoking => (Phase::Revoking, Reason::Revoking),
+            Self::Pending => (Phase::Pending, Reason::PendingApproval),
+            Self::PendingMfa => (Phase::PendingMfa, Reason::PendingMfa),
+            Self::Initializing => (Phase::Submitting, Reason::Submitting),
+            Self::Granting => (Phase::Granting, Reason::Granting),
+            Self::Active => (Phase::Active, Reason::Active),
+            Self::Expired => (Phase::Ended, Reason::Expired),
+        }
+    }
+}
+
+fn standing(request: &OwnedRequest, observed: &Observed, now: Timestamp) -> Standing {
+    let was_access = request.active_at.is_some() || request.revoking_seen == Some(true);
+    match state(request) {
+        State::Failed if was_access => Standing::RevokeFailed,
+        State::Failed => Standing::GrantFailed,
+        State::Rejected => Standing::Rejected,
+        State::Revoked if request.ends_at.as_ref().is_some_and(|end| end.0 <= now) => {
+            Standing::Expired
+        }
+        State::Revoked => Standing::RevokedUpstream,
+        _ if is_missing(request, observed) => Standing::Missing,
+        State::Unknown => Standing::Unknown,
+        State::Revoking => Standing::Revoking,
+        State::Pending => Standing::Pending,
+        State::PendingMfa => Standing::PendingMfa,
+        State::Initializing => Standing::Initializing,
+        State::Granting => Standing::Granting,
+        State::Active => Standing::Active,
+    }
+}
+
+/// Lays what is known of the connection over a resource that has been asked for.
+fn overlay(verdict: &mut Verdict, observed: &Observed, now: Timestamp) {
+    use ConditionType::{Complete, Ready, Reconciling, Stalled, Synced};
+    let over = verdict.holds(Complete) || verdict.phase == Phase::Rejected;
+    if over || verdict.holds(Stalled) {
+        return;
+    }
+    if connection_trouble(verdict, observed) || !is_out_of_reach(observed) {
+        return;
+    }
+    let text = message::out_of_reach(observed);
+    verdict.replace(Synced, Truth::False, Reason::ApiUnavailable, &text);
+    if stale_at(observed).is_some_and(|at| at <= now) {
+        verdict.replace(Ready, Truth::Unknown, Reason::StatusStale, &text);
+        verdict.replace(Reconciling, Truth::True, Reason::StatusStale, &text);
+        verdict.phase = Phase::Unknown;
+    }
+}
+
+/// Says what is wrong with the connection; Ready stays as last known. True if something is.
+fn connection_trouble(verdict: &mut Verdict, observed: &Observed) -> bool {
+    use ConditionType::{Reconciling, Stalled, Synced};
+    let Some((reason, text)) = trouble(&observed.connection) else { return false };
+    verdict.replace(Synced, Truth::False, reason, text);
+    if reason == Reason::Unauthorized {
+        verdict.remove(Reconciling);
+        verdict.replace(Stalled, Truth::True, reason, text);
+    }
+    true
+}
+
+fn is_out_of_reach(observed: &Observed) -> bool {
+    observed.view.health.failed_rounds >= FAILED_ROUNDS
+}
+
+/// The rows of a resource that is being deleted.
+fn releasing(resource: &AccessRequest, picture: &Picture, observed: &Observed) -> Verdict {
+    use ConditionType::{Ready, Reconciling, Stalled, Synced};
+    let mut verdict = Verdict::new(Phase::Revoking);
+    verdict.keeps_ready = true;
+    let standing = picture.requests.iter().filter(|request| !has_ended(request, observed));
+    let standing: Vec<_> = standing.collect();
+    let stuck = standing.iter().filter_map(|request| refusal(request, observed)).next();
+    if let Some((reason, text)) = stuck {
+        let truth = if reason == Reason::RemoteNotFound { Truth::Unknown } else { Truth::False };
+        verdict.keeps_ready = false;
+        return verdict
+            .say(Stalled, Truth::True, reason, &text)
+            .say(Ready, truth, reason, &text)
+            .say(Synced, Truth::True, reason, &text);
+    }
+    if let Some((reason, cause)) = trouble(&observed.connection).filter(|_| {
+        !observed.connection.is_callable()
+    }) {
+        let text = message::release_waits(cause, &standing);
+        return verdict
+            .say(Stalled, Truth::True, reason, &text)
+            .say(Synced, Truth::False, reason, &text);
+    }
+    let ignored = is_orphan(resource) && !observed.connection.allows_orphan();
+    let text = message::releasing(&standing, picture.searching().count(), ignored);
+    verdict = verdict.say(Reconciling, Truth::True, Reason::Revoking, &text);
+    if is_out_of_reach(observed) {
+        let text = message::out_of_reach(observed);
+        return verdict.say(Synced, Truth::False, Reason::ApiUnavailable, &text);
+    }
+    verdict.say(Synced, Truth::True, Reason::Revoking, &text)
+}
+
+/// Why one request cannot be let go of, if the remote keeps it from going.
+fn refusal(request: &OwnedRequest, observed: &Observed) -> Option<(Reason, String)> {
+    if is_missing(request, observed) {
+        return Some((Reason::RemoteNotFound, message::not_found(request)));
+    }
+    let tried = observed.memory.revokes.get(&request.id);
+    let refusal = tried.and_then(|tried| tried.refusal.as_ref());
+    match (state(request), refusal) {
+        (State::Failed, _) if !was_never_access(request, observed) => {
+            Some((Reason::RevokeFailed, message::revoke_failed(request, refusal)))
+        }
+        (State::Pending | State::PendingMfa | State::Initializing, Some(refusal))
+            if is_definite(refusal.status) =>
+        {
+            Some((Reason::CancelRefused, message::cancel_refused(request, refusal)))
+        }
+        (_, Some(refusal)) if is_definite(refusal.status) => {
+            Some((Reason::RevokeFailed, message::revoke_failed(request, Some(refusal))))
+        }
+        _ => None,
+    }
+}
+
+/// A 4xx is the remote's word on the request; anything else is a matter of the connection.
+fn is_definite(status: Option<u16>) -> bool {
+    status.is_some_and(|status| (400..500).contains(&status) && ![401, 408, 429].contains(&status))
+}
