@@ -1,5 +1,10 @@
 //! The operator as a library.
 
+pub mod admin;
 pub mod clock;
 pub mod crd;
+pub mod kubernetes;
 pub mod marker;
+pub mod metrics;
+pub mod settings;
+pub mod telemetry;
