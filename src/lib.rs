@@ -1,7 +1,12 @@
 //! The operator as a library.
 
+pub mod admin;
 pub mod clock;
 pub mod controller;
 pub mod crd;
+pub mod kubernetes;
 pub mod marker;
+pub mod metrics;
 pub mod poller;
+pub mod settings;
+pub mod telemetry;

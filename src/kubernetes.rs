@@ -1,0 +1,160 @@
+//! The Kubernetes client: how it is built, and the deadline around every call.
+//!
+//! # Why
+//! kube retries by default (fifteen times, minutes in all) and has no read timeout, so one silent
+//! apiserver would hold a pass for ever. Here nothing is retried behind a pass's back; a call ends
+//! after its deadline; a watch is renewed every 25 s and given up after 30 s of silence.
+
+use std::{future::Future, time::Duration};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client, Config, runtime::watcher};
+use thiserror::Error;
+
+/// How long the server lets a watch run. The watcher adds 5 s: 30 s of silence end it.
+const WATCH_SECONDS: u32 = 25;
+/// The last resort under every deadline: no connection stays silent for longer.
+const SILENCE: Duration = Duration::from_secs(30);
+/// Connecting takes no longer than this, so that a call's deadline leaves room for the call.
+const CONNECT: Duration = Duration::from_secs(5);
+/// The namespace whose uid names the cluster.
+const CLUSTER_NAMESPACE: &str = "kube-system";
+/// How much of the uid is the name.
+const CLUSTER_NAME_LENGTH: usize = 8;
+
+/// A Kubernetes call failed.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// There is neither a kubeconfig nor a pod around us.
+    #[error("could not find a cluster: set KUBECONFIG, or run in a pod with a service account")]
+    FindCluster(#[source] Box<kube::config::InferConfigError>),
+    /// The configuration cannot be used.
+    #[error("could not set up the Kubernetes client")]
+    BuildClient(#[source] Box<kube::Error>),
+    /// The apiserver refused, or could not be reached.
+    #[error("could not {doing}")]
+    Call {
+        /// What was tried, as the end of "could not ...".
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// No answer in time. A write may have been carried out.
+    #[error("could not {doing}: no answer of the apiserver in {limit:?}")]
+    Deadline {
+        /// What was tried, as the end of "could not ...".
+        doing: &'static str,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The apiserver's answer holds no name.
+    #[error("could not name the cluster: kube-system has no uid; set CLUSTER_NAME")]
+    NameCluster,
+}
+
+impl Error {
+    /// The answer of the apiserver, when there was one.
+    pub fn status(&self) -> Option<&kube::core::Status> {
+        match self {
+            Self::Call { source, .. } | Self::BuildClient(source) => match source.as_ref() {
+                kube::Error::Api(status) => Some(status),
+                _ => None,
+            },
+            Self::FindCluster(_) | Self::Deadline { .. } | Self::NameCluster => None,
+        }
+    }
+
+    /// Whether the object does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.status().is_some_and(kube::core::Status::is_not_found)
+    }
+
+    /// Whether the object has changed since it was read.
+    pub fn is_conflict(&self) -> bool {
+        self.status().is_some_and(kube::core::Status::is_conflict)
+    }
+
+    /// Whether the role does not allow it.
+    pub fn is_forbidden(&self) -> bool {
+        self.status().is_some_and(kube::core::Status::is_forbidden)
+    }
+}
+
+/// A client for the cluster of `KUBECONFIG`, else of the pod.
+pub async fn connect() -> Result<Client, Error> {
+    let config = Config::infer().await.map_err(|source| Error::FindCluster(Box::new(source)))?;
+    client(config)
+}
+
+/// A client that neither retries nor waits for ever.
+pub fn client(mut config: Config) -> Result<Client, Error> {
+    config.default_retry = false;
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(SILENCE);
+    config.write_timeout = Some(SILENCE);
+    // Without it the time a pooled connection sat idle would count as silence.
+    config.reset_reader_on_write = true;
+    Client::try_from(config).map_err(|source| Error::BuildClient(Box::new(source)))
+}
+
+/// Puts a deadline around a call. `doing` completes "could not ...".
+///
+/// # Caveats
+/// After [`Error::Deadline`] a write may have been carried out: look again.
+pub async fn deadline<T>(
+    doing: &'static str,
+    limit: Duration,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(answer) => answer.map_err(|source| Error::Call { doing, source: Box::new(source) }),
+        Err(_) => Err(Error::Deadline { doing, limit }),
+    }
+}
+
+/// How everything is watched.
+pub fn watch_config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_SECONDS)
+}
+
+/// The name of the cluster: the start of the uid of kube-system, which lives as long as the cluster.
+pub async fn cluster_name(client: &Client, limit: Duration) -> Result<String, Error> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let found =
+        deadline("read the namespace kube-system", limit, namespaces.get(CLUSTER_NAMESPACE)).await?;
+    let uid = found.metadata.uid.unwrap_or_default();
+    let name: String = uid.chars().take(CLUSTER_NAME_LENGTH).collect();
+    (name.len() == CLUSTER_NAME_LENGTH).then_some(name).ok_or(Error::NameCluster)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_without_an_answer_ends_at_its_deadline() {
+        let silent = std::future::pending::<Result<(), kube::Error>>();
+        let error = deadline("read a thing", Duration::from_secs(10), silent).await.unwrap_err();
+        assert_eq!(error.to_string(), "could not read a thing: no answer of the apiserver in 10s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_call_is_made_once() {
+        use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let router = axum::Router::new().fallback(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async { axum::http::StatusCode::SERVICE_UNAVAILABLE }
+        });
+        tokio::spawn(axum::serve(listener, router).into_future());
+        let config = Config::new(format!("http://{address}").parse().unwrap());
+        let client = client(config).unwrap();
+        let error = cluster_name(&client, Duration::from_secs(10)).await.unwrap_err();
+        assert_eq!(error.status().map(|status| status.code), Some(503), "{error}");
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+}

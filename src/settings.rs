@@ -1,0 +1,476 @@
+//! The command line and the environment, validated into one [`Settings`].
+//!
+//! Every setting is a flag and an environment variable. What is wrong is said once, at the start,
+//! with the setting, its value and the next step. Nothing is read from the cluster here, and no
+//! credential is a setting.
+
+use std::{fmt, net::SocketAddr, path::Path, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use thiserror::Error;
+use url::{Origin, Url};
+
+use crate::crd::DurationText;
+
+/// Where a pod finds the name of its own namespace.
+const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+/// The operator's namespace when nothing says otherwise.
+const DEFAULT_NAMESPACE: &str = "apono-system";
+/// The longest cluster name: the mark on the wire has room for no more beside namespace and name.
+const CLUSTER_NAME_LENGTH: usize = 32;
+/// Longer deadlines would outlive a pod's grace period.
+const LONGEST_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// The program as it is called.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "apono-operator", version, about, disable_help_subcommand = true)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator.
+    Run(Box<RunArguments>),
+    /// Print the custom resource definitions as YAML.
+    Crd,
+    /// Print the version.
+    Version,
+}
+
+/// Every setting of `run`, as written.
+#[derive(Args, Clone, Debug)]
+pub struct RunArguments {
+    /// The operator's own namespace: Secrets of cluster connections are read here. Default: the
+    /// pod's namespace, else apono-system.
+    #[arg(long, env, hide_env_values = true, help_heading = "Scope", value_name = "NAMESPACE")]
+    pub operator_namespace: Option<String>,
+    /// Namespaces to serve, separated by commas. Default: all. When given, only `AponoConnection`
+    /// is served, nothing of the cluster is read, and the cluster name is required.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Scope",
+        value_delimiter = ',',
+        value_name = "NAMESPACES"
+    )]
+    pub watch_namespaces: Vec<String>,
+    /// The name of this cluster in the justification approvers read: 1 to 32 of a-z, A-Z, 0-9, `-`,
+    /// `_`, `.`. Never change it while requests are open. Default: the first 8 characters of the uid of kube-system.
+    #[arg(long, env, hide_env_values = true, help_heading = "Scope", value_name = "NAME")]
+    pub cluster_name: Option<String>,
+    /// The endpoints an `AponoConnection` may name, separated by commas: scheme, host and port.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Remote API",
+        value_delimiter = ',',
+        default_value = "https://api.apono.io",
+        value_name = "URLS"
+    )]
+    pub allowed_endpoints: Vec<String>,
+    /// How long one call to the remote API may take, for example 10s.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Remote API",
+        default_value = "10s",
+        value_name = "DURATION"
+    )]
+    pub remote_timeout: String,
+    /// How long one call to the Kubernetes API may take, watches aside, for example 10s.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Kubernetes",
+        default_value = "10s",
+        value_name = "DURATION"
+    )]
+    pub kube_timeout: String,
+    /// How many resources of one kind are worked on at once, 1 to 1024.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Kubernetes",
+        default_value = "64",
+        value_name = "COUNT"
+    )]
+    pub concurrency: String,
+    /// The address of the health and metrics port; port 0 picks a free one and logs it.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Telemetry",
+        default_value = "[::]:8080",
+        value_name = "ADDRESS"
+    )]
+    pub admin_listen: String,
+    /// How log lines are written. Default: text on a terminal, else json.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Telemetry",
+        value_enum,
+        value_name = "FORMAT"
+    )]
+    pub log_format: Option<LogFormat>,
+    /// Which log lines are written, in the syntax of tracing's `EnvFilter`.
+    #[arg(
+        long = "log",
+        env = "RUST_LOG",
+        hide_env_values = true,
+        help_heading = "Telemetry",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
+    pub log_filter: String,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+/// Which part of the cluster is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every namespace and both kinds of connection.
+    Cluster,
+    /// These namespaces only, and only connections in them; nothing of the cluster is read.
+    Namespaces(Vec<String>),
+}
+
+/// What the operator runs with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The operator's own namespace.
+    pub operator_namespace: String,
+    /// Which part of the cluster is served.
+    pub scope: Scope,
+    /// The name of the cluster; absent: detected, which cluster scope alone can do.
+    pub cluster_name: Option<String>,
+    /// The endpoints an `AponoConnection` may name.
+    pub allowed_endpoints: Vec<Origin>,
+    /// The deadline of one remote call.
+    pub remote_timeout: Duration,
+    /// The deadline of one Kubernetes call that is not a watch.
+    pub kube_timeout: Duration,
+    /// How many resources of one kind are worked on at once.
+    pub concurrency: u16,
+    /// The address of the admin port.
+    pub admin_listen: SocketAddr,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// Which log lines are written.
+    pub log_filter: String,
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{setting} is `{value}`, {problem}: {next}")]
+pub struct InvalidSetting {
+    /// The environment variable's name.
+    pub setting: &'static str,
+    /// What was given.
+    pub value: String,
+    /// What is wrong with it.
+    pub problem: &'static str,
+    /// What to do.
+    pub next: &'static str,
+}
+
+/// What the process finds around itself, handed in so that the rest stays pure.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The pod's own namespace.
+    pub pod_namespace: Option<String>,
+    /// Whether log lines go to a terminal.
+    pub is_terminal: bool,
+}
+
+impl Surroundings {
+    /// Looks around.
+    pub fn look() -> Self {
+        Self {
+            pod_namespace: std::fs::read_to_string(Path::new(NAMESPACE_FILE))
+                .ok()
+                .map(|text| text.trim().to_owned())
+                .filter(|text| !text.is_empty()),
+            is_terminal: std::io::IsTerminal::is_terminal(&std::io::stderr()),
+        }
+    }
+}
+
+impl Settings {
+    /// Validates what was written.
+    pub fn new(given: &RunArguments, around: &Surroundings) -> Result<Self, InvalidSetting> {
+        let scope = scope(&given.watch_namespaces)?;
+        let name = given.cluster_name.as_deref().map(cluster_name).transpose()?;
+        if name.is_none() && scope != Scope::Cluster {
+            return Err(invalid(
+                "CLUSTER_NAME",
+                "",
+                "but WATCH_NAMESPACES is given, so the name cannot be read from the cluster",
+                "set CLUSTER_NAME to a name no other cluster uses",
+            ));
+        }
+        Ok(Self {
+            operator_namespace: operator_namespace(given, around)?,
+            scope,
+            cluster_name: name,
+            allowed_endpoints: origins(&given.allowed_endpoints)?,
+            remote_timeout: timeout("REMOTE_TIMEOUT", &given.remote_timeout)?,
+            kube_timeout: timeout("KUBE_TIMEOUT", &given.kube_timeout)?,
+            concurrency: concurrency(&given.concurrency)?,
+            admin_listen: given.admin_listen.parse().map_err(|_| {
+                invalid(
+                    "ADMIN_LISTEN",
+                    &given.admin_listen,
+                    "which is not an address",
+                    "write an IP address and a port, for example `[::]:8080` or `127.0.0.1:0`",
+                )
+            })?,
+            log_format: given.log_format.unwrap_or(if around.is_terminal {
+                LogFormat::Text
+            } else {
+                LogFormat::Json
+            }),
+            log_filter: log_filter(&given.log_filter)?,
+        })
+    }
+
+    /// Whether resources in this namespace are served.
+    pub fn serves(&self, namespace: &str) -> bool {
+        match &self.scope {
+            Scope::Cluster => true,
+            Scope::Namespaces(names) => names.iter().any(|name| name == namespace),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster => formatter.write_str("all namespaces"),
+            Self::Namespaces(names) => formatter.write_str(&names.join(", ")),
+        }
+    }
+}
+
+fn invalid(
+    setting: &'static str,
+    value: &str,
+    problem: &'static str,
+    next: &'static str,
+) -> InvalidSetting {
+    InvalidSetting { setting, value: value.to_owned(), problem, next }
+}
+
+fn operator_namespace(
+    given: &RunArguments,
+    around: &Surroundings,
+) -> Result<String, InvalidSetting> {
+    let name = given
+        .operator_namespace
+        .as_deref()
+        .or(around.pod_namespace.as_deref())
+        .unwrap_or(DEFAULT_NAMESPACE);
+    namespace("OPERATOR_NAMESPACE", name)
+}
+
+fn scope(names: &[String]) -> Result<Scope, InvalidSetting> {
+    // An empty variable means the same as an absent one: charts set it unconditionally.
+    let given: Vec<_> = names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
+    if given.is_empty() {
+        return Ok(Scope::Cluster);
+    }
+    let mut names =
+        given.into_iter().map(|name| namespace("WATCH_NAMESPACES", name)).collect::<Result<Vec<_>, _>>()?;
+    names.sort_unstable();
+    names.dedup();
+    Ok(Scope::Namespaces(names))
+}
+
+fn namespace(setting: &'static str, name: &str) -> Result<String, InvalidSetting> {
+    let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    let valid = (1..=63).contains(&name.len())
+        && name.bytes().all(inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    valid.then(|| name.to_owned()).ok_or_else(|| {
+        invalid(
+            setting,
+            name,
+            "which is not the name of a namespace",
+            "use 1 to 63 of a-z, 0-9 and `-`, not first and not last",
+        )
+    })
+}
+
+fn cluster_name(name: &str) -> Result<String, InvalidSetting> {
+    let inner =
+        |byte: u8| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    let valid = (1..=CLUSTER_NAME_LENGTH).contains(&name.len()) && name.bytes().all(inner);
+    valid.then(|| name.to_owned()).ok_or_else(|| {
+        invalid(
+            "CLUSTER_NAME",
+            name,
+            "which cannot be written into a justification",
+            "use 1 to 32 of a-z, A-Z, 0-9, `-`, `_` and `.`",
+        )
+    })
+}
+
+fn origins(texts: &[String]) -> Result<Vec<Origin>, InvalidSetting> {
+    texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).map(origin).collect()
+}
+
+fn origin(text: &str) -> Result<Origin, InvalidSetting> {
+    let refuse = |problem| {
+        invalid(
+            "ALLOWED_ENDPOINTS",
+            text,
+            problem,
+            "write scheme, host and port only, for example `https://api.apono.io`",
+        )
+    };
+    let url = Url::parse(text).map_err(|_| refuse("which is not a URL"))?;
+    if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none() {
+        return Err(refuse("which is not an http or https URL"));
+    }
+    let is_plain = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    is_plain.then(|| url.origin()).ok_or_else(|| refuse("which says more than an endpoint's origin"))
+}
+
+fn timeout(setting: &'static str, text: &str) -> Result<Duration, InvalidSetting> {
+    DurationText(text.to_owned())
+        .to_duration()
+        .filter(|duration| (Duration::from_secs(1)..=LONGEST_TIMEOUT).contains(duration))
+        .ok_or_else(|| {
+            invalid(setting, text, "which is not a usable deadline", "write 1s to 2m, for example `10s`")
+        })
+}
+
+fn concurrency(text: &str) -> Result<u16, InvalidSetting> {
+    text.parse().ok().filter(|count| (1..=1024).contains(count)).ok_or_else(|| {
+        invalid("CONCURRENCY", text, "which is not a usable count", "write a number from 1 to 1024")
+    })
+}
+
+fn log_filter(text: &str) -> Result<String, InvalidSetting> {
+    text.parse::<tracing_subscriber::EnvFilter>().map(|_| text.to_owned()).map_err(|_| {
+        invalid("RUST_LOG", text, "which is not a filter", "write for example `info,kube=debug`")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(words: &[&str]) -> RunArguments {
+        let words = ["apono-operator", "run"].iter().chain(words);
+        match CommandLine::try_parse_from(words).unwrap().command {
+            Command::Run(arguments) => *arguments,
+            other => panic!("parsed as {other:?}"),
+        }
+    }
+
+    fn settings(words: &[&str]) -> Result<Settings, InvalidSetting> {
+        Settings::new(&arguments(words), &Surroundings::default())
+    }
+
+    #[test]
+    fn the_defaults_serve_the_whole_cluster() {
+        let settings = settings(&[]).unwrap();
+        assert_eq!(settings.scope, Scope::Cluster);
+        assert_eq!(settings.operator_namespace, "apono-system");
+        assert_eq!(settings.cluster_name, None);
+        assert_eq!(settings.remote_timeout, Duration::from_secs(10));
+        assert_eq!(settings.kube_timeout, Duration::from_secs(10));
+        assert_eq!(settings.concurrency, 64);
+        assert_eq!(settings.log_format, LogFormat::Json);
+        assert_eq!(settings.allowed_endpoints[0].ascii_serialization(), "https://api.apono.io");
+        assert!(settings.serves("anything"));
+    }
+
+    #[test]
+    fn a_pod_is_at_home_in_its_own_namespace_unless_told_otherwise() {
+        let around = Surroundings { pod_namespace: Some("here".into()), is_terminal: true };
+        let found = Settings::new(&arguments(&[]), &around).unwrap();
+        assert_eq!(found.operator_namespace, "here");
+        assert_eq!(found.log_format, LogFormat::Text);
+        let told = Settings::new(&arguments(&["--operator-namespace", "there"]), &around).unwrap();
+        assert_eq!(told.operator_namespace, "there");
+    }
+
+    #[test]
+    fn named_namespaces_need_a_cluster_name() {
+        let error = settings(&["--watch-namespaces", "b,a,b"]).unwrap_err();
+        assert_eq!(error.setting, "CLUSTER_NAME");
+        let settings =
+            settings(&["--watch-namespaces", "b, a,b", "--cluster-name", "prod"]).unwrap();
+        assert_eq!(settings.scope, Scope::Namespaces(vec!["a".into(), "b".into()]));
+        assert!(settings.serves("a") && !settings.serves("c"));
+    }
+
+    #[test]
+    fn an_empty_list_of_namespaces_means_all() {
+        assert_eq!(settings(&["--watch-namespaces", ""]).unwrap().scope, Scope::Cluster);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_setting_value_and_next_step() {
+        for (words, setting) in [
+            (["--operator-namespace", "Not_A_Name"], "OPERATOR_NAMESPACE"),
+            (["--watch-namespaces", "a,-b"], "WATCH_NAMESPACES"),
+            (["--cluster-name", "two words"], "CLUSTER_NAME"),
+            (["--cluster-name", ""], "CLUSTER_NAME"),
+            (["--allowed-endpoints", "api.apono.io"], "ALLOWED_ENDPOINTS"),
+            (["--allowed-endpoints", "ftp://api.apono.io"], "ALLOWED_ENDPOINTS"),
+            (["--allowed-endpoints", "https://api.apono.io/v4"], "ALLOWED_ENDPOINTS"),
+            (["--allowed-endpoints", "https://me@api.apono.io"], "ALLOWED_ENDPOINTS"),
+            (["--remote-timeout", "10"], "REMOTE_TIMEOUT"),
+            (["--remote-timeout", "0s"], "REMOTE_TIMEOUT"),
+            (["--kube-timeout", "1h"], "KUBE_TIMEOUT"),
+            (["--concurrency", "0"], "CONCURRENCY"),
+            (["--admin-listen", "8080"], "ADMIN_LISTEN"),
+            (["--log", "a=b=c"], "RUST_LOG"),
+        ] {
+            let error = settings(&words).unwrap_err();
+            assert_eq!(error.setting, setting, "{words:?}");
+            assert!(error.to_string().contains(&format!("`{}`", error.value)), "{error}");
+        }
+    }
+
+    #[test]
+    fn endpoints_are_compared_by_scheme_host_and_port() {
+        let settings = settings(&["--allowed-endpoints", "https://API.apono.io:443/"]).unwrap();
+        let same = Url::parse("https://api.apono.io/any/path").unwrap();
+        let other = Url::parse("https://api.apono.io:444").unwrap();
+        assert!(settings.allowed_endpoints.contains(&same.origin()));
+        assert!(!settings.allowed_endpoints.contains(&other.origin()));
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <CommandLine as clap::CommandFactory>::command().debug_assert();
+    }
+}
