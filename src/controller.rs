@@ -1,9 +1,211 @@
-//! Placeholder.
+//! The controller of access requests: one pass, and how passes are wired to what wakes them.
+//!
+//! ```text
+//! reconcile   decode, intent                         this file, lenient.rs
+//! observe     io    connection, snapshots            observe.rs
+//! plan        pure  -> one step                      plan.rs, picture.rs, attempt.rs
+//! mark        io    only before a POST               mark.rs
+//! execute     io    at most one remote write         execute.rs
+//! fold        pure  -> status, events                fold.rs, verdict.rs, message.rs
+//! persist     io    patch if different               persist.rs
+//! ```
+//!
+//! Both intents, to hold and to release, take the same way. Nothing here decides: what is decided is
+//! decided in the pure files.
+
 pub mod attempt;
+pub mod context;
 pub mod entitlements;
+pub mod error;
+pub mod execute;
 pub mod fold;
+pub mod lenient;
+pub mod mark;
 pub mod message;
+pub mod observe;
 pub mod observed;
+pub mod persist;
 pub mod picture;
 pub mod plan;
 pub mod verdict;
+mod watch;
+
+use std::{sync::Arc, time::Duration};
+
+use kube::{
+    Api, ResourceExt,
+    api::{ApiResource, DynamicObject},
+    core::DeserializeGuard,
+    runtime::controller::Action,
+};
+use tokio::time::Instant;
+
+pub use context::Context;
+pub use error::{Chain, Error};
+pub use watch::run;
+
+use crate::{
+    crd::{AccessRequest, FINALIZER},
+    kubernetes::deadline,
+};
+use fold::{Happening, Outcome};
+use mark::Marked;
+use observe::{Observation, observe, resource_key};
+use plan::{Intent, Plan, Step, plan};
+
+/// After a pass that found its object changed, or that has more to do.
+const SOON: Duration = Duration::from_millis(5);
+
+/// One pass over one object.
+async fn reconcile(
+    object: Arc<DeserializeGuard<AccessRequest>>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
+    let (resource, readable) = match &object.0 {
+        Ok(resource) => (resource.clone(), true),
+        Err(invalid) => match undecodable(&context, invalid).await? {
+            Some(resource) => (resource, false),
+            None => return Ok(Action::await_change()),
+        },
+    };
+    let resource = match context.fence(&resource) {
+        context::Fence::Fresh => resource,
+        context::Fence::Behind(wait) => return Ok(Action::requeue(wait)),
+        context::Fence::Overdue if readable => match persist::read(&context, &resource).await? {
+            Some(fresh) => fresh,
+            None => return Ok(Action::await_change()),
+        },
+        context::Fence::Overdue => resource,
+    };
+    let intent = match resource.metadata.deletion_timestamp {
+        Some(_) => Intent::Release,
+        None => Intent::Hold,
+    };
+    if intent == Intent::Release && !resource.finalizers().iter().any(|name| name == FINALIZER) {
+        let nothing_owned = resource.status.as_ref().is_none_or(|status| status.requests.is_empty());
+        if nothing_owned {
+            context.forget(&resource);
+            return Ok(Action::await_change());
+        }
+    }
+    drive(&context, resource, intent, readable).await
+}
+
+/// Observe, plan, mark, execute, fold, persist: for both intents.
+async fn drive(
+    context: &Context,
+    resource: AccessRequest,
+    intent: Intent,
+    readable: bool,
+) -> Result<Action, Error> {
+    let now = context.clock.now();
+    let planned_at = Instant::now();
+    let Observation { mut observed, connection } = observe(context, &resource, intent, now).await;
+    let Plan { step, requeue } = plan(&resource, &observed, intent, now);
+    let mut current = resource;
+    let outcome = match (step, &connection) {
+        (Step::Release, _) => return release(context, &current, &observed).await,
+        (Step::Restore(ledger), _) => {
+            return match mark::mark(context, &current, ledger.as_ref()).await? {
+                Marked::Stands(_) | Marked::LookAgain => Ok(Action::requeue(SOON)),
+            };
+        }
+        (Step::Create { ledger, nonce }, Some(connection)) => {
+            match mark::mark(context, &current, Some(&ledger)).await? {
+                Marked::LookAgain => return Ok(Action::requeue(SOON)),
+                Marked::Stands(marked) => current = *marked,
+            }
+            let times = (planned_at, now);
+            execute::create(connection, &current, &observed, (ledger, nonce), times).await
+        }
+        (Step::Revoke { id }, Some(connection)) => {
+            execute::revoke(connection, &id, &mut observed.memory, now).await;
+            context.remember(&current, &observed.memory);
+            Outcome::Revoked
+        }
+        (Step::Wait | Step::Create { .. } | Step::Revoke { .. }, _) => Outcome::Nothing,
+    };
+    note_empty_answer(context, &current, &outcome, &mut observed);
+    let followed = follows_up(&outcome);
+    if readable {
+        persist::persist(context, current, &observed, &outcome, intent, now).await?;
+    } else {
+        persist::persist_if_possible(context, &current, &observed, &outcome, intent, now).await;
+    }
+    Ok(match requeue.filter(|_| !followed) {
+        Some(wait) => Action::requeue(wait.max(SOON)),
+        None if followed => Action::requeue(SOON),
+        None => Action::await_change(),
+    })
+}
+
+/// After a create or a revoke the next pass comes at once, with what the answer changed.
+fn follows_up(outcome: &Outcome) -> bool {
+    !matches!(outcome, Outcome::Nothing)
+}
+
+/// An empty array says neither yes nor no: one look decides, and has to know what it decides.
+fn note_empty_answer(
+    context: &Context,
+    resource: &AccessRequest,
+    outcome: &Outcome,
+    observed: &mut observed::Observed,
+) {
+    if let Outcome::Posted { nonce, reply: fold::Reply::Empty, .. } = outcome {
+        observed.memory.empty_answers.insert(nonce.clone());
+        context.remember(resource, &observed.memory);
+    }
+}
+
+/// Everything has ended, or is left where it is: the resource may go.
+async fn release(
+    context: &Context,
+    resource: &AccessRequest,
+    observed: &observed::Observed,
+) -> Result<Action, Error> {
+    let orphaned = plan::is_orphan(resource) && observed.connection.allows_orphan();
+    let picture = picture::Picture::of(resource, observed, context.clock.now());
+    let (reason, note) = if orphaned {
+        ("Orphaned", message::orphaned(&picture.requests))
+    } else {
+        ("Revoked", message::released(&picture.requests))
+    };
+    mark::unmark(context, resource).await?;
+    if !picture.requests.is_empty() {
+        persist::publish(context, resource, &[Happening { is_warning: false, reason, note }]).await;
+    }
+    context.forget(resource);
+    Ok(Action::await_change())
+}
+
+/// An object that does not decode: said once; if it is being deleted, read for deletion.
+async fn undecodable(
+    context: &Context,
+    invalid: &kube::core::error_boundary::InvalidObject,
+) -> Result<Option<AccessRequest>, Error> {
+    let metadata = invalid.metadata.clone();
+    let skeleton = AccessRequest { metadata, ..AccessRequest::default() };
+    if skeleton.metadata.deletion_timestamp.is_none() {
+        if context.is_first_complaint(&skeleton) {
+            tracing::warn!(error = %invalid.error, "the resource cannot be read by this version");
+            let note = format!(
+                "this version cannot read the resource ({}); correct it, or delete it to take the \
+                 access back",
+                invalid.error
+            );
+            let reason = "Undecodable";
+            let happening = Happening { is_warning: true, reason, note: message::bounded(&note) };
+            persist::publish(context, &skeleton, &[happening]).await;
+        }
+        return Ok(None);
+    }
+    let kind = ApiResource::erase::<AccessRequest>(&());
+    let namespace = skeleton.namespace().unwrap_or_default();
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(context.client.clone(), &namespace, &kind);
+    let name = skeleton.name_any();
+    let get = api.get_opt(&name);
+    let found = deadline("read the resource", context.kube_timeout, get).await;
+    let found = found.map_err(Error::ReadResource)?;
+    Ok(found.map(|object| lenient::view(object.metadata, &object.data)))
+}

@@ -57,6 +57,8 @@ pub enum Reply {
     Refused(String),
     /// It certainly was not made.
     NotSent,
+    /// Nothing, and no error: one look decides.
+    Empty,
     /// Nobody knows.
     Lost,
 }
@@ -120,14 +122,14 @@ fn apply(
         }
         Reply::Refused(_) => Some(PostOutcome::Refused),
         Reply::NotSent => Some(PostOutcome::NotSent),
-        Reply::Lost => None,
+        Reply::Empty | Reply::Lost => None,
     };
     if let Some(resolved) = resolved {
         picture.ledger.resolve(nonce, resolved);
     }
     match reply {
         Reply::Refused(answer) => Some(answer.clone()),
-        Reply::Made(_) | Reply::NotSent | Reply::Lost => None,
+        Reply::Made(_) | Reply::NotSent | Reply::Empty | Reply::Lost => None,
     }
 }
 

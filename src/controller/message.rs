@@ -213,9 +213,8 @@ pub fn released(requests: &[OwnedRequest]) -> String {
 }
 
 /// The access is left where it is.
-pub fn orphaned(resource: &AccessRequest) -> String {
-    let live = resource.status.iter().flat_map(|status| &status.requests);
-    let live: Vec<_> = live.filter(|one| is_live(one)).collect();
+pub fn orphaned(requests: &[OwnedRequest]) -> String {
+    let live: Vec<_> = requests.iter().filter(|one| is_live(one)).collect();
     bounded(&format!("{} stays at the remote: deletionPolicy Orphan", ids(&live)))
 }
 

@@ -66,6 +66,24 @@ pub async fn persist(
     Err(Error::WriteContended(MOST_CONFLICTS))
 }
 
+/// The same for an object that does not decode: its status may be one the API server refuses, and
+/// its release does not depend on it.
+pub async fn persist_if_possible(
+    context: &Context,
+    resource: &AccessRequest,
+    observed: &Observed,
+    outcome: &Outcome,
+    intent: Intent,
+    now: Timestamp,
+) {
+    let (status, happenings) = fold(resource, observed, outcome, intent, now);
+    let Ok(Some(change)) = difference(resource.status.as_ref(), &status) else { return };
+    match patch_status(context, resource, change).await {
+        Ok(()) => publish(context, resource, &happenings).await,
+        Err(error) => tracing::debug!(%error, "status not written"),
+    }
+}
+
 /// The object as it stands at the API server.
 pub async fn read(
     context: &Context,

@@ -7,7 +7,7 @@
 //! | --- | --- | --- | --- |
 //! | 1 | the record or the finalizer was dropped | restore | (the API server refuses it) |
 //! | 2 | nothing was ever asked | row 7 | release |
-//! | 3 | ids are known that are not stored | store them, nothing else | the same |
+//! | 3 | ids are known that are not stored | store them, nothing else | (found again by nonce) |
 //! | 4 | orphaning is asked for and allowed | - | release |
 //! | 5 | a request that must go is live (Hold: a twin; Release: any) | revoke, when due | the same |
 //! | 6 | a POST is open | look, wait | the same |
@@ -125,9 +125,6 @@ fn release(resource: &AccessRequest, observed: &Observed, picture: &Picture, now
     let never_asked = picture.ledger.is_empty() && picture.ledger.inherited.is_empty();
     if never_asked && picture.requests.is_empty() {
         return at_once(Step::Release);
-    }
-    if picture.has_news {
-        return at_once(Step::Wait);
     }
     if is_orphan(resource) && observed.connection.allows_orphan() {
         return at_once(Step::Release);

@@ -1,0 +1,178 @@
+//! What every pass is handed, and what the process remembers of each resource between passes.
+//!
+//! Nothing here is needed for safety: a restart forgets it all.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
+use tokio::time::Instant;
+
+use super::observed::Memory;
+use crate::{
+    clock::Clock,
+    connection::{ConnectionKey, Registry},
+    crd::AccessRequest,
+    metrics::Metrics,
+    poller::ResourceKey,
+};
+
+/// How long the watch may lag behind our own writes before the object is read directly.
+const BEHIND_AT_MOST: Duration = Duration::from_secs(10);
+
+/// What every pass is handed.
+pub struct Context {
+    /// The Kubernetes client.
+    pub client: Client,
+    /// The connections.
+    pub registry: Arc<Registry>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The name of this cluster in every mark.
+    pub cluster: String,
+    /// The deadline of a Kubernetes call.
+    pub kube_timeout: Duration,
+    /// The deadline of a remote call.
+    pub remote_timeout: Duration,
+    /// What the process remembers of each resource, by `namespace/name`.
+    pub resources: Mutex<HashMap<ObjectKey, Kept>>,
+}
+
+/// `namespace` and `name`.
+pub type ObjectKey = (String, String);
+
+/// What the process remembers of one resource.
+#[derive(Debug, Default)]
+pub struct Kept {
+    uid: String,
+    memory: Memory,
+    written: Option<u64>,
+    behind_since: Option<Instant>,
+    complained: bool,
+    failures: u32,
+    connection: Option<ConnectionKey>,
+}
+
+/// Whether the object in hand has our own last write in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fence {
+    /// It has.
+    Fresh,
+    /// Not yet: the watch will bring it; look again after this time if it does not.
+    Behind(Duration),
+    /// The watch took too long: read the object.
+    Overdue,
+}
+
+impl Context {
+    fn kept<T>(&self, resource: &AccessRequest, look: impl FnOnce(&mut Kept) -> T) -> T {
+        let key = (resource.namespace().unwrap_or_default(), resource.name_any());
+        let uid = resource.uid().unwrap_or_default();
+        let mut all = self.lock();
+        let kept = all.entry(key).or_default();
+        if kept.uid != uid {
+            *kept = Kept { uid, ..Kept::default() };
+        }
+        look(kept)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ObjectKey, Kept>> {
+        // What a panicking pass left behind is whole: every change is one assignment.
+        self.resources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the process remembers of its own calls for a resource.
+    pub fn memory(&self, resource: &AccessRequest) -> Memory {
+        self.kept(resource, |kept| kept.memory.clone())
+    }
+
+    /// Remembers it.
+    pub fn remember(&self, resource: &AccessRequest, memory: &Memory) {
+        self.kept(resource, |kept| kept.memory = memory.clone());
+    }
+
+    /// Remembers a write of our own, to know an older object by.
+    pub fn note_write(&self, written: &AccessRequest) {
+        let version = version(written);
+        self.kept(written, |kept| kept.written = version.max(kept.written));
+    }
+
+    /// Whether the object in hand has our own last write in it.
+    pub fn fence(&self, resource: &AccessRequest) -> Fence {
+        let version = version(resource);
+        self.kept(resource, |kept| {
+            if version >= kept.written {
+                kept.behind_since = None;
+                return Fence::Fresh;
+            }
+            let since = *kept.behind_since.get_or_insert_with(Instant::now);
+            match BEHIND_AT_MOST.checked_sub(since.elapsed()) {
+                Some(rest) if !rest.is_zero() => Fence::Behind(rest),
+                _ => Fence::Overdue,
+            }
+        })
+    }
+
+    /// Whether this is the first time that something is said of an object that cannot be read.
+    pub fn is_first_complaint(&self, resource: &AccessRequest) -> bool {
+        self.kept(resource, |kept| !std::mem::replace(&mut kept.complained, true))
+    }
+
+    /// Counts a failed pass, and says how many have failed in a row.
+    pub fn count_failure(&self, resource: &AccessRequest) -> u32 {
+        self.kept(resource, |kept| {
+            kept.failures = kept.failures.saturating_add(1);
+            kept.failures
+        })
+    }
+
+    /// A pass went through.
+    pub fn clear_failures(&self, resource: &AccessRequest) {
+        self.kept(resource, |kept| kept.failures = 0);
+    }
+
+    /// Remembers whose store knows the resource; one it has left forgets it.
+    pub fn interested(&self, key: &ResourceKey, connection: &ConnectionKey) {
+        let mut all = self.lock();
+        let kept = all.entry((key.namespace.clone(), key.name.clone())).or_default();
+        let before = kept.connection.replace(connection.clone());
+        drop(all);
+        if let Some(before) = before.filter(|before| before != connection) {
+            self.registry.withdraw(&before, key);
+        }
+    }
+
+    /// The resource is gone: nothing about it is kept.
+    pub fn forget(&self, resource: &AccessRequest) {
+        self.forget_object(&resource.namespace().unwrap_or_default(), &resource.name_any());
+    }
+
+    /// The resource is gone: nothing about it is kept.
+    pub fn forget_object(&self, namespace: &str, name: &str) {
+        let key = (namespace.to_owned(), name.to_owned());
+        let Some(kept) = self.lock().remove(&key) else { return };
+        if let Some(connection) = kept.connection {
+            let (namespace, name) = key;
+            self.registry.withdraw(&connection, &ResourceKey { namespace, name, uid: kept.uid });
+        }
+    }
+
+    /// The resources that go through a connection.
+    pub fn resources_of(&self, connection: &ConnectionKey) -> Vec<ObjectRef<AccessRequest>> {
+        let all = self.lock();
+        let through = all.iter().filter(|(_, kept)| kept.connection.as_ref() == Some(connection));
+        through
+            .map(|((namespace, name), _)| ObjectRef::new(name).within(namespace))
+            .collect()
+    }
+}
+
+/// Resource versions compare as integers: promised since Kubernetes 1.35, and true before.
+fn version(resource: &AccessRequest) -> Option<u64> {
+    resource.resource_version()?.parse().ok()
+}

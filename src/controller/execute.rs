@@ -1,0 +1,101 @@
+//! Does the one remote write of a pass. IO.
+//!
+//! Guarantees: a create leaves within [`MARK_VALID`] of its mark, measured where it leaves, after
+//! every wait for pacing; otherwise it is not sent.
+
+use apono_client::{Effect, Endpoint, EntitlementRef, NewAccessRequest, Target};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{
+    attempt::{Ledger, MARK_VALID},
+    fold::{Outcome, Reply, likely_api},
+    observe::resource_key,
+    observed::{Memory, Observed, Refusal, RevokeTry},
+};
+use crate::{
+    connection::Connection,
+    crd::{AccessRequest, DurationText},
+    marker::{Nonce, marked},
+    remote::RemoteError,
+};
+
+/// Sends a create that has been marked at `marked_at`.
+pub async fn create(
+    connection: &Connection,
+    resource: &AccessRequest,
+    observed: &Observed,
+    (ledger, nonce): (Ledger, Nonce),
+    (marked_at, sent_at): (Instant, Timestamp),
+) -> Outcome {
+    let body = body(resource, observed, &nonce);
+    let body = &body;
+    let call = connection.remote().call(Endpoint::CreateAccessRequest, |client| async move {
+        if marked_at.elapsed() > MARK_VALID {
+            return Ok(None);
+        }
+        client.create_access_request(body).await.map(Some)
+    });
+    let reply = match call.await {
+        Ok(None) => Reply::NotSent,
+        Ok(Some(made)) if made.is_empty() => Reply::Empty,
+        Ok(Some(made)) => Reply::Made(made),
+        Err(error) => refusal(&error),
+    };
+    if let Reply::Made(made) = &reply {
+        let api = likely_api(resource);
+        let key = resource_key(resource);
+        connection.store().record_reply(&key, &nonce, made.clone(), api, sent_at);
+    }
+    Outcome::Posted { ledger, nonce, sent_at, reply }
+}
+
+/// Sends a revoke, and remembers what the remote said of it.
+pub async fn revoke(connection: &Connection, id: &str, memory: &mut Memory, now: Timestamp) {
+    let call = connection
+        .remote()
+        .call(Endpoint::Revoke, |client| async move { client.revoke(id).await });
+    let refusal = match call.await {
+        Ok(()) => None,
+        Err(error) => Some(Refusal { status: error.status(), message: error.to_string() }),
+    };
+    if let Some(refusal) = &refusal {
+        tracing::info!(%id, message = %refusal.message, "revoke not accepted");
+    }
+    let count = memory.revokes.get(id).map_or(0, |tried| tried.count).saturating_add(1);
+    memory.revokes.insert(id.to_owned(), RevokeTry { count, last: now, refusal });
+    connection.store().hasten(id);
+}
+
+/// What an error of a create means: 4.1.3 of the design, decided by the client.
+fn refusal(error: &RemoteError) -> Reply {
+    tracing::info!(%error, "create not answered with a request");
+    match error.effect() {
+        Effect::Refused => Reply::Refused(error.to_string()),
+        Effect::NotSent => Reply::NotSent,
+        Effect::Unknown => Reply::Lost,
+    }
+}
+
+fn body(resource: &AccessRequest, observed: &Observed, nonce: &Nonce) -> NewAccessRequest {
+    let spec = &resource.spec;
+    let target = match (&spec.access.bundle, &spec.access.entitlements) {
+        (Some(bundle), _) => Target::Bundle(bundle.clone()),
+        (None, all) => Target::Entitlements(
+            all.iter()
+                .flatten()
+                .map(|one| EntitlementRef {
+                    resource_id: one.resource_id.clone(),
+                    permission_id: one.permission_id.clone(),
+                })
+                .collect(),
+        ),
+    };
+    NewAccessRequest {
+        target,
+        justification: Some(marked(nonce, &observed.origin, spec.justification.as_deref())),
+        duration: spec.duration.as_ref().and_then(DurationText::to_duration),
+        custom_fields: spec.custom_fields.clone(),
+        grantee: spec.grantee.clone(),
+    }
+}

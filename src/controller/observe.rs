@@ -1,0 +1,247 @@
+//! Gathers what a pass has to know: the connection, the poller's snapshots, the entitlements that
+//! are due. IO, and only reads.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use apono_client::{Endpoint, Entitlement};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use rand::RngExt;
+
+use super::{
+    Context,
+    attempt::MARK_VALID,
+    entitlements,
+    observed::{ConnectionSight, Memory, Observed},
+    picture::{Picture, state},
+    plan::Intent,
+};
+use crate::{
+    connection::{Connection, ConnectionKey, ConnectionState, Found},
+    crd::{AccessRequest, ConnectionKind, RemoteApi},
+    marker::Origin,
+    poller::{Interest, ResourceKey, Tracked, View, Wanted},
+};
+use std::sync::Arc;
+
+/// Entitlements are read page by page, and no further than this: the status shows fewer.
+const MOST_PAGES: usize = 20;
+/// The longest a status may be old before it counts as stale.
+const STALE_AFTER: Duration = Duration::from_secs(300);
+
+/// What was gathered, and the connection to act through.
+pub struct Observation {
+    /// The values the pure steps work on.
+    pub observed: Observed,
+    /// The connection, where there is one.
+    pub connection: Option<Arc<Connection>>,
+}
+
+/// Gathers what this pass has to know.
+pub async fn observe(
+    context: &Context,
+    resource: &AccessRequest,
+    intent: Intent,
+    now: Timestamp,
+) -> Observation {
+    let key = connection_key(resource);
+    let memory = context.memory(resource);
+    let (connection, sight) = match context.registry.find(&key) {
+        Found::Missing => (None, missing(&key)),
+        Found::Deleting(connection) => {
+            let message = format!("{key} is being deleted; create a connection of another name");
+            let sight = match connection.state() {
+                ConnectionState::Ready => ConnectionSight::Deleting { message },
+                state => not_usable(&key, state),
+            };
+            (Some(connection), sight)
+        }
+        Found::Usable(connection) => {
+            let sight = sight(context, &connection, resource);
+            (Some(connection), sight)
+        }
+    };
+    let mut observed = values(context, resource, sight, connection.as_deref(), memory);
+    if let Some(connection) = &connection {
+        observed.view = view(context, connection, resource, &observed);
+        let picture = Picture::of(resource, &observed, now);
+        let wanted = entitlements::wanted(resource, &picture, &observed, intent, now);
+        read_entitlements(context, connection, resource, &wanted.now, &mut observed, now).await;
+    }
+    Observation { observed, connection }
+}
+
+/// Which connection a resource names.
+pub fn connection_key(resource: &AccessRequest) -> ConnectionKey {
+    let reference = resource.spec.connection_ref.clone();
+    let kind = reference.as_ref().and_then(|one| one.kind).unwrap_or_default();
+    let name = reference.map_or_else(|| "default".to_owned(), |one| one.name);
+    let namespace = match kind {
+        ConnectionKind::AponoConnection => resource.namespace(),
+        ConnectionKind::ClusterAponoConnection => None,
+    };
+    ConnectionKey { kind, namespace, name }
+}
+
+/// How the poller knows a resource.
+pub fn resource_key(resource: &AccessRequest) -> ResourceKey {
+    ResourceKey {
+        namespace: resource.namespace().unwrap_or_default(),
+        name: resource.name_any(),
+        uid: resource.uid().unwrap_or_default(),
+    }
+}
+
+fn missing(key: &ConnectionKey) -> ConnectionSight {
+    let message = format!("there is no {key}; create it, or name another in spec.connectionRef");
+    ConnectionSight::Missing { message }
+}
+
+fn not_usable(key: &ConnectionKey, state: ConnectionState) -> ConnectionSight {
+    match state {
+        ConnectionState::Unauthorized { message } => {
+            ConnectionSight::Unauthorized { message: format!("{key}: {message}") }
+        }
+        ConnectionState::NotReady { message, .. } => {
+            ConnectionSight::NotReady { message: format!("{key} cannot be used: {message}") }
+        }
+        ConnectionState::Ready => ConnectionSight::NotReady { message: format!("{key}") },
+    }
+}
+
+fn sight(context: &Context, connection: &Connection, resource: &AccessRequest) -> ConnectionSight {
+    let state = connection.state();
+    if state != ConnectionState::Ready {
+        return not_usable(&connection.key, state);
+    }
+    let orphan = connection.allows_orphan();
+    let namespace = resource.namespace().unwrap_or_default();
+    match context.registry.allows_namespace(connection, &namespace) {
+        Ok(()) => ConnectionSight::Usable { orphan, paused: connection.remote().paused() },
+        Err(message) => ConnectionSight::NotAllowed { message, orphan },
+    }
+}
+
+fn values(
+    context: &Context,
+    resource: &AccessRequest,
+    connection: ConnectionSight,
+    handle: Option<&Connection>,
+    memory: Memory,
+) -> Observed {
+    let settle = handle.map(Connection::settle).unwrap_or_default();
+    let active = handle.map(Connection::active_interval).unwrap_or_default();
+    let namespace = resource.namespace().unwrap_or_default();
+    Observed {
+        connection,
+        view: View::default(),
+        entitlements: BTreeMap::new(),
+        memory,
+        origin: Origin::new(&context.cluster, &namespace, &resource.name_any()),
+        settled_after: MARK_VALID + context.remote_timeout + settle,
+        stale_after: STALE_AFTER.min(active.saturating_mul(3)),
+        asks_for_another: resource.spec.grantee.is_some(),
+        random: rand::rng().random(),
+    }
+}
+
+/// Tells the poller what the resource is interested in, and takes what it knows.
+fn view(
+    context: &Context,
+    connection: &Connection,
+    resource: &AccessRequest,
+    observed: &Observed,
+) -> View {
+    let key = resource_key(resource);
+    let interest = interest(resource, observed);
+    connection.store().declare(&key, interest);
+    let mut view = connection.store().view(&key);
+    let is_free = |id: &str| connection.store().owner_of(id).is_none_or(|owner| owner == key);
+    for snapshots in view.by_nonce.values_mut() {
+        snapshots.retain(|one| is_free(&one.request.id));
+    }
+    view.strays.retain(|(_, one)| is_free(&one.request.id));
+    context.interested(&key, &connection.key);
+    view
+}
+
+/// What the poller should read for this resource: what is live, what a deletion has to see end, and
+/// the POSTs whose answer was lost.
+fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
+    let picture = Picture::of(resource, observed, Timestamp::UNIX_EPOCH);
+    let deleting = resource.meta().deletion_timestamp.is_some();
+    let followed = |one: &&crate::crd::OwnedRequest| {
+        let failed = deleting && state(one) == apono_client::State::Failed;
+        !state(one).is_terminal() || failed
+    };
+    let ids = picture.requests.iter().filter(followed).map(|one| Tracked {
+        id: one.id.clone(),
+        api: one.api.unwrap_or_default(),
+    });
+    let apis: &[RemoteApi] = if observed.asks_for_another {
+        &[RemoteApi::UserV4, RemoteApi::Delegated]
+    } else {
+        &[RemoteApi::UserV4]
+    };
+    let looks = picture.searching().flat_map(|entry| {
+        apis.iter().map(|api| Wanted {
+            nonce: entry.nonce.clone(),
+            marked_at: entry.time,
+            conclusive_from: entry.time + observed.settled_after,
+            api: *api,
+        })
+    });
+    Interest { ids: ids.collect(), looks: looks.collect(), origin: observed.origin.clone() }
+}
+
+/// Reads the entitlements of these requests. What fails is left out: access does not wait for its
+/// description.
+async fn read_entitlements(
+    context: &Context,
+    connection: &Connection,
+    resource: &AccessRequest,
+    ids: &[String],
+    observed: &mut Observed,
+    now: Timestamp,
+) {
+    for id in ids {
+        if let Some(all) = read_all(connection, id).await {
+            observed.entitlements.insert(id.clone(), all);
+        } else {
+            observed.entitlements.clear();
+            observed.memory.entitlements_failed = Some(now);
+            break;
+        }
+    }
+    if !ids.is_empty() && !observed.entitlements.is_empty() {
+        observed.memory.entitlements_failed = None;
+        observed.memory.entitlements_read = Some(now);
+    }
+    if !ids.is_empty() {
+        context.remember(resource, &observed.memory);
+    }
+}
+
+async fn read_all(connection: &Connection, id: &str) -> Option<Vec<Entitlement>> {
+    let (mut all, mut token) = (Vec::new(), None);
+    for _ in 0..MOST_PAGES {
+        let from = token.clone();
+        let call = connection.remote().call(Endpoint::ListEntitlements, |client| async move {
+            client.entitlements_page(id, from.as_ref()).await
+        });
+        match call.await {
+            Ok(page) => {
+                all.extend(page.items);
+                token = page.next;
+            }
+            Err(error) => {
+                tracing::debug!(%id, %error, "entitlements not read");
+                return None;
+            }
+        }
+        if token.is_none() {
+            break;
+        }
+    }
+    Some(all)
+}

@@ -1,0 +1,183 @@
+//! What wakes a pass: the watch of the resources, the poller, the connections. And what follows one:
+//! metrics, logs, the pace of repeats after errors.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{FutureExt, Stream, StreamExt, stream};
+use kube::{
+    Api,
+    core::DeserializeGuard,
+    runtime::{
+        Controller,
+        controller::{self, Action},
+        reflector::{ObjectRef, Store},
+    },
+};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
+
+use super::{Chain, Context, Error, observed::doubled, reconcile};
+use crate::{
+    connection::ConnectionKey,
+    crd::AccessRequest,
+    kubernetes::watch_config,
+    metrics::{Controller as Which, PassOutcome},
+    poller::ResourceKey,
+};
+
+type Guarded = DeserializeGuard<AccessRequest>;
+
+/// After the first failed pass; doubled with each further one.
+const FIRST_BACKOFF: Duration = Duration::from_millis(200);
+/// No failed pass waits longer.
+const MOST_BACKOFF: Duration = Duration::from_secs(60);
+
+/// What wakes resources beside their own changes.
+pub struct Wakes {
+    /// The poller saw something change.
+    pub resources: broadcast::Receiver<ResourceKey>,
+    /// A connection changed.
+    pub connections: broadcast::Receiver<ConnectionKey>,
+}
+
+/// Runs the controller of one scope (all namespaces, or one) until told to stop.
+pub async fn run(
+    context: Arc<Context>,
+    scope: Option<&str>,
+    wakes: Wakes,
+    concurrency: u16,
+    stop: watch::Receiver<bool>,
+    ready: impl FnOnce(Store<Guarded>),
+) {
+    let api: Api<Guarded> = match scope {
+        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
+        None => Api::all(context.client.clone()),
+    };
+    let scope = scope.map(ToOwned::to_owned);
+    let controller = Controller::new(api, watch_config());
+    let store = controller.store();
+    ready(store.clone());
+    let config = controller::Config::default().concurrency(concurrency);
+    let woken = woken(Arc::clone(&context), wakes, store, scope);
+    controller
+        .with_config(config)
+        .reconcile_on(woken)
+        .graceful_shutdown_on(stopped(stop))
+        .run(pass, after_error, Arc::clone(&context))
+        .for_each(|result| {
+            settle(&context, &result);
+            futures::future::ready(())
+        })
+        .await;
+}
+
+/// One pass, counted.
+async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+    let started = Instant::now();
+    let decoded = object.0.is_ok();
+    let result = reconcile(Arc::clone(&object), Arc::clone(&context)).await;
+    let outcome = match &result {
+        Ok(_) if decoded => PassOutcome::Done,
+        Ok(_) => PassOutcome::Undecodable,
+        Err(_) => PassOutcome::Transient,
+    };
+    context.metrics.pass(Which::AccessRequest, outcome, started.elapsed());
+    if result.is_ok() {
+        context.clear_failures(&skeleton(&object));
+    }
+    result
+}
+
+/// Every error of a pass is one of Kubernetes' and passes: what the remote says is in the status.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
+fn after_error(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
+    let failures = context.count_failure(&skeleton(&object));
+    tracing::warn!(step = error.label(), error = %Chain(error), failures, "the pass failed");
+    Action::requeue(doubled(FIRST_BACKOFF, failures, MOST_BACKOFF))
+}
+
+fn skeleton(object: &Guarded) -> AccessRequest {
+    let metadata = match &object.0 {
+        Ok(resource) => resource.metadata.clone(),
+        Err(invalid) => invalid.metadata.clone(),
+    };
+    AccessRequest { metadata, ..AccessRequest::default() }
+}
+
+/// A resource that is gone leaves nothing behind.
+fn settle<E: std::error::Error>(
+    context: &Context,
+    result: &Result<(ObjectRef<Guarded>, Action), controller::Error<Error, E>>,
+) {
+    match result {
+        Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
+        Err(controller::Error::ObjectNotFound(gone)) => {
+            context.forget_object(gone.namespace.as_deref().unwrap_or_default(), &gone.name);
+        }
+        Err(error) => tracing::warn!(error = %Chain(error), "the watch failed; it is renewed"),
+    }
+}
+
+/// Resources to look at because of the poller or a connection.
+fn woken(
+    context: Arc<Context>,
+    wakes: Wakes,
+    store: Store<Guarded>,
+    scope: Option<String>,
+) -> impl Stream<Item = ObjectRef<Guarded>> + Send + 'static {
+    let everything = {
+        let store = store.clone();
+        move || store.state().iter().map(|one| ObjectRef::from_obj(one.as_ref())).collect::<Vec<_>>()
+    };
+    let after_lag = everything.clone();
+    let by_poller = events(wakes.resources).flat_map(move |event| {
+        stream::iter(match event {
+            Some(key) => vec![ObjectRef::new(&key.name).within(&key.namespace)],
+            None => after_lag(),
+        })
+    });
+    let by_connection = events(wakes.connections).flat_map(move |event| {
+        let _ = &context;
+        stream::iter(match event {
+            Some(key) => of_connection(&store, &key),
+            None => everything(),
+        })
+    });
+    let in_scope = move |object: &ObjectRef<Guarded>| {
+        futures::future::ready(scope.is_none() || object.namespace == scope)
+    };
+    stream::select(by_poller, by_connection).filter(in_scope)
+}
+
+/// The resources that name a connection.
+fn of_connection(store: &Store<Guarded>, key: &ConnectionKey) -> Vec<ObjectRef<Guarded>> {
+    let names = |one: &Arc<Guarded>| match &one.0 {
+        Ok(resource) => super::observe::connection_key(resource) == *key,
+        Err(_) => true,
+    };
+    store.state().iter().filter(|one| names(one)).map(|one| ObjectRef::from_obj(one.as_ref())).collect()
+}
+
+/// The events of a channel; nothing where some were lost, which means: look at everything.
+fn events<T: Clone + Send + 'static>(
+    receiver: broadcast::Receiver<T>,
+) -> impl Stream<Item = Option<T>> + Send + 'static {
+    stream::unfold(receiver, |mut receiver| async move {
+        match receiver.recv().await {
+            Ok(event) => Some((Some(event), receiver)),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some((None, receiver)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    })
+}
+
+/// Resolves when told to stop.
+fn stopped(mut stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + Sync + 'static {
+    async move {
+        // A sender that is gone means the same.
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+    .map(|()| ())
+}
