@@ -1,0 +1,207 @@
+//! How to reach the API, and the HTTP client built from it. It decides nothing about which endpoints are allowed:
+//! that is the caller's policy.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::{Certificate, redirect, retry};
+use url::Url;
+
+/// Where the API is and how far an answer is trusted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// The root of the API: `http` or `https`, a path prefix is kept; no credentials, query or fragment.
+    pub endpoint: Url,
+    /// PEM certificates. When given, only these are trusted; when absent, those of the system.
+    pub ca_bundle: Option<Vec<u8>>,
+    /// For a whole call, from connecting to the last byte of the answer.
+    pub timeout: Duration,
+    /// The `User-Agent` header.
+    pub user_agent: String,
+    /// The largest answer that is one object.
+    pub max_object_bytes: usize,
+    /// The largest answer that is a page or an array.
+    pub max_page_bytes: usize,
+}
+
+impl ClientConfig {
+    /// The endpoint with the defaults: 10 s a call, 1 MiB an object, 8 MiB a page, the system's certificates.
+    pub fn new(endpoint: Url) -> Self {
+        Self {
+            endpoint,
+            ca_bundle: None,
+            timeout: Duration::from_secs(10),
+            user_agent: concat!("apono-client/", env!("CARGO_PKG_VERSION")).to_owned(),
+            max_object_bytes: 1 << 20,
+            max_page_bytes: 8 << 20,
+        }
+    }
+}
+
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ClientConfig")
+            // Not the whole URL: a refused one may hold a password.
+            .field("host", &self.endpoint.host_str())
+            .field("ca_bundle_bytes", &self.ca_bundle.as_ref().map(Vec::len))
+            .field("timeout", &self.timeout)
+            .field("user_agent", &self.user_agent)
+            .field("max_object_bytes", &self.max_object_bytes)
+            .field("max_page_bytes", &self.max_page_bytes)
+            .finish()
+    }
+}
+
+/// No client can be built from this configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Only `http` and `https` are spoken.
+    #[error("the endpoint's scheme is `{scheme}`, not http or https")]
+    Scheme {
+        /// The scheme that was given.
+        scheme: String,
+    },
+    /// The token is the only credential, and a URL ends up in logs.
+    #[error("the endpoint holds a user name or a password")]
+    Credentials,
+    /// They would be lost or, worse, mixed with those of each call.
+    #[error("the endpoint holds a query or a fragment")]
+    QueryOrFragment,
+    /// A call that may take no time cannot be made.
+    #[error("the timeout is zero")]
+    Timeout,
+    /// The bundle is not PEM, or a certificate in it is not one.
+    #[error("could not read the CA bundle")]
+    CaBundle(#[source] reqwest::Error),
+    /// Trusting nobody is surely not what was meant.
+    #[error("the CA bundle holds no certificate")]
+    CaBundleEmpty,
+    /// TLS could not be set up, or the user agent is not a header value.
+    #[error("could not set up the HTTP client")]
+    Http(#[source] reqwest::Error),
+}
+
+/// At most 5 s for the connection, so that an unreachable host is told from a slow answer: the first is known to have
+/// changed nothing.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Shorter than the idle limit of common load balancers (60 s): a request written into a connection that they are just
+/// closing has an unknown effect.
+const POOL_IDLE: Duration = Duration::from_secs(30);
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// Checks the endpoint, refusing what would be silently dropped or leaked.
+pub(crate) fn check_endpoint(endpoint: &Url) -> Result<(), BuildError> {
+    if !matches!(endpoint.scheme(), "http" | "https") {
+        return Err(BuildError::Scheme {
+            scheme: endpoint.scheme().to_owned(),
+        });
+    }
+    if !endpoint.username().is_empty() || endpoint.password().is_some() {
+        return Err(BuildError::Credentials);
+    }
+    if endpoint.query().is_some() || endpoint.fragment().is_some() {
+        return Err(BuildError::QueryOrFragment);
+    }
+    Ok(())
+}
+
+/// The HTTP client: no redirects, no proxies, no retries, nothing taken from the environment.
+pub(crate) fn build_http(config: &ClientConfig) -> Result<reqwest::Client, BuildError> {
+    check_endpoint(&config.endpoint)?;
+    if config.timeout.is_zero() {
+        return Err(BuildError::Timeout);
+    }
+    let builder = reqwest::Client::builder()
+        .user_agent(&config.user_agent)
+        .timeout(config.timeout)
+        .connect_timeout(CONNECT_TIMEOUT.min(config.timeout / 2))
+        // A redirect would carry the token to another place.
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .no_proxy()
+        // A second POST behind the caller's back could create a second request.
+        .retry(retry::never())
+        .pool_idle_timeout(POOL_IDLE)
+        .tcp_keepalive(KEEPALIVE)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .http2_keep_alive_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_while_idle(true);
+    let builder = match &config.ca_bundle {
+        Some(pem) => builder.tls_certs_only(certificates(pem)?),
+        // Never used, since redirects are not followed: the system's store need not be read.
+        None if config.endpoint.scheme() == "http" => builder.tls_certs_only([]),
+        None => builder,
+    };
+    builder.build().map_err(BuildError::Http)
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, BuildError> {
+    let certificates = Certificate::from_pem_bundle(pem).map_err(BuildError::CaBundle)?;
+    if certificates.is_empty() {
+        return Err(BuildError::CaBundleEmpty);
+    }
+    Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn build(endpoint: &str) -> Result<reqwest::Client, BuildError> {
+        build_http(&ClientConfig::new(endpoint.parse().unwrap()))
+    }
+
+    #[test]
+    fn an_endpoint_that_cannot_be_meant_is_refused() {
+        assert!(matches!(build("ftp://h/"), Err(BuildError::Scheme { .. })));
+        assert!(matches!(
+            build("mailto:someone"),
+            Err(BuildError::Scheme { .. })
+        ));
+        assert!(matches!(
+            build("http://user@h/"),
+            Err(BuildError::Credentials)
+        ));
+        assert!(matches!(
+            build("http://:pass@h/"),
+            Err(BuildError::Credentials)
+        ));
+        assert!(matches!(
+            build("http://h/?a=b"),
+            Err(BuildError::QueryOrFragment)
+        ));
+        assert!(matches!(
+            build("http://h/#a"),
+            Err(BuildError::QueryOrFragment)
+        ));
+        assert!(build("http://h/prefix/").is_ok());
+    }
+
+    #[test]
+    fn a_bundle_without_a_usable_certificate_is_refused() {
+        let with = |pem: &[u8]| {
+            let mut config = ClientConfig::new("https://h/".parse().unwrap());
+            config.ca_bundle = Some(pem.to_vec());
+            build_http(&config)
+        };
+        assert!(matches!(with(b""), Err(BuildError::CaBundleEmpty)));
+        assert!(matches!(with(b"not PEM"), Err(BuildError::CaBundleEmpty)));
+        let broken = b"-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n";
+        assert!(matches!(with(broken), Err(BuildError::CaBundle(_))));
+    }
+
+    #[test]
+    fn a_zero_timeout_is_refused() {
+        let mut config = ClientConfig::new("http://h/".parse().unwrap());
+        config.timeout = Duration::ZERO;
+        assert!(matches!(build_http(&config), Err(BuildError::Timeout)));
+    }
+
+    #[test]
+    fn debug_repeats_no_password() {
+        let config = ClientConfig::new("http://u:secret@h/".parse().unwrap());
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+}
