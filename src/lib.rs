@@ -3,3 +3,4 @@
 pub mod clock;
 pub mod crd;
 pub mod marker;
+pub mod poller;
