@@ -1,17 +1,76 @@
-//! Stand-in.
-#![allow(missing_docs)]
-use std::{collections::BTreeMap, sync::Arc};
-use jiff::Timestamp;
-use crate::{crd::RemoteApi, marker::{Mark, Nonce}};
-#[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot { pub request: apono_client::AccessRequest, pub api: RemoteApi, pub asked_at: Timestamp }
-#[derive(Clone, Debug, PartialEq)]
-pub enum Sight { Unread, Seen(Arc<Snapshot>), Missing(Missing) }
-#[derive(Clone, Debug, PartialEq)]
-pub struct Missing { pub times: u32, pub first: Timestamp, pub last: Timestamp, pub last_seen: Option<Arc<Snapshot>> }
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Look { pub asked_at: Timestamp, pub since: Timestamp }
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Health { pub last_good: Option<Timestamp>, pub failing_since: Option<Timestamp>, pub failed_rounds: u32, pub error: Option<String> }
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct View { pub sights: BTreeMap<String, Sight>, pub by_nonce: BTreeMap<Nonce, Vec<Arc<Snapshot>>>, pub strays: Vec<(Mark, Arc<Snapshot>)>, pub look: BTreeMap<RemoteApi, Look>, pub identity: Option<String>, pub health: Health }
+//! The poller: how ten thousand remote requests are observed at the cost of a few list pages.
+//!
+//! One poller per connection reads lists, never one request per resource, keeps what it read in a
+//! [`Store`], and wakes only the resources whose remote changed. It never writes to the remote,
+//! never talks to Kubernetes, and concludes nothing: that something is gone or was never made is
+//! decided by the controller, from what a [`View`] says was asked, when, and how completely.
+
+mod interest;
+mod reads;
+mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+pub use self::interest::{
+    Health, Interest, Look, Missing, ResourceKey, Sight, Snapshot, Tracked, View, Wanted,
+};
+pub use self::reads::{PageReply, ReadError, Reads, RequestReply};
+pub use self::store::Store;
+use crate::clock::Clock;
+
+/// How often lists are read, at most and by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cadence {
+    /// What moves by itself.
+    pub fast: Duration,
+    /// What waits for people.
+    pub pending: Duration,
+    /// What is live.
+    pub active: Duration,
+}
+
+/// Reads the remote of one connection.
+pub struct Poller {
+    reads: Arc<dyn Reads>,
+    store: Arc<Store>,
+    cadence: Cadence,
+    clock: Arc<dyn Clock>,
+    seed: u64,
+}
+
+impl Poller {
+    /// A poller that fills `store` and sends to `wake` whom something changed for. It does nothing
+    /// before it is run.
+    pub fn new(
+        reads: Arc<dyn Reads>,
+        store: Arc<Store>,
+        cadence: Cadence,
+        clock: Arc<dyn Clock>,
+        wake: mpsc::UnboundedSender<ResourceKey>,
+        seed: u64,
+    ) -> Self {
+        store.wake_through(wake);
+        Self {
+            reads,
+            store,
+            cadence,
+            clock,
+            seed,
+        }
+    }
+
+    /// Reads until `stop` becomes true or its sender is gone.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let _ = (
+            &self.reads,
+            &self.store,
+            &self.cadence,
+            &self.clock,
+            &self.seed,
+        );
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+}
