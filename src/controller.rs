@@ -50,7 +50,7 @@ use crate::{
 };
 use fold::{Happening, Outcome};
 use mark::Marked;
-use observe::{Observation, observe, resource_key};
+use observe::{Observation, observe};
 use plan::{Intent, Plan, Step, plan};
 
 /// After a pass that found its object changed, or that has more to do.

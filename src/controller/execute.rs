@@ -30,16 +30,14 @@ pub async fn create(
 ) -> Outcome {
     let body = body(resource, observed, &nonce);
     let body = &body;
-    let call = connection.remote().call(Endpoint::CreateAccessRequest, |client| async move {
-        if marked_at.elapsed() > MARK_VALID {
-            return Ok(None);
-        }
-        client.create_access_request(body).await.map(Some)
+    let leave_by = marked_at + MARK_VALID;
+    let remote = connection.remote();
+    let call = remote.call_by(Endpoint::CreateAccessRequest, leave_by, |client| async move {
+        client.create_access_request(body).await
     });
     let reply = match call.await {
-        Ok(None) => Reply::NotSent,
-        Ok(Some(made)) if made.is_empty() => Reply::Empty,
-        Ok(Some(made)) => Reply::Made(made),
+        Ok(made) if made.is_empty() => Reply::Empty,
+        Ok(made) => Reply::Made(made),
         Err(error) => refusal(&error),
     };
     if let Reply::Made(made) = &reply {
@@ -54,7 +52,7 @@ pub async fn create(
 pub async fn revoke(connection: &Connection, id: &str, memory: &mut Memory, now: Timestamp) {
     let call = connection
         .remote()
-        .call(Endpoint::Revoke, |client| async move { client.revoke(id).await });
+        .call(Endpoint::RevokeAccessRequest, |client| async move { client.revoke(id).await });
     let refusal = match call.await {
         Ok(()) => None,
         Err(error) => Some(Refusal { status: error.status(), message: error.to_string() }),

@@ -169,7 +169,7 @@ fn view(
 /// the POSTs whose answer was lost.
 fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
     let picture = Picture::of(resource, observed, Timestamp::UNIX_EPOCH);
-    let deleting = resource.meta().deletion_timestamp.is_some();
+    let deleting = resource.metadata.deletion_timestamp.is_some();
     let followed = |one: &&crate::crd::OwnedRequest| {
         let failed = deleting && state(one) == apono_client::State::Failed;
         !state(one).is_terminal() || failed
