@@ -18,6 +18,8 @@ pub mod context;
 pub mod entitlements;
 pub mod error;
 pub mod execute;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod fold;
 pub mod lenient;
 pub mod mark;

@@ -368,7 +368,7 @@ mod tests {
         metrics.remote_call(Endpoint::ListAccessRequests, refused, second);
         metrics.kube_write(KubeWrite::Status);
         metrics.count_phases_with(Box::new(|| vec![(Phase::Active, 7)]));
-        metrics.look_at_connections_with(Box::new(|| ConnectionFigures {
+        metrics.look_at_connections_with(Box::new(move || ConnectionFigures {
             total: 3,
             ready: 2,
             circuit_open: 1,

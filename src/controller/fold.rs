@@ -84,6 +84,7 @@ pub fn fold(
 ) -> (AccessRequestStatus, Vec<Happening>) {
     let mut picture = Picture::of(resource, observed, now);
     let refusal = apply(&mut picture, outcome, resource, now);
+    picture.requests = kept(&picture);
     let mut verdict = verdict::verdict(resource, &picture, observed, intent, now);
     if let Some(answer) = &refusal {
         let text = message::refusal_of_create(answer);
@@ -162,7 +163,7 @@ fn status(
         message: leading.map(|saying| saying.message.clone()),
         target: Some(message::target(resource)),
         attempt: picture.ledger.mirror(),
-        requests: kept(picture),
+        requests: picture.requests.clone(),
         expires: ends_at.as_ref().map(|end| message::minute(end.0)),
         ends_at,
         conditions: conditions(&old.conditions, verdict, resource.metadata.generation, now),
@@ -222,7 +223,8 @@ fn earliest_end(current: &[&OwnedRequest]) -> Option<Time> {
     live.filter_map(|one| one.ends_at.clone()).min()
 }
 
-/// The requests to keep: ended ones of old go first.
+/// The requests to keep: ended ones of old go first. Everything said is said of these, so that the
+/// same is said when they are read back.
 fn kept(picture: &Picture) -> Vec<OwnedRequest> {
     let ended = picture.requests.iter().filter(|one| !is_live(one)).count();
     let mut surplus = ended.saturating_sub(MOST_ENDED);
@@ -293,3 +295,6 @@ fn happenings(
     }
     all
 }
+
+#[cfg(test)]
+mod tests;

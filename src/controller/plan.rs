@@ -266,3 +266,6 @@ fn earliest(times: Vec<Option<Timestamp>>, now: Timestamp) -> Option<Duration> {
     let wait = Duration::try_from(first.duration_since(now)).unwrap_or_default();
     Some(wait + Duration::from_millis(20))
 }
+
+#[cfg(test)]
+mod tests;
