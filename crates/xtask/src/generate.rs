@@ -122,7 +122,7 @@ fn generated_in(root: &Path, folder: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// One file for each CustomResourceDefinition in a stream of YAML documents.
+/// One file for each definition in a stream of YAML documents.
 fn definitions(printed: &str) -> Result<Files> {
     let mut files = Files::new();
     for document in documents(printed) {
