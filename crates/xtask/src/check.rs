@@ -164,7 +164,9 @@ fn dependencies() -> Result<Command> {
 
 fn unused_dependencies() -> Result<Command> {
     let mut command = Command::new(MACHETE.find()?);
-    command.current_dir(crate::workspace());
+    command
+        .arg("--skip-target-dir")
+        .current_dir(crate::workspace());
     Ok(command)
 }
 
