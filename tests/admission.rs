@@ -1,6 +1,14 @@
 //! The custom resource definitions in a real apiserver: what it accepts and refuses, what it fills
 //! in, and what kubectl shows of it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 #[path = "admission/cluster.rs"]
 mod cluster;
 #[path = "admission/structural.rs"]
@@ -14,7 +22,7 @@ use apono_operator::crd::{AccessRequest, ClusterAponoConnection};
 use cluster::Cluster;
 use kube::{
     Api,
-    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 
@@ -49,7 +57,7 @@ async fn verdict(cluster: &Cluster, number: usize, case: &table::Case) -> Option
     let mut updated = object(case.updated.as_ref().unwrap());
     updated.metadata.resource_version = created.metadata.resource_version;
     let replaced = api.replace(&name, &PostParams::default(), &updated).await;
-    api.delete(&name, &Default::default()).await.unwrap();
+    api.delete(&name, &DeleteParams::default()).await.unwrap();
     replaced.err().map(refusal)
 }
 
@@ -244,7 +252,7 @@ async fn kubectl_shows_the_columns() {
 async fn requests_are_selected_by_what_is_written() {
     Cluster::with(async |cluster| {
         let plain = json!({"access": {"bundle": "one"}});
-        let named = json!({
+        let complete = json!({
             "access": {"bundle": "two"}, "grantee": "dana@example.com",
             "connectionRef": {"name": "other"}
         });
@@ -252,7 +260,7 @@ async fn requests_are_selected_by_what_is_written() {
             .create("AccessRequest", "plain", &plain, false)
             .await;
         cluster
-            .create("AccessRequest", "named", &named, false)
+            .create("AccessRequest", "named", &complete, false)
             .await;
         cluster.write_status("named").await;
         for (selector, expected) in [

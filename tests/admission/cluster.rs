@@ -50,7 +50,9 @@ impl Cluster {
         });
         let read = Kubeconfig::read_from(&kubeconfig).unwrap();
         let options = KubeConfigOptions::default();
-        let config = Config::from_custom_kubeconfig(read, &options).await.unwrap();
+        let config = Config::from_custom_kubeconfig(read, &options)
+            .await
+            .unwrap();
         let client = Client::try_from(config).unwrap();
         let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
         for crd in all_crds() {

@@ -1,9 +1,10 @@
 //! The cases of what is accepted and what is refused: read from the files beside this one, used by
 //! `rules.rs` without an apiserver and by `admission.rs` with one. The verdicts must agree.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
 use apono_operator::crd;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::cel::Validator;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -151,11 +152,11 @@ fn numbered(value: &Value, number: u64) -> Value {
 pub fn refusals(kind: &str, new: &Value, old: Option<&Value>) -> Vec<String> {
     let schema = schema(kind);
     let object = |spec: &Value| json!({"metadata": {"name": "case"}, "spec": spec});
-    let form = structural::refusals(&schema, &object(new), "");
+    let form = structural::refusals(schema, &object(new), "");
     if !form.is_empty() {
         return form;
     }
-    match Validator::new().validate(&schema, &object(new), old.map(object).as_ref()) {
+    match Validator::new().validate(schema, &object(new), old.map(object).as_ref()) {
         Ok(()) => Vec::new(),
         Err(errors) => errors
             .into_vec()
@@ -166,11 +167,14 @@ pub fn refusals(kind: &str, new: &Value, old: Option<&Value>) -> Vec<String> {
 }
 
 /// The schema of the definition that is installed.
-pub fn schema(kind: &str) -> Value {
-    let crd = crd::all_crds()
-        .into_iter()
-        .find(|crd| crd.spec.names.kind == kind)
-        .unwrap();
-    let validation = crd.spec.versions[0].schema.clone().unwrap();
-    serde_json::to_value(validation.open_api_v3_schema.unwrap()).unwrap()
+pub fn schema(kind: &str) -> &'static Value {
+    static SCHEMAS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
+        let schema = |crd: CustomResourceDefinition| {
+            let validation = crd.spec.versions[0].schema.clone().unwrap();
+            let schema = serde_json::to_value(validation.open_api_v3_schema.unwrap()).unwrap();
+            (crd.spec.names.kind, schema)
+        };
+        crd::all_crds().into_iter().map(schema).collect()
+    });
+    &SCHEMAS[kind]
 }
