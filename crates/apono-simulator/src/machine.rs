@@ -6,7 +6,8 @@
 //! It knows nothing of HTTP, tokens of pages, or faults.
 //!
 //! - `machine/create.rs`: what may be asked for, and the requests it makes
-//! - `machine/moves.rs`: the moves, by time, by command, by caller
+//! - `machine/moves.rs`: the moves, and when time or a caller makes them
+//! - `machine/commands.rs`: what the control channel can do
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -23,11 +24,12 @@ use crate::status::Status;
 use crate::switches::{IdForm, Switches};
 use crate::users::{UserKey, Users, uuid};
 
+mod commands;
 mod create;
 mod moves;
 
+pub use commands::{Command, NotPossible};
 pub use create::{Ask, Refusal, Wanted};
-pub use moves::{Command, NotPossible};
 
 /// What moves requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

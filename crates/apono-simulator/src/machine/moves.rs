@@ -13,78 +13,15 @@
 //! Every move goes through [`Status::may_become`]; no other file changes a status.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use super::{Change, Key, Machine, Mode};
 use crate::catalogue::{Approval, GrantFate, RevokeFate};
 use crate::clock::later;
-use crate::request::{Actor, Fate, Request, Transition};
+use crate::request::{Actor, Request, Transition};
 use crate::status::{EntitlementStatus, Status};
 use crate::switches::{Leniency, MfaPosition, PartialGrant, RevokeEnded};
 
 use super::Refusal;
-
-/// What the control channel can do to a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Command {
-    /// Lets it leave Initializing.
-    Route,
-    /// Approves it.
-    Approve,
-    /// Refuses it.
-    Reject {
-        /// What the approver says.
-        #[serde(default)]
-        reason: Option<String>,
-    },
-    /// Shows the second factor.
-    PassMfa,
-    /// Brings it to Granting, whatever it waits for.
-    Grant,
-    /// Brings it to Active, whatever it waits for.
-    Activate,
-    /// Breaks what is under way: the grant or the revoke.
-    Fail {
-        /// How many entitlements were granted before the grant broke.
-        #[serde(default)]
-        granted: usize,
-    },
-    /// Takes it back, as an admin or in the portal would.
-    Revoke,
-    /// Ends a revoke that is under way.
-    FinishRevoke,
-    /// Lets its time be up now.
-    Expire,
-    /// Moves its planned end; a negative duration brings it nearer.
-    Extend {
-        /// By how much.
-        by: SignedDuration,
-    },
-    /// Decides how its grant and revoke will turn out.
-    Fate {
-        /// How.
-        fate: Fate,
-    },
-}
-
-/// A command that does not fit the state the request is in.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotPossible {
-    /// There is no such request.
-    #[error("there is no request `{0}`; GET /_control/requests lists them")]
-    Unknown(String),
-    /// It is in the wrong state.
-    #[error("a request that is {} cannot {what}; {hint}", status.word())]
-    State {
-        /// The state it is in.
-        status: Status,
-        /// What was wanted.
-        what: &'static str,
-        /// What would work.
-        hint: &'static str,
-    },
-}
 
 /// A move that time makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,55 +46,6 @@ impl Machine {
             };
             self.step(key, step, at);
         }
-    }
-
-    /// Does what the control channel wants.
-    ///
-    /// # Errors
-    /// Says why not, and what would work.
-    pub fn command(&mut self, id: &str, command: &Command) -> Result<Key, NotPossible> {
-        self.settle();
-        let key = self
-            .find(id)
-            .ok_or_else(|| NotPossible::Unknown(id.to_owned()))?;
-        let now = self.now();
-        let by = Actor::Control;
-        match command {
-            Command::Route => self.want(key, &[Status::Initializing], "be routed", ROUTE)?,
-            Command::Approve => self.want(key, &WAITING, "be approved", APPROVE)?,
-            Command::Reject { .. } => self.want(key, &UNDECIDED, "be rejected", APPROVE)?,
-            Command::PassMfa => self.want(key, &[Status::PendingMfa], "pass MFA", MFA)?,
-            Command::Grant => self.want(key, &UNDECIDED, "be granted", APPROVE)?,
-            Command::Activate => self.want(key, &OPEN, "become active", APPROVE)?,
-            Command::Fail { .. } => self.want(key, &BREAKABLE, "fail", FAIL)?,
-            Command::Revoke => self.want(key, &LIVE_OR_OPEN, "be revoked", "it has ended")?,
-            Command::FinishRevoke => self.want(key, &[Status::Revoking], "end its revoke", END)?,
-            Command::Expire => self.want(key, &[Status::Active], "expire", "activate it first")?,
-            Command::Extend { .. } => self.want(key, &EXTENDABLE, "be extended", "it has ended")?,
-            Command::Fate { .. } => {}
-        }
-        match command {
-            Command::Route => self.step(key, Step::Route, now),
-            Command::Approve => self.approve(key, now, &by),
-            Command::Reject { reason } => self.reject(key, now, &by, reason.clone()),
-            Command::PassMfa => self.pass_mfa(key, now, &by),
-            Command::Grant => self.grant(key, now, &by),
-            Command::Activate => {
-                self.grant(key, now, &by);
-                self.activate(key, now, &by, usize::MAX);
-            }
-            Command::Fail { granted } => self.fail(key, now, &by, *granted),
-            Command::Revoke => self.go(key, Status::Revoking, now, &by, None),
-            Command::FinishRevoke => self.finish_revoke(key, now, &by),
-            Command::Expire => self.go(key, Status::Revoking, now, &by, Some("time is up".into())),
-            Command::Extend { by } => self.edit(key, |request| {
-                request.planned_end = request.planned_end.map(|end| later(end, *by));
-            }),
-            Command::Fate { fate } => self.edit(key, |request| request.fate = *fate),
-        }
-        self.reschedule(key, Some(now));
-        self.settle();
-        Ok(key)
     }
 
     /// Takes a request back for a caller of the API.
@@ -202,23 +90,6 @@ impl Machine {
         }?;
         self.settle();
         Ok(())
-    }
-
-    fn want(
-        &self,
-        key: Key,
-        allowed: &[Status],
-        what: &'static str,
-        hint: &'static str,
-    ) -> Result<(), NotPossible> {
-        let status = self
-            .get(key)
-            .map_or(Status::Failed, |request| request.status);
-        if allowed.contains(&status) {
-            Ok(())
-        } else {
-            Err(NotPossible::State { status, what, hint })
-        }
     }
 
     /// When time will move a request, and how.
@@ -269,7 +140,7 @@ impl Machine {
         }
     }
 
-    fn route(&mut self, key: Key, at: Timestamp, by: &Actor) {
+    pub(super) fn route(&mut self, key: Key, at: Timestamp, by: &Actor) {
         self.go(key, Status::Pending, at, by, None);
         if self.switches.mfa_position == MfaPosition::BeforeApproval && self.lacks_mfa(key) {
             self.go(key, Status::PendingMfa, at, by, None);
@@ -282,7 +153,7 @@ impl Machine {
         })
     }
 
-    fn approve(&mut self, key: Key, at: Timestamp, by: &Actor) {
+    pub(super) fn approve(&mut self, key: Key, at: Timestamp, by: &Actor) {
         if self
             .get(key)
             .is_some_and(|request| request.status == Status::Initializing)
@@ -300,7 +171,7 @@ impl Machine {
         }
     }
 
-    fn pass_mfa(&mut self, key: Key, at: Timestamp, by: &Actor) {
+    pub(super) fn pass_mfa(&mut self, key: Key, at: Timestamp, by: &Actor) {
         self.edit(key, |request| request.mfa_passed = true);
         let approved = self.get(key).is_some_and(|request| request.approved);
         let next = if approved {
@@ -311,7 +182,7 @@ impl Machine {
         self.go(key, next, at, by, None);
     }
 
-    fn reject(&mut self, key: Key, at: Timestamp, by: &Actor, reason: Option<String>) {
+    pub(super) fn reject(&mut self, key: Key, at: Timestamp, by: &Actor, reason: Option<String>) {
         if self
             .get(key)
             .is_some_and(|request| request.status == Status::Initializing)
@@ -322,7 +193,7 @@ impl Machine {
     }
 
     /// To Granting past everything it waits for.
-    fn grant(&mut self, key: Key, at: Timestamp, by: &Actor) {
+    pub(super) fn grant(&mut self, key: Key, at: Timestamp, by: &Actor) {
         self.edit(key, |request| {
             request.approved = true;
             request.mfa_passed = true;
@@ -350,7 +221,7 @@ impl Machine {
     }
 
     /// Live, with the first `granted` entitlements set up and the others not.
-    fn activate(&mut self, key: Key, at: Timestamp, by: &Actor, granted: usize) {
+    pub(super) fn activate(&mut self, key: Key, at: Timestamp, by: &Actor, granted: usize) {
         let period = self.get(key).and_then(|request| {
             let own = self
                 .flow(request)
@@ -366,7 +237,7 @@ impl Machine {
         self.go(key, Status::Active, at, by, None);
     }
 
-    fn fail(&mut self, key: Key, at: Timestamp, by: &Actor, granted: usize) {
+    pub(super) fn fail(&mut self, key: Key, at: Timestamp, by: &Actor, granted: usize) {
         let Some(request) = self.get(key) else { return };
         if request.status == Status::Revoking {
             // What could not be taken away is still there: the entitlements stay as they are.
@@ -388,21 +259,28 @@ impl Machine {
         self.go(key, Status::Failed, at, by, Some("the grant failed".into()));
     }
 
-    fn finish_revoke(&mut self, key: Key, at: Timestamp, by: &Actor) {
+    pub(super) fn finish_revoke(&mut self, key: Key, at: Timestamp, by: &Actor) {
         self.edit(key, |request| {
             request.set_entitlements(|_| EntitlementStatus::Revoked);
         });
         self.go(key, Status::Revoked, at, by, None);
     }
 
-    fn edit(&mut self, key: Key, change: impl FnOnce(&mut Request)) {
+    pub(super) fn edit(&mut self, key: Key, change: impl FnOnce(&mut Request)) {
         if let Some(request) = self.requests.get_mut(key.0) {
             change(request);
         }
     }
 
     /// The one place where a status changes.
-    fn go(&mut self, key: Key, to: Status, at: Timestamp, by: &Actor, note: Option<String>) {
+    pub(super) fn go(
+        &mut self,
+        key: Key,
+        to: Status,
+        at: Timestamp,
+        by: &Actor,
+        note: Option<String>,
+    ) {
         let Some(request) = self.requests.get_mut(key.0) else {
             return;
         };
@@ -465,26 +343,3 @@ const fn granted_or_failed(place: usize, granted: usize) -> EntitlementStatus {
         EntitlementStatus::Failure
     }
 }
-
-const WAITING: [Status; 2] = [Status::Initializing, Status::Pending];
-const UNDECIDED: [Status; 3] = [Status::Initializing, Status::Pending, Status::PendingMfa];
-const OPEN: [Status; 4] = [
-    Status::Initializing,
-    Status::Pending,
-    Status::PendingMfa,
-    Status::Granting,
-];
-const BREAKABLE: [Status; 3] = [Status::Initializing, Status::Granting, Status::Revoking];
-const EXTENDABLE: [Status; 5] = [
-    Status::Initializing,
-    Status::Pending,
-    Status::PendingMfa,
-    Status::Granting,
-    Status::Active,
-];
-const LIVE_OR_OPEN: [Status; 5] = EXTENDABLE;
-const ROUTE: &str = "only a request that is Initializing waits for that";
-const APPROVE: &str = "that only fits a request that is not live yet (`pass-mfa` for PendingMFA)";
-const MFA: &str = "only a request that is PendingMFA waits for that";
-const FAIL: &str = "bring it to Granting or Revoking first, or set its `fate` beforehand";
-const END: &str = "revoke it first";
