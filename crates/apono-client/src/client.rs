@@ -85,7 +85,7 @@ impl Client {
     pub fn access_requests(
         &self,
         query: ListQuery,
-    ) -> impl Stream<Item = Result<Page<AccessRequest>, Error>> + Send + use<> {
+    ) -> impl Stream<Item = Result<Page<AccessRequest>, Error>> + Send + 'static + use<> {
         let state = Arc::new((self.clone(), query));
         pages(Endpoint::ListAccessRequests, move |token| {
             let state = Arc::clone(&state);
@@ -109,7 +109,7 @@ impl Client {
     pub fn entitlements(
         &self,
         id: &str,
-    ) -> impl Stream<Item = Result<Page<Entitlement>, Error>> + Send + use<> {
+    ) -> impl Stream<Item = Result<Page<Entitlement>, Error>> + Send + 'static + use<> {
         let state = Arc::new((self.clone(), id.to_owned()));
         pages(Endpoint::ListEntitlements, move |token| {
             let state = Arc::clone(&state);
@@ -159,7 +159,7 @@ impl Client {
     pub fn delegated_access_requests(
         &self,
         query: DelegatedQuery,
-    ) -> impl Stream<Item = Result<Page<AccessRequest>, Error>> + Send + use<> {
+    ) -> impl Stream<Item = Result<Page<AccessRequest>, Error>> + Send + 'static + use<> {
         let state = Arc::new((self.clone(), query));
         pages(Endpoint::ListDelegatedAccessRequests, move |token| {
             let state = Arc::clone(&state);

@@ -149,8 +149,12 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, BuildError> {
 mod tests {
     use super::*;
 
+    fn config(endpoint: &str) -> ClientConfig {
+        ClientConfig::new(endpoint.parse().unwrap())
+    }
+
     fn build(endpoint: &str) -> Result<reqwest::Client, BuildError> {
-        build_http(&ClientConfig::new(endpoint.parse().unwrap()))
+        build_http(&config(endpoint))
     }
 
     #[test]

@@ -162,9 +162,13 @@ mod tests {
 
     use super::*;
 
-    fn revoke(base: &str, id: &str) -> Result<String, InvalidPath> {
+    fn base(text: &str) -> Url {
+        text.parse().unwrap()
+    }
+
+    fn revoke(endpoint: &str, id: &str) -> Result<String, InvalidPath> {
         Endpoint::RevokeAccessRequest
-            .url(&base.parse().unwrap(), &[id])
+            .url(&base(endpoint), &[id])
             .map(String::from)
     }
 
@@ -216,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_number_of_parameters_must_fit() {
-        let base: Url = "http://h".parse().unwrap();
+        let base = base("http://h");
         assert_eq!(
             Endpoint::GetAccessRequest.url(&base, &[]),
             Err(InvalidPath::Parameters)

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
     use crate::model::status::State;
 
-    fn read(value: Value) -> Result<AccessRequest, serde_json::Error> {
+    fn read(value: &Value) -> Result<AccessRequest, serde_json::Error> {
         // Through text, as on the wire.
         serde_json::from_str(&value.to_string())
     }
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_whole_request_is_read() {
-        let request = read(json!({
+        let request = read(&json!({
             "id": "AR-1", "status": "Active", "duration_in_sec": 3600, "justification": "why",
             "creation_date": "2022-03-10T16:15:50Z", "revocation_date": "2022-03-10T17:15:50.25Z",
             "custom_fields": {"ticket": "T-1"},
@@ -133,7 +133,7 @@ mod tests {
             "bundle": {"id": "b", "name": "Billing"}, "new_field": [1]
         }))
         .unwrap();
-        assert_eq!(request.duration, Some(Duration::from_secs(3600)));
+        assert_eq!(request.duration, Some(Duration::from_hours(1)));
         assert_eq!(request.justification.as_deref(), Some("why"));
         assert_eq!(
             request.creation_date,
@@ -160,18 +160,18 @@ mod tests {
 
     #[test]
     fn only_id_and_status_are_indispensable() {
-        let bare = read(json!({"id": "AR-1", "status": "odd"})).unwrap();
+        let bare = read(&json!({"id": "AR-1", "status": "odd"})).unwrap();
         assert_eq!(
             (bare.id.as_str(), bare.status.state()),
             ("AR-1", State::Unknown)
         );
-        let nulls = read(json!({
+        let nulls = read(&json!({
             "id": "AR-1", "status": "odd", "duration_in_sec": null, "justification": null,
             "creation_date": null, "revocation_date": null, "custom_fields": null,
             "access_groups": null, "requestor": null, "grantee": null, "bundle": null
         }));
         assert_eq!(nulls.unwrap(), bare);
-        let nonsense = read(json!({
+        let nonsense = read(&json!({
             "id": "AR-1", "status": "odd", "duration_in_sec": "long", "justification": 7,
             "creation_date": {}, "revocation_date": "later", "custom_fields": [],
             "access_groups": "none", "requestor": 1, "grantee": "g", "bundle": true
@@ -191,13 +191,13 @@ mod tests {
             json!(null),
             json!("AR-1"),
         ] {
-            assert!(read(value.clone()).is_err(), "{value}");
+            assert!(read(&value).is_err(), "{value}");
         }
     }
 
     #[test]
     fn an_odd_group_does_not_take_the_others_with_it() {
-        let request = read(json!({
+        let request = read(&json!({
             "id": "AR-1", "status": "Active",
             "access_groups": [7, {"integration": null}, {"integration": {"id": "i", "name": 3}}]
         }))
