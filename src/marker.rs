@@ -41,7 +41,9 @@ impl Nonce {
     /// A nonce read back, from a mark or from the write-ahead record.
     pub fn parse(text: &str) -> Option<Self> {
         let valid = text.len() == NONCE_LENGTH
-            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
         valid.then(|| Self(text.to_owned()))
     }
 
@@ -81,7 +83,9 @@ impl Origin {
 
     /// Whether the origin belongs to this cluster.
     pub fn is_of_cluster(&self, cluster: &str) -> bool {
-        self.0.strip_prefix(cluster).is_some_and(|rest| rest.starts_with('/'))
+        self.0
+            .strip_prefix(cluster)
+            .is_some_and(|rest| rest.starts_with('/'))
     }
 }
 
@@ -107,7 +111,11 @@ impl Mark {
             None => (rest, true),
         };
         let origin = Origin(origin.trim().to_owned());
-        Some(Self { nonce, origin, is_cut })
+        Some(Self {
+            nonce,
+            origin,
+            is_cut,
+        })
     }
 
     /// Whether the mark names this origin. A mark that the remote cut names every origin it is a
@@ -167,7 +175,13 @@ mod tests {
 
     #[test]
     fn other_text_carries_no_mark() {
-        for text in ["", "INC-42", "[k8s ]", "[k8s short prod/a/b] x", "k8s [k8s "] {
+        for text in [
+            "",
+            "INC-42",
+            "[k8s ]",
+            "[k8s short prod/a/b] x",
+            "k8s [k8s ",
+        ] {
             assert_eq!(Mark::parse(text), None, "{text}");
         }
     }

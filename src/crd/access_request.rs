@@ -270,7 +270,20 @@ pub struct OwnedRequest {
 }
 
 /// Which API a remote request is read through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 pub enum RemoteApi {
     /// The user API, v4.
     #[default]
@@ -280,7 +293,9 @@ pub enum RemoteApi {
 }
 
 /// One entitlement as the remote reports it.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    KubeSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "camelCase")]
 pub struct EntitlementState {
     /// The integration.
@@ -298,7 +313,9 @@ pub struct EntitlementState {
 }
 
 /// The resource of an entitlement.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    KubeSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "camelCase")]
 pub struct EntitlementResource {
     /// Apono's id.
@@ -337,7 +354,9 @@ pub struct EntitlementSummary {
 }
 
 /// An integration and its resource types, as the remote reports them.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    KubeSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessGroup {
     /// The integration.
@@ -349,7 +368,9 @@ pub struct AccessGroup {
 }
 
 /// An id and a name.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    KubeSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub struct NamedRef {
     /// The id.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,131 @@
+//! What a resource wants to know of the remote, and what it is told. Data only: who fills it in
+//! is the store, who decides by it is the controller.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use apono_client::AccessRequest;
+use jiff::Timestamp;
+
+use crate::crd::RemoteApi;
+use crate::marker::{Mark, Nonce, Origin};
+
+/// One custom resource, as it was when it was read: another uid is another resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResourceKey {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+}
+
+/// An id that a resource owns and wants followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    /// The remote's id.
+    pub id: String,
+    /// Where it is expected.
+    pub api: RemoteApi,
+}
+
+/// A POST whose answer is not known: is there a request of it?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// What tells the POST.
+    pub nonce: Nonce,
+    /// When it was marked last.
+    pub marked_at: Timestamp,
+    /// From when on a look that does not find it proves that it is not there.
+    pub conclusive_from: Timestamp,
+    /// Which list it would be in.
+    pub api: RemoteApi,
+}
+
+/// Everything one resource wants to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interest {
+    /// The ids to follow.
+    pub ids: Vec<Tracked>,
+    /// The POSTs to look for.
+    pub looks: Vec<Wanted>,
+    /// What its marks say of where they come from.
+    pub origin: Origin,
+}
+
+/// A remote request as it was answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// What the remote said.
+    pub request: AccessRequest,
+    /// Which route said it.
+    pub api: RemoteApi,
+    /// When the call that returned it was sent: it is at least as new as that.
+    pub asked_at: Timestamp,
+}
+
+/// What is known of one id.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sight {
+    /// It was not read yet.
+    Unread,
+    /// It is there.
+    Seen(Arc<Snapshot>),
+    /// Every route it may live on says that it is not there.
+    Missing(Missing),
+}
+
+/// Every route an id may live on answered 404.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Missing {
+    /// How often in a row, each time at least 15 s after the one before.
+    pub times: u32,
+    /// When that was asked for the first time.
+    pub first: Timestamp,
+    /// When that was asked for the last time.
+    pub last: Timestamp,
+    /// What it was before.
+    pub last_seen: Option<Arc<Snapshot>>,
+}
+
+/// The newest complete look at a list: every status, no filter, nothing left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// When its first page was asked for.
+    pub asked_at: Timestamp,
+    /// Nothing created at or after this moment was left out; the least possible moment if the
+    /// list was read to its end.
+    pub since: Timestamp,
+}
+
+/// How well the remote can be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// When a round last succeeded.
+    pub last_good: Option<Timestamp>,
+    /// Since when some round keeps failing.
+    pub failing_since: Option<Timestamp>,
+    /// How many rounds in a row failed, of the one that fails most.
+    pub failed_rounds: u32,
+    /// What the last failure was.
+    pub error: Option<String>,
+}
+
+/// What is known of what a resource declared.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct View {
+    /// One entry for each declared id.
+    pub sights: BTreeMap<String, Sight>,
+    /// What was found, or answered by our own POST, for each nonce.
+    pub by_nonce: BTreeMap<Nonce, Vec<Arc<Snapshot>>>,
+    /// Requests whose mark names this origin and that are not among the declared ids, whatever
+    /// their nonce.
+    pub strays: Vec<(Mark, Arc<Snapshot>)>,
+    /// The newest complete look at each list.
+    pub look: BTreeMap<RemoteApi, Look>,
+    /// Who the present token is: the requestor of every own request it reads.
+    pub identity: Option<String>,
+    /// How well the remote can be read.
+    pub health: Health,
+}
