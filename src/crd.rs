@@ -1,23 +1,33 @@
 //! The custom resources: types, validation rules, names and reasons. No IO happens here.
 
 pub mod access_request;
+pub mod allow;
 pub mod conditions;
 pub mod connection;
 pub mod duration;
+pub mod manifest;
+mod rules;
+pub mod settings;
+pub mod status;
 
 pub use access_request::{
-    Access, AccessGroup, AccessRequest, AccessRequestSpec, AccessRequestStatus, AttemptStatus,
-    ConnectionKind, ConnectionRef, DeletionPolicy, EntitlementRef, EntitlementResource,
-    EntitlementState, EntitlementSummary, Identity, NamedRef, OwnedRequest, Phase, PostOutcome,
-    PostStatus, RemoteApi,
+    Access, AccessRequest, AccessRequestSpec, ConnectionKind, ConnectionRef, DEFAULT_CONNECTION,
+    DeletionPolicy, EntitlementRef,
 };
+pub use allow::{Allow, NamespaceRule, NamespacedAllow};
 pub use conditions::{ConditionType, Reason};
 pub use connection::{
-    Allow, AponoConnection, AponoConnectionSpec, ClusterAponoConnection,
-    ClusterAponoConnectionSpec, ConnectionStatus, Correlation, Limits, NamespaceRule, Polling,
-    SecretKeyRef,
+    AponoConnection, AponoConnectionSpec, ClusterAponoConnection, ClusterAponoConnectionSpec,
+    ConnectionStatus, Correlation, DEFAULT_ENDPOINT, Limits, Polling, SecretKeyRef,
 };
 pub use duration::DurationText;
+pub use manifest::{all_crds, crd_files, crds_yaml};
+pub use settings::{ConnectionSettings, LimitSettings, PollingSettings};
+pub use status::{
+    AccessGroup, AccessRequestStatus, AttemptStatus, EntitlementResource, EntitlementState,
+    EntitlementSummary, Identity, NamedRef, OwnedRequest, Phase, PostOutcome, PostStatus,
+    RemoteApi,
+};
 
 /// The API group of every resource here.
 pub const GROUP: &str = "access.apono.io";

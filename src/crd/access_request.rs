@@ -1,48 +1,150 @@
-//! The `AccessRequest`: what a person writes, and what the operator says of it.
+//! What a person writes in an `AccessRequest`. What the operator says of it is in
+//! [`status`](super::status).
+
+#![expect(
+    clippy::doc_markdown,
+    reason = "the documentation is for kubectl explain: plain text"
+)]
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "columns repeat their type, each for itself"
+)]
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::DurationText;
+pub use super::status::*;
+use super::{DurationText, rules};
 
-/// What access is asked for, and how it ends.
+/// What access is asked for, for whom, and how it ends. Only `suspend` and `deletionPolicy` can be
+/// changed later: to ask for something else, create a new AccessRequest with another name.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "access.apono.io",
     version = "v1alpha1",
     kind = "AccessRequest",
+    doc = "Temporary access, asked for at Apono when this resource is created and taken back when \
+           it is deleted.",
     namespaced,
     status = "AccessRequestStatus",
     derive = "PartialEq",
-    derive = "Default"
+    derive = "Default",
+    shortname = "accreq",
+    category = "apono",
+    selectable = ".status.phase",
+    selectable = ".spec.grantee",
+    selectable = ".spec.access.bundle",
+    selectable = ".spec.connectionRef.name",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        description = "Whether the access can be used now.",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        description = "Why the resource is in the state it is in.",
+        json_path = ".status.reason"
+    ),
+    printcolumn(
+        name = "Target",
+        type_ = "string",
+        description = "What is asked for.",
+        json_path = ".status.target"
+    ),
+    printcolumn(
+        name = "Grantee",
+        type_ = "string",
+        description = "For whom; empty for the user of the connection's token.",
+        json_path = ".spec.grantee"
+    ),
+    printcolumn(
+        name = "Expires",
+        type_ = "string",
+        description = "When the access ends as planned.",
+        json_path = ".status.expires"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        description = "How long ago the resource was created.",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Request-Id",
+        type_ = "string",
+        description = "The ids of the requests at Apono.",
+        json_path = ".status.requests[*].id",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        description = "What is going on, and what to do about it.",
+        json_path = ".status.message",
+        priority = 1
+    )
+)]
+#[x_kube(
+    validation = rules::is_fixed("connectionRef", rules::NEW_REQUEST),
+    validation = rules::is_fixed("access", rules::NEW_REQUEST),
+    validation = rules::is_fixed("grantee", rules::NEW_REQUEST),
+    validation = rules::is_fixed("justification", rules::NEW_REQUEST),
+    validation = rules::is_fixed("duration", rules::NEW_REQUEST),
+    validation = rules::is_fixed("customFields", rules::NEW_REQUEST)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AccessRequestSpec {
-    /// Which connection to ask through.
+    /// The connection to ask through: where the API is and whose token is used. Absent: the
+    /// ClusterAponoConnection named "default". It cannot be changed later. The field selector
+    /// `spec.connectionRef.name` finds what is written here, so it is empty, not "default", where
+    /// this is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_ref: Option<ConnectionRef>,
-    /// What to ask for.
+    /// What to ask for: exactly one of `bundle` and `entitlements`. It cannot be changed later.
     pub access: Access,
-    /// For whom.
+    /// The user who shall get the access, by e-mail address or Apono id, for example
+    /// "dana@example.com". Absent: the user to whom the connection's token belongs. It cannot be
+    /// changed later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 320))]
+    #[x_kube(validation = rules::is_not_blank(
+        "name the user by e-mail address or id, or leave grantee out to ask for the token's own user"
+    ))]
     pub grantee: Option<String>,
-    /// Why.
+    /// Why the access is needed, for the people who approve and audit it, for example "INC-42:
+    /// stuck orders"; at most 1000 characters. The operator sends it with its own mark in front,
+    /// so it must not contain "[k8s ". Absent: only the mark is sent. It cannot be changed later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1000))]
+    #[x_kube(validation = rules::has_no_mark())]
     pub justification: Option<String>,
-    /// For how long.
+    /// How long the access shall last, in hours, minutes and seconds, for example "8h" or "1h30m";
+    /// from 1m to 8760h. Absent: the period that the access flow in Apono gives. It cannot be
+    /// changed later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(
+        validation = rules::is_duration(),
+        validation = rules::is_within(rules::Span { min: "1m", max: "8760h" })
+    )]
     pub duration: Option<DurationText>,
-    /// Custom fields.
+    /// Values for the custom fields that the access flow in Apono asks for, by the name of the
+    /// field, for example `ticket: INC-42`; at most 32, each value of at most 1000 characters.
+    /// Absent: none are sent. It cannot be changed later.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "custom_fields")]
+    #[x_kube(validation = rules::values_have_no_mark(), validation = rules::names_are_short())]
     pub custom_fields: BTreeMap<String, String>,
-    /// What deletion does.
+    /// What deleting this resource does with the access.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
-    /// Do not ask.
+    /// Whether to hold back: while true nothing new is asked for. Access that was already asked
+    /// for stays and is followed, and deleting the resource still takes it back. Absent: false. It
+    /// can be changed at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 }
@@ -50,14 +152,18 @@ pub struct AccessRequestSpec {
 /// A reference to a connection.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ConnectionRef {
-    /// The kind.
+    /// The kind of the connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ConnectionKind>,
-    /// The name.
+    /// The name of the connection, for example "default"; required. It cannot be changed later.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::is_object_name())]
     pub name: String,
 }
 
-/// The kind of a connection.
+/// The kind of the connection: ClusterAponoConnection, which serves the whole cluster, or
+/// AponoConnection, which is looked for in the namespace of the AccessRequest. Absent:
+/// ClusterAponoConnection. It cannot be changed later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum ConnectionKind {
     /// Cluster-wide.
@@ -69,12 +175,22 @@ pub enum ConnectionKind {
 
 /// What is asked for: exactly one of these.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[x_kube(validation = rules::is_one_kind_of_access())]
 pub struct Access {
-    /// A bundle.
+    /// The id or display name of a bundle of Apono, for example "prod-read". It cannot be set
+    /// together with `entitlements`, and it cannot be changed later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = rules::is_not_blank("write the id or the display name of the bundle"))]
     pub bundle: Option<String>,
-    /// Entitlements.
+    /// A list of 1 to 100 entitlements, each a permission on a resource, none listed twice. It
+    /// cannot be set together with `bundle`, and it cannot be changed later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 100),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
+    #[x_kube(validation = rules::has_no_repeats())]
     pub entitlements: Option<Vec<EntitlementRef>>,
 }
 
@@ -82,13 +198,20 @@ pub struct Access {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EntitlementRef {
-    /// The resource.
+    /// The id that Apono gives the resource, for example "res-1"; required. It cannot be changed
+    /// later.
+    #[schemars(length(min = 1, max = 256))]
     pub resource_id: String,
-    /// The permission.
+    /// The id that Apono gives the permission on the resource, for example "perm-1"; required. It
+    /// cannot be changed later.
+    #[schemars(length(min = 1, max = 256))]
     pub permission_id: String,
 }
 
-/// What deletion does.
+/// What deleting this resource does with the access: Revoke takes it back at Apono first and keeps
+/// the resource until that is confirmed; Orphan leaves it to end by itself, where the connection
+/// allows that (`spec.allow.orphan`), else it is taken back all the same. Absent: Revoke. It can
+/// be changed at any time; what counts is its value when the resource is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
     /// Take it back first.
@@ -98,296 +221,38 @@ pub enum DeletionPolicy {
     Orphan,
 }
 
-/// What the operator says.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AccessRequestStatus {
-    /// The generation this status speaks of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// Derived.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phase: Option<Phase>,
-    /// Of the leading condition.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Of the leading condition.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// For the column.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
-    /// The mirror of the write-ahead record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempt: Option<AttemptStatus>,
-    /// The remote requests owned by this resource.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub requests: Vec<OwnedRequest>,
-    /// What was granted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub entitlements: Vec<EntitlementState>,
-    /// Counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entitlement_summary: Option<EntitlementSummary>,
-    /// Integrations and resource types.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub access_groups: Vec<AccessGroup>,
-    /// The bundle.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bundle: Option<NamedRef>,
-    /// Who asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requestor: Option<Identity>,
-    /// For whom.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub grantee: Option<Identity>,
-    /// The earliest planned end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ends_at: Option<Time>,
-    /// The same for the column.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires: Option<String>,
-    /// Conditions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub conditions: Vec<Condition>,
+/// The bounds of custom fields. Their names are bounded by a rule: a schema cannot.
+fn custom_fields(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 32,
+        "additionalProperties": {"type": "string", "maxLength": 1000}
+    })
 }
 
-/// The phase: derived from the conditions, for columns and selectors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum Phase {
-    /// Being asked.
-    Submitting,
-    /// Waiting for an approver.
-    Pending,
-    /// Waiting for MFA.
-    #[serde(rename = "PendingMFA")]
-    PendingMfa,
-    /// Being set up.
-    Granting,
-    /// Live.
-    Active,
-    /// Being taken back.
-    Revoking,
-    /// Over.
-    Ended,
-    /// Rejected.
-    Rejected,
-    /// Failed.
-    Failed,
-    /// Suspended.
-    Suspended,
-    /// Not known.
-    Unknown,
+impl AccessRequestSpec {
+    /// The connection to ask through, with the defaults in place.
+    pub fn connection(&self) -> ConnectionRef {
+        self.connection_ref
+            .clone()
+            .unwrap_or_else(|| ConnectionRef {
+                kind: Some(ConnectionKind::ClusterAponoConnection),
+                name: DEFAULT_CONNECTION.to_owned(),
+            })
+    }
+
+    /// Whether nothing new may be asked for.
+    pub fn is_suspended(&self) -> bool {
+        self.suspend.unwrap_or(false)
+    }
 }
 
-/// The mirror of the write-ahead annotation.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AttemptStatus {
-    /// The number of the newest attempt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub number: Option<i64>,
-    /// When it started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<Time>,
-    /// Every POST that was marked.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub posts: Vec<PostStatus>,
+impl ConnectionRef {
+    /// The kind, with the default in place.
+    pub fn resolved_kind(&self) -> ConnectionKind {
+        self.kind.unwrap_or_default()
+    }
 }
 
-/// One marked POST and what became of it.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PostStatus {
-    /// Unique.
-    pub nonce: String,
-    /// The attempt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub n: Option<i64>,
-    /// Empty for a create, else the id asked again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub of: Option<String>,
-    /// When it was marked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time: Option<Time>,
-    /// What became of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<PostOutcome>,
-}
-
-/// What became of a POST.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum PostOutcome {
-    /// Not known.
-    #[default]
-    Open,
-    /// Answered with ids.
-    Answered,
-    /// Refused for good.
-    Refused,
-    /// Certainly not done.
-    NotSent,
-    /// Looked for and not there.
-    Absent,
-}
-
-/// One remote request this resource owns.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OwnedRequest {
-    /// The remote's id.
-    pub id: String,
-    /// Where it is read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub api: Option<RemoteApi>,
-    /// The remote's word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-    /// The attempt it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempt: Option<i64>,
-    /// When the remote made it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<Time>,
-    /// Its planned end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ends_at: Option<Time>,
-    /// Who made it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requestor_id: Option<String>,
-    /// The POST it came from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nonce: Option<String>,
-    /// When it was first seen Active.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub active_at: Option<Time>,
-    /// Whether it was ever seen Revoking.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revoking_seen: Option<bool>,
-    /// Found by its mark rather than answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub adopted: Option<bool>,
-}
-
-/// Which API a remote request is read through.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
-pub enum RemoteApi {
-    /// The user API, v4.
-    #[default]
-    UserV4,
-    /// Made for somebody else.
-    Delegated,
-}
-
-/// One entitlement as the remote reports it.
-#[derive(
-    KubeSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
-)]
-#[serde(rename_all = "camelCase")]
-pub struct EntitlementState {
-    /// The integration.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub integration: Option<NamedRef>,
-    /// The resource.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resource: Option<EntitlementResource>,
-    /// The permission.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub permission: Option<String>,
-    /// The remote's word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-}
-
-/// The resource of an entitlement.
-#[derive(
-    KubeSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
-)]
-#[serde(rename_all = "camelCase")]
-pub struct EntitlementResource {
-    /// Apono's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The source's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source_id: Option<String>,
-    /// Its type.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    pub resource_type: Option<String>,
-    /// Its name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-}
-
-/// How many entitlements are in which state.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct EntitlementSummary {
-    /// All.
-    #[serde(default)]
-    pub total: i64,
-    /// Granted.
-    #[serde(default)]
-    pub granted: i64,
-    /// Not yet decided.
-    #[serde(default)]
-    pub pending: i64,
-    /// Failed.
-    #[serde(default)]
-    pub failed: i64,
-    /// Whether the list above was cut.
-    #[serde(default)]
-    pub truncated: bool,
-}
-
-/// An integration and its resource types, as the remote reports them.
-#[derive(
-    KubeSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
-)]
-#[serde(rename_all = "camelCase")]
-pub struct AccessGroup {
-    /// The integration.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub integration: Option<NamedRef>,
-    /// Its resource types.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub resource_types: Vec<String>,
-}
-
-/// An id and a name.
-#[derive(
-    KubeSchema, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
-)]
-pub struct NamedRef {
-    /// The id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-}
-
-/// A user of the remote.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Identity {
-    /// The id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The e-mail address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source_id: Option<String>,
-}
+/// The `ClusterAponoConnection` that is used where an `AccessRequest` names none.
+pub const DEFAULT_CONNECTION: &str = "default";

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use schemars::{Schema, SchemaGenerator, json_schema};
+
 /// The condition types an `AccessRequest` or a connection may carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConditionType {
@@ -122,4 +124,53 @@ impl ConditionType {
             Self::Complete => "Complete",
         }
     }
+}
+
+/// The list of conditions, with bounds and without required properties other than the key: a status
+/// that another version wrote must be readable.
+pub(super) fn list_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 16,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type"],
+            "properties": {
+                "type": {
+                    "description": "What the condition is about, for example \"Ready\".",
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 316
+                },
+                "status": {
+                    "description": "Whether the condition holds: True, False or Unknown.",
+                    "type": "string",
+                    "enum": ["True", "False", "Unknown"]
+                },
+                "reason": {
+                    "description": "Why, as one word of a fixed list, for example \
+                                    \"PendingApproval\".",
+                    "type": "string",
+                    "maxLength": 1024
+                },
+                "message": {
+                    "description": "What is going on and what to do about it, for people.",
+                    "type": "string",
+                    "maxLength": 32768
+                },
+                "lastTransitionTime": {
+                    "description": "When the status of the condition changed last.",
+                    "type": "string",
+                    "format": "date-time"
+                },
+                "observedGeneration": {
+                    "description": "The generation of the resource that the condition speaks of.",
+                    "type": "integer",
+                    "format": "int64"
+                }
+            }
+        }
+    })
 }

@@ -1,0 +1,50 @@
+//! `cargo xtask test`: every test of the workspace, against a control plane of its own.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::control_plane::{self, ControlPlane};
+use crate::process;
+
+/// What to run, and against what.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    control_plane: control_plane::Arguments,
+    /// Handed to `cargo test --workspace`, for example `-- --test lifecycle -- --nocapture`.
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// Builds the binaries that tests start, then runs the tests and ends as they end.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    // First, since the control plane would wait for the compiler.
+    let built = process::run(cargo().args(["build", "--workspace", "--bins"]))?;
+    if !built.success() {
+        return Ok(code(built));
+    }
+    let mut plane = ControlPlane::obtain(&arguments.control_plane)?;
+    let mut tests = cargo();
+    tests
+        .args(["test", "--workspace"])
+        .args(&arguments.arguments)
+        .envs(plane.environment());
+    let status = process::run(&tests)?;
+    // Tests that failed because it went away must not be searched for a fault of their own.
+    plane.check()?;
+    Ok(code(status))
+}
+
+/// The Cargo that runs us, or the one on PATH.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(crate::workspace());
+    command
+}
+
+fn code(status: std::process::ExitStatus) -> ExitCode {
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
+}
