@@ -1,6 +1,7 @@
 //! The operator as a library.
 
 pub mod admin;
+pub mod app;
 pub mod clock;
 pub mod connection;
 pub mod crd;

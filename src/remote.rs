@@ -55,7 +55,10 @@ pub struct Rate {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { concurrency: DEFAULT_CONCURRENCY, rate: None }
+        Self {
+            concurrency: DEFAULT_CONCURRENCY,
+            rate: None,
+        }
     }
 }
 
@@ -115,13 +118,18 @@ impl RemoteError {
 impl fmt::Display for RemoteError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unconfigured => formatter
-                .write_str("the connection cannot be used yet: see its condition Ready"),
+            Self::Unconfigured => {
+                formatter.write_str("the connection cannot be used yet: see its condition Ready")
+            }
             Self::CircuitOpen => formatter.write_str(
                 "the API refused the connection's token: put a valid token into its Secret",
             ),
             Self::Paused(left) => {
-                write!(formatter, "the API asked for a pause: repeated in {} s", left.as_secs() + 1)
+                write!(
+                    formatter,
+                    "the API asked for a pause: repeated in {} s",
+                    left.as_secs() + 1
+                )
             }
             Self::TooLate => {
                 formatter.write_str("the call did not get its turn in time: repeated later")
@@ -195,7 +203,9 @@ impl Remote {
             limiter,
             metrics,
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Makes one call when the gate lets it. `operation` is run at most once, and nothing is sent
@@ -209,11 +219,17 @@ impl Remote {
         let _places = self.places(endpoint).await;
         self.rate().await;
         let ticket = self.admit().await?;
-        let mut call = InFlight { remote: self, ticket, ended: Ended::Dropped };
+        let mut call = InFlight {
+            remote: self,
+            ticket,
+            ended: Ended::Dropped,
+        };
         let started = Instant::now();
         let answer = operation(client).await;
         let class = answer.as_ref().err().map(Error::class);
-        self.inner.metrics.remote_call(endpoint, class, started.elapsed());
+        self.inner
+            .metrics
+            .remote_call(endpoint, class, started.elapsed());
         call.ended = match &answer {
             Ok(_) => Ended::Answered,
             Err(error) => Ended::Failed(error.class(), error.retry_after()),
@@ -251,7 +267,9 @@ impl Remote {
 
     /// Replaces the token. Closed stays closed; an open circuit lets one trial call leave.
     pub fn set_token(&self, token: Token) {
-        let Some(client) = &self.inner.client else { return };
+        let Some(client) = &self.inner.client else {
+            return;
+        };
         client.set_token(token);
         self.gate().token_changed();
     }
@@ -277,7 +295,10 @@ impl Remote {
     }
 
     fn gate(&self) -> MutexGuard<'_, Gate> {
-        self.inner.gate.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .gate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn admit(&self) -> Result<Ticket, RemoteError> {
@@ -302,11 +323,16 @@ impl Remote {
             true => None,
             false => self.inner.routine.acquire().await.ok(),
         };
-        Places { _routine: routine, _place: self.inner.places.acquire().await.ok() }
+        Places {
+            _routine: routine,
+            _place: self.inner.places.acquire().await.ok(),
+        }
     }
 
     async fn rate(&self) {
-        let Some(limiter) = &self.inner.limiter else { return };
+        let Some(limiter) = &self.inner.limiter else {
+            return;
+        };
         while let Err(early) = limiter.check() {
             tokio::time::sleep(early.wait_time_from(limiter.clock().now())).await;
         }
@@ -315,7 +341,10 @@ impl Remote {
 
 impl fmt::Debug for Remote {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Remote").field("client", &self.inner.client).finish_non_exhaustive()
+        formatter
+            .debug_struct("Remote")
+            .field("client", &self.inner.client)
+            .finish_non_exhaustive()
     }
 }
 

@@ -40,20 +40,37 @@ pub fn endpoint(
 ) -> Result<Url, EndpointRefusal> {
     let invalid = |problem: &str, next: &str| {
         let text = without_credentials(text);
-        EndpointRefusal::Invalid(Refusal(format!("spec.endpoint is `{text}`, {problem}: {next}")))
+        EndpointRefusal::Invalid(Refusal(format!(
+            "spec.endpoint is `{text}`, {problem}: {next}"
+        )))
     };
-    let url = Url::parse(text)
-        .map_err(|_| invalid("which is not a URL", "write for example `https://api.apono.io`"))?;
+    let url = Url::parse(text).map_err(|_| {
+        invalid(
+            "which is not a URL",
+            "write for example `https://api.apono.io`",
+        )
+    })?;
     let is_plain = match url.scheme() {
         "https" => false,
         "http" => true,
-        _ => return Err(invalid("which is not an http or https URL", "begin it with `https://`")),
+        _ => {
+            return Err(invalid(
+                "which is not an http or https URL",
+                "begin it with `https://`",
+            ));
+        }
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(invalid("which holds credentials", "put the token into the Secret only"));
+        return Err(invalid(
+            "which holds credentials",
+            "put the token into the Secret only",
+        ));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(invalid("which holds a query or a fragment", "write scheme, host and port"));
+        return Err(invalid(
+            "which holds a query or a fragment",
+            "write scheme, host and port",
+        ));
     }
     if is_plain && !insecure && !is_loopback(&url) {
         let next = "use https, or set spec.insecure to true where the network is trusted";
@@ -129,7 +146,11 @@ fn without_credentials(text: &str) -> String {
 
 fn listed(names: impl Iterator<Item = String>) -> String {
     let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 #[cfg(test)]
@@ -143,18 +164,27 @@ mod tests {
 
     fn check(kind: ConnectionKind, text: &str, insecure: bool) -> Result<Url, EndpointRefusal> {
         let allowed = ["https://api.apono.io", "http://127.0.0.1:9000"];
-        let allowed: Vec<_> =
-            allowed.iter().map(|text| Url::parse(text).unwrap().origin()).collect();
+        let allowed: Vec<_> = allowed
+            .iter()
+            .map(|text| Url::parse(text).unwrap().origin())
+            .collect();
         endpoint(kind, text, insecure, &allowed)
     }
 
     fn is_invalid(text: &str) -> bool {
-        matches!(check(CLUSTER, text, false), Err(EndpointRefusal::Invalid(_)))
+        matches!(
+            check(CLUSTER, text, false),
+            Err(EndpointRefusal::Invalid(_))
+        )
     }
 
     #[test]
     fn a_cluster_connection_may_name_any_safe_endpoint() {
-        for text in ["https://a.example", "https://a.example:8443/prefix", "http://localhost:1"] {
+        for text in [
+            "https://a.example",
+            "https://a.example:8443/prefix",
+            "http://localhost:1",
+        ] {
             check(CLUSTER, text, false).unwrap();
         }
         check(CLUSTER, "http://a.example", true).unwrap();
@@ -181,8 +211,12 @@ mod tests {
             check(CLUSTER, text, false).unwrap();
         }
         check(CLUSTER, "http://[::ffff:127.0.0.1]", false).unwrap();
-        for text in ["http://10.0.0.1", "http://localhost.example", "http://0.0.0.0", "http://[::]"]
-        {
+        for text in [
+            "http://10.0.0.1",
+            "http://localhost.example",
+            "http://0.0.0.0",
+            "http://[::]",
+        ] {
             assert!(is_invalid(text), "{text}");
         }
     }
@@ -191,7 +225,11 @@ mod tests {
     fn a_namespaced_connection_may_name_only_what_the_settings_list() {
         check(NAMESPACED, "https://api.apono.io:443/prefix", false).unwrap();
         check(NAMESPACED, "http://127.0.0.1:9000", false).unwrap();
-        for text in ["https://other.example", "http://127.0.0.1:9001", "https://api.apono.io:444"] {
+        for text in [
+            "https://other.example",
+            "http://127.0.0.1:9001",
+            "https://api.apono.io:444",
+        ] {
             let refusal = check(NAMESPACED, text, true).unwrap_err();
             let EndpointRefusal::NotAllowed(Refusal(message)) = refusal else {
                 panic!("{refusal:?}")
@@ -213,7 +251,10 @@ mod tests {
 
     fn namespaces(rule: serde_json::Value, labels: &[(&str, &str)]) -> Result<(), Refusal> {
         let rule: NamespaceRule = serde_json::from_value(rule).unwrap();
-        let labels = labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        let labels = labels
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()))
+            .collect();
         allow_namespace(Some(&rule), "payments", Some(&labels))
     }
 
@@ -235,7 +276,13 @@ mod tests {
             ]}})
         };
         let gold = [("tier", "gold")];
-        assert!(namespaces(json!({"selector": {"matchLabels": {"tier": "gold"}}}), &gold).is_ok());
+        assert!(
+            namespaces(
+                json!({"selector": {"matchLabels": {"tier": "gold"}}}),
+                &gold
+            )
+            .is_ok()
+        );
         assert!(namespaces(json!({"selector": {"matchLabels": {"tier": "tin"}}}), &gold).is_err());
         assert!(namespaces(json!({"selector": {}}), &[]).is_ok());
         for (operator, values, labelled, bare) in [
@@ -256,13 +303,19 @@ mod tests {
 
     #[test]
     fn an_unknown_namespace_is_not_guessed() {
-        let rule = NamespaceRule { names: None, selector: Some(Default::default()) };
+        let rule = NamespaceRule {
+            names: None,
+            selector: Some(Default::default()),
+        };
         assert!(allow_namespace(Some(&rule), "payments", None).is_err());
     }
 
     #[test]
     fn orphan_has_to_be_allowed() {
-        let allow = |orphan| Allow { orphan, ..Allow::default() };
+        let allow = |orphan| Allow {
+            orphan,
+            ..Allow::default()
+        };
         assert!(!orphan_allowed(None));
         assert!(!orphan_allowed(Some(&allow(None))));
         assert!(!orphan_allowed(Some(&allow(Some(false)))));

@@ -218,7 +218,20 @@ pub struct OwnedRequest {
 
 /// The part of Apono's API that the request is read through: UserV4 for requests that the token's
 /// user made for itself, Delegated for requests that it made for somebody else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 pub enum RemoteApi {
     /// The user API, v4.
     #[default]

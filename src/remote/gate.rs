@@ -100,7 +100,11 @@ impl Gate {
         if is_trial {
             self.circuit = Circuit::HalfOpen { trial: true };
         }
-        Admission::Go(Ticket { generation: self.generation, is_trial, left: now })
+        Admission::Go(Ticket {
+            generation: self.generation,
+            is_trial,
+            left: now,
+        })
     }
 
     /// Learns from the end of a call. Returns whether the circuit opened or closed by it.
@@ -273,7 +277,11 @@ mod tests {
         let ticket = go(&mut gate, now);
         gate.ended(ticket, REFUSED_TOKEN, now);
         gate.token_changed();
-        for lost in [Ended::Dropped, Ended::Failed(ErrorClass::Connect, None), throttled(Some(0))] {
+        for lost in [
+            Ended::Dropped,
+            Ended::Failed(ErrorClass::Connect, None),
+            throttled(Some(0)),
+        ] {
             let trial = go(&mut gate, now);
             gate.ended(trial, lost, now);
             assert!(gate.is_open());
