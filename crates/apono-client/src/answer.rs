@@ -1,4 +1,5 @@
-//! What an answer other than a 2xx says about itself: how long to wait, and a text for people. Pure.
+//! What an answer other than a 2xx says about itself: how long to wait, and a text for people.
+//! Pure.
 
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ const LONGEST_WAIT: Duration = Duration::from_hours(1);
 /// Long enough for any sentence, short enough for a Kubernetes condition message.
 const BODY_CHARACTERS: usize = 512;
 
-/// The `Retry-After` header: seconds, or a date. A date is measured against the answer's own `Date`, so that a clock
-/// that is wrong here does not matter; without one it says nothing.
+/// The `Retry-After` header: seconds, or a date. A date is measured against the answer's own
+/// `Date`, so that a clock that is wrong here does not matter; without one it says nothing.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -35,7 +36,8 @@ fn http_date(text: &str) -> Option<Timestamp> {
     PARSER.parse_timestamp(text.trim()).ok()
 }
 
-/// The start of a body, fit for one line of text: control characters become blanks, a repeated token is taken out.
+/// The start of a body, fit for one line of text: control characters become blanks, a repeated
+/// token is taken out.
 pub(crate) fn readable_body(bytes: &[u8], token: &Token) -> Option<String> {
     let text = token.redact(&String::from_utf8_lossy(bytes));
     let text: String = text
@@ -56,7 +58,10 @@ pub(crate) fn readable_body(bytes: &[u8], token: &Token) -> Option<String> {
 /// Control characters, and the marks that reorder a line or hide in it.
 fn unprintable(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || ('\u{200b}'..='\u{200f}').contains(&character)
+        || ('\u{2028}'..='\u{202e}').contains(&character)
+        || ('\u{2066}'..='\u{2069}').contains(&character)
+        || character == '\u{feff}'
 }
 
 #[cfg(test)]
@@ -113,6 +118,7 @@ mod tests {
             read(b"no\r\n\x1b[31mway\xff").unwrap(),
             "no   [31mway\u{fffd}"
         );
+        assert_eq!(read("a\u{202e}b\u{feff}c".as_bytes()).unwrap(), "a b c");
         assert_eq!(read(b"Bearer aup_secret").unwrap(), "Bearer [redacted]");
         assert_eq!(
             read("é".repeat(2000).as_bytes()).unwrap().chars().count(),

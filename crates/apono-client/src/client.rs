@@ -1,4 +1,5 @@
-//! [`Client`]: one method for each endpoint. Each says what is sent and what comes back; how is `transport.rs`.
+//! [`Client`]: one method for each endpoint. Each says what is sent and what comes back; how is
+//! `transport.rs`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,12 +37,14 @@ impl Client {
         self.transport.set_token(token);
     }
 
-    /// Asks for access. One answer may hold several requests: one for each access flow that is touched.
+    /// Asks for access. One answer may hold several requests: one for each access flow that is
+    /// touched.
     ///
     /// # Caveats
     ///
-    /// The API has no idempotency key. After an error of [`Effect::Unknown`](crate::Effect::Unknown) the request may
-    /// exist all the same; sending it again may make a second one.
+    /// The API has no idempotency key. After an error of
+    /// [`Effect::Unknown`](crate::Effect::Unknown) the request may exist all the same; sending it
+    /// again may make a second one.
     pub async fn create_access_request(
         &self,
         request: &NewAccessRequest,
@@ -117,7 +120,8 @@ impl Client {
         })
     }
 
-    /// Asks again for what an earlier request asked for. The answer holds new requests with new ids.
+    /// Asks again for what an earlier request asked for. The answer holds new requests with new
+    /// ids.
     ///
     /// # Caveats
     ///
@@ -134,7 +138,8 @@ impl Client {
         self.transport.send(call).await
     }
 
-    /// Starts taking the access back. Success says only that the API accepted it: read the request to see it done.
+    /// Starts taking the access back. Success says only that the API accepted it: read the request
+    /// to see it done.
     pub async fn revoke(&self, id: &str) -> Result<(), Error> {
         self.transport
             .send_for_status(Call::new(Endpoint::RevokeAccessRequest, &[id]))
@@ -180,8 +185,8 @@ impl Client {
     }
 }
 
-/// The call for a page. A later page is named by its token alone: the token carries the filters, and the vendor's own
-/// clients send none beside it. The limit goes along, which is known to work.
+/// The call for a page. A later page is named by its token alone: the token carries the filters,
+/// and the vendor's own clients send none beside it. The limit goes along, which is known to work.
 fn page_call<'a>(
     endpoint: Endpoint,
     parameters: &'a [&'a str],

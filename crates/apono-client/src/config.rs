@@ -1,5 +1,5 @@
-//! How to reach the API, and the HTTP client built from it. It decides nothing about which endpoints are allowed:
-//! that is the caller's policy.
+//! How to reach the API, and the HTTP client built from it. It decides nothing about which
+//! endpoints are allowed: that is the caller's policy.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use url::Url;
 /// Where the API is and how far an answer is trusted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientConfig {
-    /// The root of the API: `http` or `https`, a path prefix is kept; no credentials, query or fragment.
+    /// The root of the API: `http` or `https`, a path prefix is kept; no credentials, query or
+    /// fragment.
     pub endpoint: Url,
     /// PEM certificates. When given, only these are trusted; when absent, those of the system.
     pub ca_bundle: Option<Vec<u8>>,
@@ -25,7 +26,8 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
-    /// The endpoint with the defaults: 10 s a call, 1 MiB an object, 8 MiB a page, the system's certificates.
+    /// The endpoint with the defaults: 10 s a call, 1 MiB an object, 8 MiB a page, the system's
+    /// certificates.
     pub fn new(endpoint: Url) -> Self {
         Self {
             endpoint,
@@ -83,11 +85,11 @@ pub enum BuildError {
     Http(#[source] reqwest::Error),
 }
 
-/// At most 5 s for the connection, so that an unreachable host is told from a slow answer: the first is known to have
-/// changed nothing.
+/// At most 5 s for the connection, so that an unreachable host is told from a slow answer: the
+/// first is known to have changed nothing.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Shorter than the idle limit of common load balancers (60 s): a request written into a connection that they are just
-/// closing has an unknown effect.
+/// Shorter than the idle limit of common load balancers (60 s): a request written into a connection
+/// that they are just closing has an unknown effect.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 

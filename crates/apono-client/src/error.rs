@@ -1,4 +1,5 @@
-//! What failed, what it may have changed on the other side, and how to count it. It decides nothing about retrying.
+//! What failed, what it may have changed on the other side, and how to count it. It decides nothing
+//! about retrying.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -7,7 +8,8 @@ use crate::endpoint::Endpoint;
 
 /// A call failed.
 ///
-/// `Display` says what could not be done and never repeats the cause, an address or a token; the cause is the source.
+/// `Display` says what could not be done and never repeats the cause, an address or a token; the
+/// cause is the source.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {}: {}", .details.endpoint.doing(), .details.reason())]
 pub struct Error {

@@ -1,8 +1,8 @@
 //! A typed, asynchronous client of Apono's access-request API.
 //!
-//! It turns one method call into one HTTP call and one answer into typed values, and says of every failure what it may
-//! have changed on the other side ([`Effect`]). It does not retry, poll, pace or cache: whoever calls decides that. It
-//! knows nothing of Kubernetes.
+//! It turns one method call into one HTTP call and one answer into typed values, and says of every
+//! failure what it may have changed on the other side ([`Effect`]). It does not retry, poll, pace
+//! or cache: whoever calls decides that. It knows nothing of Kubernetes.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

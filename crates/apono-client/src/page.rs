@@ -1,4 +1,5 @@
-//! Lists: one page, and the walk over all of them as a stream. It decides neither when nor how fast to read.
+//! Lists: one page, and the walk over all of them as a stream. It decides neither when nor how fast
+//! to read.
 
 use std::collections::HashSet;
 
@@ -17,7 +18,8 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next page is; none at the end of the list.
     pub next: Option<PageToken>,
-    /// Items that were there and could not be understood. Unless this is zero the page proves no absence.
+    /// Items that were there and could not be understood. Unless this is zero the page proves no
+    /// absence.
     pub skipped: usize,
 }
 
@@ -38,8 +40,9 @@ impl From<String> for PageToken {
     }
 }
 
-/// A page must have its `items`: an object without them is some other answer, and taking it for an empty list would
-/// "prove" that something is not there. Null items are an empty list, a missing `pagination` is the end.
+/// A page must have its `items`: an object without them is some other answer, and taking it for an
+/// empty list would "prove" that something is not there. Null items are an empty list, a missing
+/// `pagination` is the end.
 #[derive(Deserialize)]
 #[serde(bound = "T: Deserialize<'de>")]
 struct Wire<T> {
@@ -95,7 +98,8 @@ struct Walk {
     started: bool,
 }
 
-/// All pages of a list, read one by one as they are polled for. Ends after the last page or the first error.
+/// All pages of a list, read one by one as they are polled for. Ends after the last page or the
+/// first error.
 pub(crate) fn pages<T, F, R>(
     endpoint: Endpoint,
     read: F,

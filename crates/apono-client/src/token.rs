@@ -1,4 +1,5 @@
-//! The API token: what may be one, and that it is never shown. It does not fetch, store or renew tokens.
+//! The API token: what may be one, and that it is never shown. It does not fetch, store or renew
+//! tokens.
 
 use std::fmt;
 
@@ -20,7 +21,8 @@ pub enum InvalidToken {
     /// A blank, a line break or another character outside visible ASCII.
     #[error("the token holds a character that a header cannot carry, at byte {position}")]
     Character {
-        /// Where, counted in bytes from zero. The character itself is not repeated: it is part of a secret.
+        /// Where, counted in bytes from zero. The character itself is not repeated: it is part of a
+        /// secret.
         position: usize,
     },
 }
@@ -28,8 +30,9 @@ pub enum InvalidToken {
 const SCHEME: &str = "Bearer ";
 
 impl Token {
-    /// Takes the text as it is. Nothing is trimmed: a trailing line break in a stored token is reported, not guessed
-    /// away. Blanks are refused too, since parsers cut them off header values and would send another token.
+    /// Takes the text as it is. Nothing is trimmed: a trailing line break in a stored token is
+    /// reported, not guessed away. Blanks are refused too, since parsers cut them off header values
+    /// and would send another token.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidToken> {
         let text = text.into();
         if text.is_empty() {

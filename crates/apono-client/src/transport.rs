@@ -1,5 +1,5 @@
-//! The one way to the API: every call of every endpoint goes through [`Transport::send`]. It knows no endpoint's
-//! meaning, never repeats a call, and reads no more of an answer than it was told to.
+//! The one way to the API: every call of every endpoint goes through [`Transport::send`]. It knows
+//! no endpoint's meaning, never repeats a call, and reads no more of an answer than it was told to.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -81,7 +81,8 @@ pub(crate) struct Transport {
     max_page_bytes: usize,
 }
 
-/// A 2xx whose body does not hold what was promised. The body itself is not repeated: it may hold credentials.
+/// A 2xx whose body does not hold what was promised. The body itself is not repeated: it may hold
+/// credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
     #[error("the answer is larger than {limit} bytes")]
@@ -191,7 +192,8 @@ impl Transport {
     }
 }
 
-/// The error that an answer other than a 2xx is. A body that cannot be read changes nothing: the status decides.
+/// The error that an answer other than a 2xx is. A body that cannot be read changes nothing: the
+/// status decides.
 async fn refusal(endpoint: Endpoint, response: Response, token: &Token) -> Error {
     let status = response.status().as_u16();
     let wait = retry_after(response.headers());

@@ -1,4 +1,5 @@
-//! The lenient half of decoding: what is optional and does not read is absent, never a failure. It knows no endpoint.
+//! The lenient half of decoding: what is optional and does not read is absent, never a failure. It
+//! knows no endpoint.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -84,7 +85,8 @@ where
     })
 }
 
-/// A moment: ISO 8601 with or without fraction and offset (UTC when there is none), or epoch seconds as a number.
+/// A moment: ISO 8601 with or without fraction and offset (UTC when there is none), or epoch
+/// seconds as a number.
 pub(crate) fn moment<'de, D>(deserializer: D) -> Result<Option<Timestamp>, D::Error>
 where
     D: Deserializer<'de>,

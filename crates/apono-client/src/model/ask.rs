@@ -44,7 +44,8 @@ pub struct RequestAgain {
     /// Why, this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub justification: Option<String>,
-    /// The account's own fields, by their ids. The contract requires them, so an empty map is sent too.
+    /// The account's own fields, by their ids. The contract requires them, so an empty map is sent
+    /// too.
     pub custom_fields: BTreeMap<String, String>,
 }
 
@@ -107,7 +108,8 @@ impl NewAccessRequest {
 )]
 pub(crate) struct UnfitDuration;
 
-/// The contract's field is a 32-bit integer. A part of a second is cut off: never longer than asked for.
+/// The contract's field is a 32-bit integer. A part of a second is cut off: never longer than asked
+/// for.
 fn whole_seconds(duration: Duration) -> Result<i32, UnfitDuration> {
     match i32::try_from(duration.as_secs()) {
         Ok(seconds) if seconds > 0 => Ok(seconds),

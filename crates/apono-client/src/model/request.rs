@@ -1,4 +1,5 @@
-//! A request as the API shows it. One type for own and delegated requests: they differ only in what may be absent.
+//! A request as the API shows it. One type for own and delegated requests: they differ only in what
+//! may be absent.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

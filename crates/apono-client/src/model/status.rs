@@ -1,7 +1,9 @@
-//! The words for where a request or an entitlement stands. The API's set is open, so every word is kept as received.
+//! The words for where a request or an entitlement stands. The API's set is open, so every word is
+//! kept as received.
 //!
-//! Words are compared without case and without `_`, `-` and blanks: the contract fixes neither. The older API's words
-//! (`GRANTED`, `APPROVED`, `EXPIRED`) are read as the states they became, so one type serves both.
+//! Words are compared without case and without `_`, `-` and blanks: the contract fixes neither. The
+//! older API's words (`GRANTED`, `APPROVED`, `EXPIRED`) are read as the states they became, so one
+//! type serves both.
 
 use std::fmt;
 
@@ -122,8 +124,9 @@ impl EntitlementState {
         }
     }
 
-    /// `Failed` is the request's word for the same thing. `Active` and `Success` stay unknown: no source shows them
-    /// here, and who reads entitlements to prove that nothing is granted must treat an unknown word as granted.
+    /// `Failed` is the request's word for the same thing. `Active` and `Success` stay unknown: no
+    /// source shows them here, and who reads entitlements to prove that nothing is granted must
+    /// treat an unknown word as granted.
     fn of(word: &str) -> Self {
         match folded(word).as_str() {
             "pending" => Self::Pending,

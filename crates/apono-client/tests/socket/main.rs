@@ -1,5 +1,5 @@
-//! The client over a real socket, against a server that a test scripts byte for byte. One binary, so that the server
-//! is built once.
+//! The client over a real socket, against a server that a test scripts byte for byte. One binary,
+//! so that the server is built once.
 
 // The attribute tells clippy that the helpers, too, are test code.
 #[cfg(test)]

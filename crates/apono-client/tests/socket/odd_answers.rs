@@ -1,4 +1,5 @@
-//! What the client makes of answers that no contract promises: redirects, floods, silence, half answers, garbage.
+//! What the client makes of answers that no contract promises: redirects, floods, silence, half
+//! answers, garbage.
 
 use std::error::Error as _;
 use std::time::Duration;

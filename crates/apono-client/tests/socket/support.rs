@@ -1,5 +1,6 @@
-//! A server that answers byte for byte what a test tells it to, and remembers what it was asked. It understands just
-//! enough HTTP to find the end of a request; being wrong on purpose is its whole job.
+//! A server that answers byte for byte what a test tells it to, and remembers what it was asked. It
+//! understands just enough HTTP to find the end of a request; being wrong on purpose is its whole
+//! job.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

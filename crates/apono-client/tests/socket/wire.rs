@@ -1,4 +1,5 @@
-//! What the client puts on the wire, seen from a socket. What it makes of odd answers is in `odd_answers.rs`.
+//! What the client puts on the wire, seen from a socket. What it makes of odd answers is in
+//! `odd_answers.rs`.
 
 use std::time::Duration;
 
@@ -42,7 +43,9 @@ async fn a_create_carries_token_body_and_nothing_else() {
             .unwrap()
             .starts_with("apono-client/")
     );
-    let expected = r#"{"entitlements":[{"resource_id":"r","permission_id":"p"}],"duration_in_sec":60,"custom_fields":{}}"#;
+    let entitlements = r#"[{"resource_id":"r","permission_id":"p"}]"#;
+    let expected =
+        format!(r#"{{"entitlements":{entitlements},"duration_in_sec":60,"custom_fields":{{}}}}"#);
     assert_eq!(asked.body, expected);
 }
 
