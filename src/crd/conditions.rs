@@ -19,92 +19,87 @@ pub enum ConditionType {
     Complete,
 }
 
-/// Why a condition has its status. Stable: part of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// The request is being made at the remote.
-    Submitting,
-    /// An answer of the remote was lost; the request is being looked for.
-    Recovering,
-    /// An approver has to decide.
-    PendingApproval,
-    /// The requester has to pass a multi-factor check.
-    PendingMfa,
-    /// Approved; the access is being set up.
-    Granting,
-    /// The access is live.
-    Active,
-    /// The remote refused the request when it was made.
-    RequestRefused,
-    /// An approver rejected the request.
-    Rejected,
-    /// The remote could not set the access up.
-    GrantFailed,
-    /// The access ended at its planned end.
-    Expired,
-    /// The access was taken back from here.
-    Revoked,
-    /// The access was taken back by somebody else before its planned end.
-    RevokedUpstream,
-    /// An owned remote request is no longer found.
-    RemoteNotFound,
-    /// The remote reports a status this version does not know.
-    UnknownStatus,
-    /// The remote cannot be reached.
-    ApiUnavailable,
-    /// The remote has not been read for too long.
-    StatusStale,
-    /// The remote refused the token.
-    Unauthorized,
-    /// The connection does not exist.
-    ConnectionNotFound,
-    /// The connection is being deleted.
-    ConnectionDeleting,
-    /// The connection exists but cannot be used: its message says why.
-    ConnectionNotReady,
-    /// The connection's policy does not allow this request.
-    NotAllowed,
-    /// Suspended before asking.
-    Suspended,
-    /// The access is being taken back.
-    Revoking,
-    /// The remote could not take the access back; retried.
-    RevokeFailed,
-    /// The remote refused to cancel a pending request; retried.
-    CancelRefused,
+/// Writes the one list of reasons as an enum, its words and their explanations.
+macro_rules! reasons {
+    ($($(#[doc = $text:literal])+ $variant:ident = $word:literal,)+) => {
+        /// Why a condition has its status. Stable: part of the API.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[doc = $text])+ $variant,)+
+        }
+
+        impl Reason {
+            /// All reasons there are.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The word in the condition.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+
+            /// What the reason means, in one line.
+            pub fn description(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($text),+).trim_ascii_start(),)+
+                }
+            }
+        }
+    };
 }
 
-impl Reason {
-    /// The word in the condition.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Submitting => "Submitting",
-            Self::Recovering => "Recovering",
-            Self::PendingApproval => "PendingApproval",
-            Self::PendingMfa => "PendingMFA",
-            Self::Granting => "Granting",
-            Self::Active => "Active",
-            Self::RequestRefused => "RequestRefused",
-            Self::Rejected => "Rejected",
-            Self::GrantFailed => "GrantFailed",
-            Self::Expired => "Expired",
-            Self::Revoked => "Revoked",
-            Self::RevokedUpstream => "RevokedUpstream",
-            Self::RemoteNotFound => "RemoteNotFound",
-            Self::UnknownStatus => "UnknownStatus",
-            Self::ApiUnavailable => "ApiUnavailable",
-            Self::StatusStale => "StatusStale",
-            Self::Unauthorized => "Unauthorized",
-            Self::ConnectionNotFound => "ConnectionNotFound",
-            Self::ConnectionDeleting => "ConnectionDeleting",
-            Self::ConnectionNotReady => "ConnectionNotReady",
-            Self::NotAllowed => "NotAllowed",
-            Self::Suspended => "Suspended",
-            Self::Revoking => "Revoking",
-            Self::RevokeFailed => "RevokeFailed",
-            Self::CancelRefused => "CancelRefused",
-        }
-    }
+reasons! {
+    /// The request is being made at the remote.
+    Submitting = "Submitting",
+    /// An answer of the remote was lost; the request is being looked for.
+    Recovering = "Recovering",
+    /// An approver has to decide.
+    PendingApproval = "PendingApproval",
+    /// The requester has to pass a multi-factor check.
+    PendingMfa = "PendingMFA",
+    /// Approved; the access is being set up.
+    Granting = "Granting",
+    /// The access is live.
+    Active = "Active",
+    /// The remote refused the request when it was made.
+    RequestRefused = "RequestRefused",
+    /// An approver rejected the request.
+    Rejected = "Rejected",
+    /// The remote could not set the access up.
+    GrantFailed = "GrantFailed",
+    /// The access ended at its planned end.
+    Expired = "Expired",
+    /// The access was taken back from here.
+    Revoked = "Revoked",
+    /// The access was taken back by somebody else before its planned end.
+    RevokedUpstream = "RevokedUpstream",
+    /// An owned remote request is no longer found.
+    RemoteNotFound = "RemoteNotFound",
+    /// The remote reports a status this version does not know.
+    UnknownStatus = "UnknownStatus",
+    /// The remote cannot be reached.
+    ApiUnavailable = "ApiUnavailable",
+    /// The remote has not been read for too long.
+    StatusStale = "StatusStale",
+    /// The remote refused the token.
+    Unauthorized = "Unauthorized",
+    /// The connection does not exist.
+    ConnectionNotFound = "ConnectionNotFound",
+    /// The connection is being deleted.
+    ConnectionDeleting = "ConnectionDeleting",
+    /// The connection exists but cannot be used: its message says why.
+    ConnectionNotReady = "ConnectionNotReady",
+    /// The connection's policy does not allow this request.
+    NotAllowed = "NotAllowed",
+    /// Suspended before asking.
+    Suspended = "Suspended",
+    /// The access is being taken back.
+    Revoking = "Revoking",
+    /// The remote could not take the access back; retried.
+    RevokeFailed = "RevokeFailed",
+    /// The remote refused to cancel a pending request; retried.
+    CancelRefused = "CancelRefused",
 }
 
 impl fmt::Display for Reason {
@@ -114,6 +109,15 @@ impl fmt::Display for Reason {
 }
 
 impl ConditionType {
+    /// All condition types there are.
+    pub const ALL: &[Self] = &[
+        Self::Ready,
+        Self::Reconciling,
+        Self::Stalled,
+        Self::Synced,
+        Self::Complete,
+    ];
+
     /// The word in the condition.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -173,4 +177,34 @@ pub(super) fn list_schema(_: &mut SchemaGenerator) -> Schema {
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_is_one_word_and_explained() {
+        let words: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(words.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            let word = reason.as_str();
+            assert!(
+                word.chars()
+                    .all(|character| character.is_ascii_alphabetic()),
+                "{word}"
+            );
+            assert!(
+                word.starts_with(|first: char| first.is_ascii_uppercase()),
+                "{word}"
+            );
+            let description = reason.description();
+            assert!(
+                description.len() > 10 && description.ends_with('.'),
+                "{word}: {description}"
+            );
+        }
+    }
 }

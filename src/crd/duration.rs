@@ -77,6 +77,8 @@ impl JsonSchema for DurationText {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -122,7 +124,7 @@ mod tests {
             let mut expected = None;
             for (count, unit, size) in parts {
                 if let Some(count) = count {
-                    text.push_str(&format!("{count}{unit}"));
+                    write!(text, "{count}{unit}").unwrap();
                     *expected.get_or_insert(0) += u128::from(count * size);
                 }
             }

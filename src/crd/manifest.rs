@@ -74,6 +74,7 @@ fn finished(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
 
 /// One schema and all below it.
 fn tidy(schema: &mut JSONSchemaProps) {
+    schema.title = None;
     schema.nullable = None;
     schema.default = None;
     if let Some(description) = &mut schema.description {

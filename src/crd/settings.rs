@@ -156,6 +156,8 @@ fn interval(text: Option<&DurationText>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -179,7 +181,7 @@ mod tests {
             PollingSettings {
                 fast: Duration::from_secs(1),
                 pending: Duration::from_secs(10),
-                active: Duration::from_secs(60),
+                active: Duration::from_mins(1),
             }
         );
         assert_eq!(settings, ClusterAponoConnectionSpec::default().settings());
@@ -218,12 +220,12 @@ mod tests {
         assert!(
             settings
                 .allow
-                .allows_namespace("payments", &Default::default())
+                .allows_namespace("payments", &BTreeMap::default())
         );
         assert!(
             !settings
                 .allow
-                .allows_namespace("orders", &Default::default())
+                .allows_namespace("orders", &BTreeMap::default())
         );
     }
 

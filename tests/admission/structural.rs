@@ -1,0 +1,105 @@
+//! As much of the form that a schema demands as our schemas use: a stand-in for the part of the
+//! apiserver that looks at an object before its rules are asked. Messages begin as the apiserver's.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+/// Why the value does not have the form of the schema.
+pub fn refusals(schema: &Value, value: &Value, path: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let at = if path.is_empty() { "object" } else { path };
+    let mut refuse = |broken: bool, text: String| {
+        if broken {
+            found.push(format!("{at}: {text}"));
+        }
+    };
+    let fits = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("integer") => value.is_i64() || value.is_u64(),
+        Some("boolean") => value.is_boolean(),
+        _ => true,
+    };
+    refuse(
+        !fits,
+        format!("Invalid value: must be of type {}", schema["type"]),
+    );
+    if let Some(words) = schema["enum"].as_array() {
+        refuse(
+            !words.contains(value),
+            format!("Unsupported value: {value}"),
+        );
+    }
+    let length = |name: &str| {
+        schema[name]
+            .as_u64()
+            .and_then(|bound| usize::try_from(bound).ok())
+    };
+    let bounds = match value {
+        Value::String(text) => Some(("minLength", "maxLength", text.chars().count())),
+        Value::Array(items) => Some(("minItems", "maxItems", items.len())),
+        Value::Object(object) => Some(("minProperties", "maxProperties", object.len())),
+        _ => None,
+    };
+    if let Some((least, most, size)) = bounds {
+        refuse(
+            length(least).is_some_and(|bound| size < bound),
+            format!("Invalid value: {least}"),
+        );
+        refuse(
+            length(most).is_some_and(|bound| size > bound),
+            format!("Too long: {most}"),
+        );
+    }
+    if let Some(number) = value.as_f64() {
+        let below = schema["minimum"]
+            .as_f64()
+            .is_some_and(|bound| number < bound);
+        let above = schema["maximum"]
+            .as_f64()
+            .is_some_and(|bound| number > bound);
+        refuse(below || above, "Invalid value: out of bounds".to_owned());
+    }
+    if let (Value::Array(items), Some("set")) = (value, schema["x-kubernetes-list-type"].as_str()) {
+        let distinct: BTreeSet<_> = items.iter().map(ToString::to_string).collect();
+        refuse(distinct.len() < items.len(), "Duplicate value".to_owned());
+    }
+    found.extend(below(schema, value, path));
+    found
+}
+
+fn below(schema: &Value, value: &Value, path: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    match value {
+        Value::Array(items) => {
+            for (number, item) in items.iter().enumerate() {
+                found.extend(refusals(
+                    &schema["items"],
+                    item,
+                    &format!("{path}[{number}]"),
+                ));
+            }
+        }
+        Value::Object(object) => {
+            let inside = |name: &str| match path {
+                "" => name.to_owned(),
+                path => format!("{path}.{name}"),
+            };
+            for name in schema["required"].as_array().into_iter().flatten() {
+                let name = name.as_str().unwrap_or_default();
+                if !object.contains_key(name) {
+                    found.push(format!("{}: Required value", inside(name)));
+                }
+            }
+            for (name, value) in object {
+                let property = schema["properties"].get(name);
+                let schema = property.unwrap_or(&schema["additionalProperties"]);
+                found.extend(refusals(schema, value, &inside(name)));
+            }
+        }
+        _ => {}
+    }
+    found
+}
