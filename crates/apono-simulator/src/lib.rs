@@ -1,1 +1,53 @@
-//! Placeholder.
+//! The access-request API of Apono as a state machine, for demos and tests.
+//!
+//! It follows the public contract and shares no code with any client of it, so that one misreading
+//! cannot hide another. What no public source says is a named [switch](switches::Switches).
+//!
+//! ```text
+//! socket (server) ─> Call ─> World ┬─ faults   what goes wrong with this call
+//!                                  ├─ routes   what the call does and answers
+//!                                  │    └─ machine   requests, moved by time and commands
+//!                                  └─ ledger   what happened, in order
+//! /_control (control_http) ─> Control ─> the same World
+//! ```
+//!
+//! ```
+//! use apono_simulator::{Config, Simulator};
+//!
+//! let simulator = Simulator::start(&Config::instant())?;
+//! assert!(simulator.url().starts_with("http://127.0.0.1:"));
+//! assert!(simulator.requests().is_empty());
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+pub mod catalogue;
+pub mod clock;
+pub mod control;
+mod control_http;
+pub mod endpoint;
+pub mod faults;
+pub mod http;
+pub mod ledger;
+pub mod machine;
+mod paging;
+pub mod request;
+mod routes;
+mod server;
+mod simulator;
+pub mod status;
+pub mod switches;
+pub mod users;
+mod wire;
+pub mod world;
+
+pub use catalogue::Catalogue;
+pub use control::{Behaviour, Control, ControlError, Outside};
+pub use endpoint::Endpoint;
+pub use faults::{Action, Fault, When};
+pub use machine::{Command, Delays, Machine, Mode};
+pub use request::{Fate, Request};
+pub use routes::Distortion;
+pub use simulator::{Config, DEFAULT_TOKEN, DEFAULT_USER, Simulator};
+pub use status::{EntitlementStatus, Status};
+pub use switches::Switches;
+pub use users::User;
