@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::process::{self, progress::Progress, spoken};
 use crate::test::cargo;
@@ -126,8 +126,7 @@ fn lints() -> Result<Command> {
 }
 
 fn generated() -> Result<Command> {
-    let ourselves = std::env::current_exe().context("could not find the path of this program")?;
-    let mut command = Command::new(ourselves);
+    let mut command = Command::new(process::supervised::own_executable()?);
     command.args(["generate", "--check"]);
     Ok(command)
 }
@@ -165,7 +164,9 @@ fn dependencies() -> Result<Command> {
 
 fn unused_dependencies() -> Result<Command> {
     let mut command = Command::new(MACHETE.find()?);
-    command.current_dir(crate::workspace());
+    command
+        .arg("--skip-target-dir")
+        .current_dir(crate::workspace());
     Ok(command)
 }
 

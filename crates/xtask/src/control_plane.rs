@@ -5,6 +5,7 @@
 //! if asked to; one that is already up, if named; else it starts one that ends with this process.
 
 mod binaries;
+mod build;
 mod certificates;
 mod folder;
 mod run;
@@ -41,7 +42,7 @@ pub(crate) enum Task {
     /// Print a kubeconfig for somebody who is not an administrator, of one that is up.
     Kubeconfig {
         #[command(flatten)]
-        control_plane: Arguments,
+        which: Which,
         #[command(flatten)]
         who: Who,
     },
@@ -68,7 +69,7 @@ pub(crate) struct Who {
 
 /// Which control plane a task works against.
 #[derive(Debug, Clone, Default, Args)]
-pub(crate) struct Arguments {
+pub(crate) struct Which {
     /// Use the cluster that KUBECONFIG (or ~/.kube/config) points to. It will be changed!
     #[arg(long, conflicts_with = "kubeconfig")]
     pub(crate) use_current_cluster: bool,
@@ -88,19 +89,19 @@ pub(crate) struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// The one `arguments` ask for; says on standard error which one that is.
-    pub(crate) fn obtain(arguments: &Arguments) -> Result<Self> {
-        if arguments.use_current_cluster {
+    /// The one `which` asks for; says on standard error which one that is.
+    pub(crate) fn obtain(which: &Which) -> Result<Self> {
+        if which.use_current_cluster {
             let kubeconfig = current_kubeconfig()?;
             eprintln!(
                 "control plane: the current cluster, `{}`",
                 kubeconfig.display()
             );
-            return Self::existing(kubeconfig);
+            return Self::existing(&kubeconfig);
         }
-        if let Some(kubeconfig) = &arguments.kubeconfig {
+        if let Some(kubeconfig) = &which.kubeconfig {
             eprintln!("control plane: one that is up, `{}`", kubeconfig.display());
-            return Self::existing(kubeconfig.clone());
+            return Self::existing(kubeconfig);
         }
         Self::start()
     }
@@ -117,18 +118,12 @@ impl ControlPlane {
         })
     }
 
-    fn existing(kubeconfig: PathBuf) -> Result<Self> {
-        let kubeconfig = std::path::absolute(&kubeconfig)
+    fn existing(kubeconfig: &Path) -> Result<Self> {
+        let kubeconfig = std::path::absolute(kubeconfig)
             .with_context(|| format!("could not resolve `{}`", kubeconfig.display()))?;
-        // Any recent kubectl does for looking; only if there is none, ours is built.
-        let on_path = process::capture(Command::new("kubectl").args(["version", "--client"]));
-        let kubectl = match on_path {
-            Ok(_) => PathBuf::from("kubectl"),
-            Err(_) => Binaries::find()?.kubectl,
-        };
         let plane = Self {
             kubeconfig,
-            kubectl,
+            kubectl: any_kubectl()?,
             running: None,
         };
         plane
@@ -260,6 +255,19 @@ impl ControlPlane {
     }
 }
 
+/// The kubectl that came with a running control plane, else one on PATH; only if there is none, ours
+/// is built.
+fn any_kubectl() -> Result<PathBuf> {
+    let given = std::env::var_os("APONO_TEST_KUBECTL").map(PathBuf::from);
+    for kubectl in given.into_iter().chain([PathBuf::from("kubectl")]) {
+        if process::capture(Command::new(&kubectl).args(["version", "--client"])).is_ok() {
+            return Ok(kubectl);
+        }
+        interrupt::check()?;
+    }
+    Ok(Binaries::find()?.kubectl)
+}
+
 fn current_kubeconfig() -> Result<PathBuf> {
     let given = std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty());
     let Some(given) = given else {
@@ -283,8 +291,8 @@ pub(crate) fn run(task: Task) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Task::Up => up(),
-        Task::Kubeconfig { control_plane, who } => {
-            let plane = ControlPlane::obtain(&control_plane)?;
+        Task::Kubeconfig { which, who } => {
+            let plane = ControlPlane::obtain(&which)?;
             print!("{}", plane.kubeconfig_for(&who)?);
             Ok(ExitCode::SUCCESS)
         }

@@ -79,15 +79,13 @@ impl Change {
 }
 
 fn compare(root: &Path) -> Result<(Files, Vec<(PathBuf, Change)>)> {
+    let operator = ["--package", "apono-operator", "--bin", "apono-operator"];
+    // Apart from the run, so that a long build is seen to move.
+    if !process::run(cargo().arg("build").args(operator))?.success() {
+        bail!("the operator, which prints the CRDs, does not build");
+    }
     let mut crd = cargo();
-    crd.args([
-        "run",
-        "--quiet",
-        "--package",
-        "apono-operator",
-        "--bin",
-        "apono-operator",
-    ]);
+    crd.args(["run", "--quiet"]).args(operator);
     let printed = process::capture(crd.args(["--", "crd"])).context("could not print the CRDs")?;
     let files = definitions(&printed)?;
     let mut changes = Vec::new();
@@ -122,7 +120,7 @@ fn generated_in(root: &Path, folder: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// One file for each CustomResourceDefinition in a stream of YAML documents.
+/// One file for each definition in a stream of YAML documents.
 fn definitions(printed: &str) -> Result<Files> {
     let mut files = Files::new();
     for document in documents(printed) {

@@ -5,14 +5,14 @@ use std::process::{Command, ExitCode};
 use anyhow::Result;
 use clap::Args;
 
-use crate::control_plane::{self, ControlPlane};
+use crate::control_plane::{ControlPlane, Which};
 use crate::process;
 
 /// What to run, and against what.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    control_plane: control_plane::Arguments,
+    which: Which,
     /// Handed to `cargo test --workspace`, for example `-- --test lifecycle -- --nocapture`.
     #[arg(last = true)]
     arguments: Vec<String>,
@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if !built.success() {
         return Ok(code(built));
     }
-    let mut plane = ControlPlane::obtain(&arguments.control_plane)?;
+    let mut plane = ControlPlane::obtain(&arguments.which)?;
     let mut tests = cargo();
     tests
         .args(["test", "--workspace"])

@@ -1,5 +1,10 @@
 //! What runs under a supervisor ends when whoever started it ends, however that happens.
 
+#![expect(
+    clippy::expect_used,
+    reason = "helpers of tests are not seen as tests by the lint"
+)]
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

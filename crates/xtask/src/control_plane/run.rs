@@ -21,7 +21,7 @@ use crate::process::supervised::{EXIT_WITH_PARENT, Supervised};
 use crate::process::{self, capture};
 
 /// A loaded machine of two cores needs half a minute; more than this is a failure.
-const START_DEADLINE: Duration = Duration::from_secs(120);
+const START_DEADLINE: Duration = Duration::from_mins(2);
 
 const ATTEMPTS: u32 = 4;
 
@@ -161,10 +161,12 @@ impl Running {
             let mut text = missing.to_owned();
             for (name, log) in &logs {
                 let log = fs::read_to_string(log).unwrap_or_default();
-                text.push_str(&format!(
-                    "\n--- the end of the log of {name}:\n{}",
-                    tail(&log)
-                ));
+                let end = tail(&log);
+                text = format!(
+                    "{text}
+--- the end of the log of {name}:
+{end}"
+                );
             }
             text
         };
@@ -360,7 +362,10 @@ mod tests {
 
     #[test]
     fn the_tail_of_a_log_is_its_last_lines() {
-        let log: String = (0..40).map(|n| format!("line {n}\n")).collect();
+        let log = (0..40)
+            .map(|n| format!("line {n}"))
+            .collect::<Vec<_>>()
+            .join("\n");
         assert!(tail(&log).starts_with("line 25\n") && tail(&log).ends_with("line 39"));
         assert_eq!(tail("one"), "one");
     }

@@ -71,7 +71,7 @@ impl Progress {
     fn line(&self, elapsed: Duration) -> String {
         let mut line = format!("{}: {}", self.label, spoken(elapsed));
         for (word, count) in &self.counts {
-            line.push_str(&format!(", {count} {word}"));
+            line = format!("{line}, {count} {word}");
         }
         line
     }

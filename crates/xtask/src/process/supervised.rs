@@ -39,6 +39,8 @@ impl Supervised {
     pub(crate) fn spawn(command: &Command, stdout: Stdio, stderr: Stdio) -> Result<Self> {
         let name = command.get_program().display().to_string();
         let mut supervisor = Command::new(own_executable()?);
+        // Named, since the path of the executable says nothing in a list of processes.
+        supervisor.arg0("xtask");
         supervisor
             .args(["supervise", "--"])
             .arg(command.get_program())
@@ -109,7 +111,7 @@ impl Drop for Supervised {
 }
 
 /// The path of this very program, also after a build has put another in its place.
-fn own_executable() -> Result<PathBuf> {
+pub(crate) fn own_executable() -> Result<PathBuf> {
     if cfg!(target_os = "linux") {
         return Ok(PathBuf::from("/proc/self/exe"));
     }
