@@ -101,9 +101,9 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let admin = Admin::bind(settings.admin_listen, readiness.clone(), metrics.clone())
         .await
         .map_err(Error::ServeAdmin)?;
-    tracing::info!(address = %admin.address(), "the admin port is open");
+    let address = admin.address();
+    tracing::info!(%address, "the admin port is open");
     let admin = tokio::spawn(admin.serve(stopped(admin_stopped)));
-    // kube's client needs a runtime, and the admin port is to answer while it is looked for.
     let client = kubernetes::connect().await.map_err(Error::Connect)?;
     let settings = Arc::new(settings);
     let work = work(
@@ -116,13 +116,17 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     );
     let result = tokio::select! {
         result = work => result,
-        () = stopped(stopping).then(|()| tokio::time::sleep(GRACE)) => {
-            tracing::warn!(grace = ?GRACE, "passes did not finish in time and are dropped");
-            Ok(())
-        }
+        () = out_of_time(stopping) => Ok(()),
     };
     admin_stop.send_replace(true);
     result.and(ended(admin).await)
+}
+
+/// Resolves when passes under way have had their time after a stop.
+async fn out_of_time(stop: watch::Receiver<bool>) {
+    stopped(stop).await;
+    tokio::time::sleep(GRACE).await;
+    tracing::warn!("passes did not finish in time and are dropped");
 }
 
 async fn work(
@@ -156,7 +160,7 @@ async fn work(
     };
     let (wake, woken) = mpsc::unbounded_channel();
     let context = Arc::new(connection::controller::Context::new(&shell, wake));
-    let connections = connection::controller::run(context, &shell);
+    let connections = connection::controller::run(&context, &shell);
     let requests = requests(shell, woken);
     // Every cache has its gate by now.
     starting.open();
@@ -187,16 +191,15 @@ async fn prepare(
     };
     let mut said = String::new();
     loop {
-        match missing_kinds(client, settings).await {
-            missing if missing.is_empty() => break,
-            missing => {
-                if missing != said {
-                    tracing::warn!(missing, "waiting for the custom resources");
-                    said.clone_from(&missing);
-                }
-                served.close(missing);
-            }
+        let missing = missing_kinds(client, settings).await;
+        if missing.is_empty() {
+            break;
         }
+        if missing != said {
+            tracing::warn!(missing, "waiting for the custom resources");
+            said.clone_from(&missing);
+        }
+        served.close(missing);
         tokio::time::sleep(LOOK_AGAIN).await;
     }
     served.open();
@@ -293,14 +296,10 @@ async fn until_signal(stop: watch::Sender<bool>, [mut terminate, mut interrupt]:
 }
 
 /// Resolves when `stop` is true or its sender is gone.
-pub(crate) fn stopped(
-    mut stop: watch::Receiver<bool>,
-) -> impl Future<Output = ()> + Send + Sync + 'static {
-    async move {
-        while !*stop.borrow_and_update() {
-            if stop.changed().await.is_err() {
-                return;
-            }
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow_and_update() {
+        if stop.changed().await.is_err() {
+            return;
         }
     }
 }

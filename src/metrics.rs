@@ -234,7 +234,7 @@ impl Metrics {
         let _ = self.sources.connections.set(source);
     }
 
-    /// Everything in the OpenMetrics text format.
+    /// Everything in the text format of `OpenMetrics`.
     pub fn encode(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
@@ -393,7 +393,7 @@ mod tests {
         metrics.remote_call(Endpoint::ListAccessRequests, refused, second);
         metrics.kube_write(KubeWrite::Status);
         metrics.count_phases_with(Box::new(|| vec![(Phase::Active, 7)]));
-        metrics.look_at_connections_with(Box::new(|| ConnectionFigures {
+        metrics.look_at_connections_with(Box::new(move || ConnectionFigures {
             total: 3,
             ready: 2,
             circuit_open: 1,

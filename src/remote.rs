@@ -319,9 +319,10 @@ impl Remote {
 
     /// Waits for a place. The semaphores are never closed, so there is always one in the end.
     async fn places(&self, endpoint: Endpoint) -> Places<'_> {
-        let routine = match is_urgent(endpoint) {
-            true => None,
-            false => self.inner.routine.acquire().await.ok(),
+        let routine = if is_urgent(endpoint) {
+            None
+        } else {
+            self.inner.routine.acquire().await.ok()
         };
         Places {
             _routine: routine,

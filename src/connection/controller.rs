@@ -52,8 +52,10 @@ pub struct Context {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) around: Surroundings,
     /// By key, with the uid they were made for.
-    supervised: Mutex<HashMap<ConnectionKey, (String, Arc<Lock<Supervised>>)>>,
+    supervised: Mutex<HashMap<ConnectionKey, OfUid>>,
 }
+
+type OfUid = (String, Arc<Lock<Supervised>>);
 
 impl Context {
     /// The context of all connection controllers of the process. `wake` is told which resources
@@ -129,18 +131,18 @@ impl Context {
 
 /// Runs the connection controllers of the settings' scope until the shell stops; passes under way
 /// are finished. Until their caches are filled, readiness says so.
-pub fn run(context: Arc<Context>, shell: &Shell) -> impl Future<Output = ()> + Send + use<> {
+pub fn run(context: &Arc<Context>, shell: &Shell) -> impl Future<Output = ()> + Send + use<> {
     let client = || shell.client.clone();
     let controllers: Vec<BoxFuture<'static, ()>> = match &shell.settings.scope {
         Scope::Cluster => vec![
-            control::<ClusterAponoConnection>(Api::all(client()), None, &context, shell).boxed(),
-            control::<AponoConnection>(Api::all(client()), None, &context, shell).boxed(),
+            control::<ClusterAponoConnection>(Api::all(client()), None, context, shell).boxed(),
+            control::<AponoConnection>(Api::all(client()), None, context, shell).boxed(),
         ],
         Scope::Namespaces(names) => names
             .iter()
             .map(|name| {
                 let api = Api::namespaced(client(), name);
-                control::<AponoConnection>(api, Some(name.clone()), &context, shell).boxed()
+                control::<AponoConnection>(api, Some(name.clone()), context, shell).boxed()
             })
             .collect(),
     };
@@ -177,19 +179,21 @@ fn control<K: ConnectionResource>(
     let context = Arc::clone(context);
     let passes = controller
         .run(timed_pass::<K>, after_error::<K>, Arc::clone(&context))
-        .for_each(move |result| std::future::ready(passed::<K>(&context, result)));
+        .for_each(move |result| {
+            passed::<K>(&context, result);
+            std::future::ready(())
+        });
     async move {
         tokio::join!(passes, synced);
     }
 }
 
+type Passed<K> = (ObjectRef<DeserializeGuard<K>>, Action);
+
 /// Takes note of how a pass ended; its failure has been logged by then.
 fn passed<K: ConnectionResource>(
     context: &Context,
-    result: Result<
-        (ObjectRef<DeserializeGuard<K>>, Action),
-        controller::Error<Error, watcher::Error>,
-    >,
+    result: Result<Passed<K>, controller::Error<Error, watcher::Error>>,
 ) {
     match result {
         Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
@@ -244,7 +248,6 @@ async fn timed_pass<K: ConnectionResource>(
     result
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 fn after_error<K: ConnectionResource>(
     _object: Arc<DeserializeGuard<K>>,
     error: &Error,

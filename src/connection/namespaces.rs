@@ -58,12 +58,11 @@ impl Namespaces {
             while let Some(event) = events.next().await {
                 match event {
                     Ok(watcher::Event::InitDone) => gate.open(),
-                    Ok(_) => {}
                     Err(error) if complained.is_none_or(|at| at.elapsed() > QUIET) => {
                         complained = Some(tokio::time::Instant::now());
                         tracing::warn!(error = %Chain(&error), "could not watch namespaces");
                     }
-                    Err(_) => {}
+                    Ok(_) | Err(_) => {}
                 }
             }
         };

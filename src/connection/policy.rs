@@ -155,6 +155,7 @@ fn listed(names: impl Iterator<Item = String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
     use serde_json::json;
 
     use super::*;
@@ -162,13 +163,14 @@ mod tests {
     const CLUSTER: ConnectionKind = ConnectionKind::ClusterAponoConnection;
     const NAMESPACED: ConnectionKind = ConnectionKind::AponoConnection;
 
-    fn check(kind: ConnectionKind, text: &str, insecure: bool) -> Result<Url, EndpointRefusal> {
-        let allowed = ["https://api.apono.io", "http://127.0.0.1:9000"];
-        let allowed: Vec<_> = allowed
-            .iter()
+    fn origins() -> Vec<Origin> {
+        ["https://api.apono.io", "http://127.0.0.1:9000"]
             .map(|text| Url::parse(text).unwrap().origin())
-            .collect();
-        endpoint(kind, text, insecure, &allowed)
+            .into()
+    }
+
+    fn check(kind: ConnectionKind, text: &str, insecure: bool) -> Result<Url, EndpointRefusal> {
+        endpoint(kind, text, insecure, &origins())
     }
 
     fn is_invalid(text: &str) -> bool {
@@ -249,13 +251,15 @@ mod tests {
         assert!(!message.contains("hunter2"), "{message}");
     }
 
-    fn namespaces(rule: serde_json::Value, labels: &[(&str, &str)]) -> Result<(), Refusal> {
-        let rule: NamespaceRule = serde_json::from_value(rule).unwrap();
+    fn rule(written: serde_json::Value) -> NamespaceRule {
+        serde_json::from_value(written).unwrap()
+    }
+
+    fn namespaces(written: serde_json::Value, labels: &[(&str, &str)]) -> Result<(), Refusal> {
         let labels = labels
             .iter()
-            .map(|(key, value)| ((*key).into(), (*value).into()))
-            .collect();
-        allow_namespace(Some(&rule), "payments", Some(&labels))
+            .map(|(key, value)| ((*key).into(), (*value).into()));
+        allow_namespace(Some(&rule(written)), "payments", Some(&labels.collect()))
     }
 
     #[test]
@@ -305,7 +309,7 @@ mod tests {
     fn an_unknown_namespace_is_not_guessed() {
         let rule = NamespaceRule {
             names: None,
-            selector: Some(Default::default()),
+            selector: Some(LabelSelector::default()),
         };
         assert!(allow_namespace(Some(&rule), "payments", None).is_err());
     }

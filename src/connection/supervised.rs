@@ -213,7 +213,7 @@ fn client(
 ) -> Result<Client, ConnectionState> {
     let mut config = ClientConfig::new(built_from.endpoint.clone());
     config.timeout = around.timeout;
-    config.user_agent = concat!("apono-operator/", env!("CARGO_PKG_VERSION")).to_owned();
+    config.user_agent = format!("apono-operator/{}", env!("CARGO_PKG_VERSION"));
     if settings.ca_bundle.is_some() {
         config.ca_bundle = Some(settings.ca_pem().ok_or_else(|| {
             ConnectionState::not_ready(

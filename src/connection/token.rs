@@ -62,23 +62,27 @@ impl TokenPlace {
                     .and_then(|data| data.get(&self.secret.key));
                 self.token(value).map_err(NoToken::NotReady)
             }
-            Err(error) if error.is_not_found() => Err(NoToken::NotReady(self.refuse(
-                ConnectionReason::SecretNotFound,
-                format!(
-                    "Secret `{}` does not exist: create it with key `{}`",
-                    self.path(),
-                    self.secret.key
-                ),
-            ))),
-            Err(error) if error.is_forbidden() => Err(NoToken::NotReady(self.refuse(
-                ConnectionReason::SecretForbidden,
-                format!(
-                    "the operator may not read Secret `{}`: grant its service account get on \
+            Err(error) if error.is_not_found() => {
+                Err(NoToken::NotReady(ConnectionState::not_ready(
+                    ConnectionReason::SecretNotFound,
+                    format!(
+                        "Secret `{}` does not exist: create it with key `{}`",
+                        self.path(),
+                        self.secret.key
+                    ),
+                )))
+            }
+            Err(error) if error.is_forbidden() => {
+                Err(NoToken::NotReady(ConnectionState::not_ready(
+                    ConnectionReason::SecretForbidden,
+                    format!(
+                        "the operator may not read Secret `{}`: grant its service account get on \
                          secrets in namespace `{}`",
-                    self.path(),
-                    self.namespace
-                ),
-            ))),
+                        self.path(),
+                        self.namespace
+                    ),
+                )))
+            }
             Err(error) => Err(NoToken::Unknown(error)),
         }
     }
@@ -92,7 +96,7 @@ impl TokenPlace {
 
     fn token(&self, value: Option<&ByteString>) -> Result<Token, ConnectionState> {
         let Some(ByteString(bytes)) = value else {
-            return Err(self.refuse(
+            return Err(ConnectionState::not_ready(
                 ConnectionReason::TokenKeyMissing,
                 format!(
                     "Secret `{}` has no key `{}`: add it, or name another key in \
@@ -106,7 +110,7 @@ impl TokenPlace {
         Token::new(text).map_err(|error| match error {
             InvalidToken::Character { position } => self.invalid(position),
             // Non-exhaustive: whatever else is wrong, a new token is the way out.
-            _ => self.refuse(
+            _ => ConnectionState::not_ready(
                 ConnectionReason::TokenEmpty,
                 format!("{self} is empty: put the token there"),
             ),
@@ -114,7 +118,7 @@ impl TokenPlace {
     }
 
     fn invalid(&self, position: usize) -> ConnectionState {
-        self.refuse(
+        ConnectionState::not_ready(
             ConnectionReason::TokenInvalid,
             format!(
                 "{self} holds a blank, a line break or another character that no token has, at \
@@ -122,10 +126,6 @@ impl TokenPlace {
                      kubectl create secret generic --from-literal"
             ),
         )
-    }
-
-    fn refuse(&self, reason: ConnectionReason, message: String) -> ConnectionState {
-        ConnectionState::not_ready(reason, message)
     }
 
     fn path(&self) -> String {

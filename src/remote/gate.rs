@@ -19,7 +19,7 @@ use tokio::time::Instant;
 /// The pause after a 429 that names none.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause we choose ourselves.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// The longest pause the API can make us take: longer ones would outlive every deadline for taking
 /// access back.
 const LONGEST_ASKED: Duration = Duration::from_mins(5);
