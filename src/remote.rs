@@ -26,8 +26,10 @@ use tokio::{
 use crate::metrics::Metrics;
 
 mod gate;
+#[cfg(test)]
+mod tests;
 
-use gate::{Admission, Ended, Gate, Ticket};
+use gate::{Ended, Gate, Obstacle, Ticket};
 
 /// A call waits this long for the end of a pause; for longer ones it fails, so that its pass makes
 /// room for another.
@@ -216,6 +218,7 @@ impl Remote {
         Fut: Future<Output = Result<T, Error>>,
     {
         let client = self.inner.client.clone().ok_or(RemoteError::Unconfigured)?;
+        self.fail_early()?;
         let _places = self.places(endpoint).await;
         self.rate().await;
         let ticket = self.admit().await?;
@@ -301,18 +304,23 @@ impl Remote {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Fails for what will not pass soon; the rest is waited for after a place is found.
+    fn fail_early(&self) -> Result<(), RemoteError> {
+        let now = Instant::now();
+        let obstacle = self.gate().obstacle(now);
+        obstacle.map_or(Ok(()), |obstacle| {
+            patient(obstacle, now, now + PATIENCE).map(|_| ())
+        })
+    }
+
     async fn admit(&self) -> Result<Ticket, RemoteError> {
         let patience = Instant::now() + PATIENCE;
         loop {
-            let admission = self.gate().admit(Instant::now());
-            match admission {
-                Admission::Go(ticket) => return Ok(ticket),
-                Admission::Refuse => return Err(RemoteError::CircuitOpen),
-                Admission::Wait(until) if until > patience => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    return Err(RemoteError::Paused(left));
-                }
-                Admission::Wait(until) => tokio::time::sleep_until(until).await,
+            let now = Instant::now();
+            let admitted = self.gate().admit(now);
+            match admitted {
+                Ok(ticket) => return Ok(ticket),
+                Err(obstacle) => tokio::time::sleep_until(patient(obstacle, now, patience)?).await,
             }
         }
     }
@@ -346,6 +354,15 @@ impl fmt::Debug for Remote {
             .debug_struct("Remote")
             .field("client", &self.inner.client)
             .finish_non_exhaustive()
+    }
+}
+
+/// Until when to wait, if the obstacle is one that is waited for.
+fn patient(obstacle: Obstacle, now: Instant, patience: Instant) -> Result<Instant, RemoteError> {
+    match obstacle {
+        Obstacle::Circuit => Err(RemoteError::CircuitOpen),
+        Obstacle::Pause(until) if until > patience => Err(RemoteError::Paused(until - now)),
+        Obstacle::Pause(until) => Ok(until),
     }
 }
 

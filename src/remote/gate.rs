@@ -24,15 +24,13 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// access back.
 const LONGEST_ASKED: Duration = Duration::from_mins(5);
 
-/// Whether calls may leave.
+/// What holds calls back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
-    /// Now.
-    Go(Ticket),
-    /// Not before this time.
-    Wait(Instant),
-    /// Not before the token changes, or a trial with the new one has ended.
-    Refuse,
+pub(super) enum Obstacle {
+    /// The API asked for a pause until this time.
+    Pause(Instant),
+    /// The token has to change first, or a trial with the new one to end.
+    Circuit,
 }
 
 /// What a call carries from its admission to its answer.
@@ -87,20 +85,26 @@ impl Gate {
         }
     }
 
-    /// May a call leave?
-    pub(super) fn admit(&mut self, now: Instant) -> Admission {
-        let is_trial = match self.circuit {
-            Circuit::Closed => false,
-            Circuit::HalfOpen { trial: false } => true,
-            Circuit::Open | Circuit::HalfOpen { trial: true } => return Admission::Refuse,
-        };
-        if let Some(until) = self.paused_until.filter(|until| now < *until) {
-            return Admission::Wait(until);
+    /// What holds every call back now, if anything does.
+    pub(super) fn obstacle(&self, now: Instant) -> Option<Obstacle> {
+        match self.circuit {
+            Circuit::Open | Circuit::HalfOpen { trial: true } => return Some(Obstacle::Circuit),
+            Circuit::Closed | Circuit::HalfOpen { trial: false } => {}
         }
+        let until = self.paused_until.filter(|until| now < *until)?;
+        Some(Obstacle::Pause(until))
+    }
+
+    /// Lets a call leave, unless something holds it back.
+    pub(super) fn admit(&mut self, now: Instant) -> Result<Ticket, Obstacle> {
+        if let Some(obstacle) = self.obstacle(now) {
+            return Err(obstacle);
+        }
+        let is_trial = self.circuit != Circuit::Closed;
         if is_trial {
             self.circuit = Circuit::HalfOpen { trial: true };
         }
-        Admission::Go(Ticket {
+        Ok(Ticket {
             generation: self.generation,
             is_trial,
             left: now,
@@ -235,15 +239,12 @@ mod tests {
     }
 
     fn go(gate: &mut Gate, now: Instant) -> Ticket {
-        match gate.admit(now) {
-            Admission::Go(ticket) => ticket,
-            other => panic!("not admitted: {other:?}"),
-        }
+        gate.admit(now).unwrap()
     }
 
     fn pause(gate: &mut Gate, now: Instant) -> Duration {
         match gate.admit(now) {
-            Admission::Wait(until) => until - now,
+            Err(Obstacle::Pause(until)) => until - now,
             other => panic!("not paused: {other:?}"),
         }
     }
@@ -253,7 +254,10 @@ mod tests {
         let (mut gate, now) = (Gate::new(), Instant::now());
         let ticket = go(&mut gate, now);
         assert!(gate.ended(ticket, REFUSED_TOKEN, now));
-        assert_eq!(gate.admit(now + Duration::from_hours(1)), Admission::Refuse);
+        assert_eq!(
+            gate.admit(now + Duration::from_hours(1)),
+            Err(Obstacle::Circuit)
+        );
     }
 
     #[test]
@@ -263,7 +267,7 @@ mod tests {
         gate.ended(ticket, REFUSED_TOKEN, now);
         gate.token_changed();
         let trial = go(&mut gate, now);
-        assert_eq!(gate.admit(now), Admission::Refuse);
+        assert_eq!(gate.admit(now), Err(Obstacle::Circuit));
         assert!(gate.is_open());
         assert!(gate.ended(trial, Ended::Answered, now));
         assert!(!gate.is_open());
@@ -288,7 +292,7 @@ mod tests {
         }
         let trial = go(&mut gate, now);
         gate.ended(trial, REFUSED_TOKEN, now);
-        assert_eq!(gate.admit(now), Admission::Refuse);
+        assert_eq!(gate.admit(now), Err(Obstacle::Circuit));
     }
 
     #[test]
