@@ -17,6 +17,7 @@
 
 use std::{fmt, sync::Arc};
 
+use kube::{Resource as _, ResourceExt as _, core::DeserializeGuard};
 use tokio::sync::watch;
 
 use crate::{
@@ -70,6 +71,16 @@ impl ConnectionKey {
             kind,
             namespace: Some(namespace.into()),
             name: name.into(),
+        }
+    }
+
+    /// The key of this object.
+    pub(crate) fn of<K: ConnectionResource>(object: &DeserializeGuard<K>) -> Self {
+        let name = object.name_any();
+        Self {
+            kind: K::KIND,
+            namespace: object.meta().namespace.clone(),
+            name,
         }
     }
 

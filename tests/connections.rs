@@ -71,6 +71,7 @@ async fn a_connection_becomes_ready_says_whose_token_it_is_and_rests() {
     );
 
     place.disconnect("good").await;
+    operator.shows("apono_operator_connections 0").await;
     let (code, log) = operator.end().await;
     assert_eq!(code, Some(0));
     assert!(!log.contains(DEFAULT_TOKEN), "the token is in the log");

@@ -6,6 +6,7 @@ use std::{
     collections::HashMap,
     future::Future,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use futures::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture};
@@ -15,7 +16,7 @@ use kube::{
     runtime::{
         Config as ControllerConfig, Controller,
         controller::{self, Action},
-        reflector::ObjectRef,
+        reflector::{ObjectRef, Store},
         watcher,
     },
 };
@@ -25,7 +26,7 @@ use tokio::{
 };
 
 use super::{
-    ConnectionKey, ConnectionResource, Registry,
+    ConnectionKey, ConnectionResource, Found, Registry,
     pass::{Error, after_failure, pass},
     supervised::{Supervised, Surroundings},
 };
@@ -42,6 +43,9 @@ use crate::{
 
 /// More connections than this may ask for a pass at once only by waiting for their regular look.
 const LOOKS_WAITING: usize = 1024;
+
+/// How often the start looks whether all connections are registered, at the least.
+const FILLING: Duration = Duration::from_millis(200);
 
 /// What the passes share.
 pub struct Context {
@@ -169,10 +173,14 @@ fn control<K: ConnectionResource>(
         .with_config(ControllerConfig::default().concurrency(shell.settings.concurrency))
         .reconcile_on(asked)
         .graceful_shutdown_on(shell.stopped());
+    let registry = shell.registry.clone();
+    registry.expect_controller();
     let cache = controller.store();
-    let synced = async move {
+    let filled = async move {
         // It fails when the controller ends before: then nobody asks any more.
         if cache.wait_until_ready().await.is_ok() {
+            registered(&cache, &registry).await;
+            registry.controller_filled();
             cached.open();
         }
     };
@@ -184,7 +192,22 @@ fn control<K: ConnectionResource>(
             std::future::ready(())
         });
     async move {
-        tokio::join!(passes, synced);
+        tokio::join!(passes, filled);
+    }
+}
+
+/// Resolves when every readable connection in the cache has been registered by its first pass.
+async fn registered<K: ConnectionResource>(
+    cache: &Store<DeserializeGuard<K>>,
+    registry: &Registry,
+) {
+    let mut changes = registry.changes();
+    let is_missing = |object: &Arc<DeserializeGuard<K>>| {
+        object.0.is_ok() && matches!(registry.find(&ConnectionKey::of(&**object)), Found::Missing)
+    };
+    while cache.state().iter().any(is_missing) {
+        // Also looked at again without word: one of them may have been deleted meanwhile.
+        let _ = tokio::time::timeout(FILLING, changes.next()).await;
     }
 }
 

@@ -77,11 +77,7 @@ pub(super) async fn pass<K: ConnectionResource>(
     object: &DeserializeGuard<K>,
     context: &Context,
 ) -> Result<Action, Error> {
-    let key = ConnectionKey {
-        kind: K::KIND,
-        namespace: object.meta().namespace.clone(),
-        name: object.name_any(),
-    };
+    let key = ConnectionKey::of(object);
     let is_deleting = object.meta().deletion_timestamp.is_some();
     match &object.0 {
         Ok(resource) => drive(object, resource, &key, is_deleting, context).await,
@@ -100,6 +96,10 @@ async fn drive<K: ConnectionResource>(
     let mut supervised = supervised.lock().await;
     let before = Arc::clone(&supervised.connection);
     let identity = before.identity();
+    // At once, for those who wait to know what exists; what follows may take as long as two calls.
+    context
+        .registry
+        .put(Arc::clone(&before), is_deleting, false);
     supervised.set_settings(resource.settings());
     let judged = judge(&mut supervised, context).await;
     let state = match &judged {
@@ -171,7 +171,11 @@ async fn judge(supervised: &mut Supervised, context: &Context) -> Result<Connect
     let endpoint = match policy::endpoint(key.kind, &settings.endpoint, settings.insecure, allowed)
     {
         Ok(endpoint) => endpoint,
-        Err(refusal) => return Ok(refused_endpoint(refusal)),
+        Err(refusal) => {
+            // As after a restart: no token goes where it may not go any more.
+            supervised.strip(&context.around);
+            return Ok(refused_endpoint(refusal));
+        }
     };
     let place = TokenPlace::of(
         &key,

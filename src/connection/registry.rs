@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures::{Stream, channel::mpsc};
+use tokio::sync::watch;
 
 use super::{Connection, ConnectionKey, ConnectionState, Namespaces, policy};
 use crate::{crd::ConnectionKind, metrics::ConnectionFigures};
@@ -33,6 +34,8 @@ struct Inner {
     entries: RwLock<HashMap<ConnectionKey, Registered>>,
     listeners: Mutex<Vec<mpsc::UnboundedSender<ConnectionKey>>>,
     namespaces: Namespaces,
+    /// How many controllers have not registered yet what they found at the start.
+    filling: watch::Sender<usize>,
 }
 
 #[derive(Debug)]
@@ -48,10 +51,23 @@ impl Registry {
             entries: RwLock::default(),
             listeners: Mutex::default(),
             namespaces,
+            filling: watch::Sender::new(0),
         };
         Self {
             inner: Arc::new(inner),
         }
+    }
+
+    /// Resolves when every connection that existed at the start is here: only then does
+    /// [`Found::Missing`] mean that there is none. At once where no controller has been set up.
+    pub async fn filled(&self) {
+        // The sender lives as long as self.
+        let _ = self
+            .inner
+            .filling
+            .subscribe()
+            .wait_for(|left| *left == 0)
+            .await;
     }
 
     /// The connection with this key.
@@ -145,6 +161,18 @@ impl Registry {
         if is_news {
             self.tell(&key);
         }
+    }
+
+    /// A controller is set up that will register what it finds.
+    pub(super) fn expect_controller(&self) {
+        self.inner.filling.send_modify(|left| *left += 1);
+    }
+
+    /// A controller has registered what it found at the start.
+    pub(super) fn controller_filled(&self) {
+        self.inner
+            .filling
+            .send_modify(|left| *left = left.saturating_sub(1));
     }
 
     /// Forgets the connection.

@@ -126,24 +126,35 @@ impl Supervised {
         };
         let is_new_token = self.token.as_ref().is_some_and(|old| *old != token);
         let is_new_remote = self.built_from.as_ref() != Some(&built_from);
+        if is_new_token {
+            // First, for the remote there is also when no new one can be built.
+            self.connection.remote.set_token(token.clone());
+            // Another token may be another user's: nothing known holds until it is read again.
+            self.connection.store.token_changed();
+            self.connection.identity.send_replace(None);
+            self.is_verified = false;
+        }
+        self.token = Some(token.clone());
         if is_new_remote {
-            let client = client(around, &settings, &built_from, token.clone())?;
+            let client = client(around, &settings, &built_from, token)?;
             let remote = Remote::new(client, pace(settings.limits), around.metrics.clone());
             look_again_when_circuit_changes(around, &self.connection.key, &remote);
             Arc::make_mut(&mut self.connection).remote = remote;
             self.built_from = Some(built_from);
-        } else if is_new_token {
-            self.connection.remote.set_token(token.clone());
+            self.is_verified = false;
         }
-        if is_new_token {
-            // Another token may be another user's: nothing known holds until it is read again.
-            self.connection.store.token_changed();
-            self.connection.identity.send_replace(None);
-        }
-        self.is_verified &= !(is_new_token || is_new_remote);
-        self.token = Some(token);
         self.poll(around, is_new_remote);
         Ok(())
+    }
+
+    /// Takes remote and poller away.
+    pub(super) fn strip(&mut self, around: &Surroundings) {
+        if self.built_from.take().is_some() {
+            self.stop();
+            let remote = Remote::unconfigured(around.metrics.clone());
+            Arc::make_mut(&mut self.connection).remote = remote;
+            self.is_verified = false;
+        }
     }
 
     /// Ends the poller.

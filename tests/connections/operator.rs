@@ -248,6 +248,19 @@ impl Operator {
         }
     }
 
+    /// Waits until its metrics hold this line.
+    pub async fn shows(&self, wanted: &str) {
+        let started = std::time::Instant::now();
+        loop {
+            let (_, metrics) = self.admin("/metrics").await;
+            if metrics.lines().any(|line| line == wanted) {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "no `{wanted}` in {metrics}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     async fn passes(&self) -> u64 {
         let (_, metrics) = self.admin("/metrics").await;
         let name = "apono_operator_passes_total{controller=\"connection\",outcome=\"done\"} ";
