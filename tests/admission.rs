@@ -66,7 +66,7 @@ async fn the_apiserver_decides_every_case_as_written_and_as_we_predict() {
     Cluster::with(async |cluster| {
         let mut wrong = Vec::new();
         for (number, case) in table::cases().iter().enumerate() {
-            let refusal = verdict(&cluster, number, case).await;
+            let refusal = verdict(cluster, number, case).await;
             let predicted = match &case.updated {
                 None => table::refusals(&case.kind, &case.created, None),
                 Some(updated) => table::refusals(&case.kind, updated, Some(&case.created)),
