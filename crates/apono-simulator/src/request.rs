@@ -139,10 +139,20 @@ impl Request {
         self.active_at.is_some()
     }
 
-    /// Puts every entitlement, by its place, into a state.
-    pub(crate) fn set_entitlements(&mut self, status: impl Fn(usize) -> EntitlementStatus) {
+    /// Whether any of its entitlements is live.
+    pub fn has_access(&self) -> bool {
+        self.entitlements
+            .iter()
+            .any(|it| it.status == EntitlementStatus::Granted)
+    }
+
+    /// Puts every entitlement into a state, by its place and the state it is in.
+    pub(crate) fn set_entitlements(
+        &mut self,
+        status: impl Fn(usize, EntitlementStatus) -> EntitlementStatus,
+    ) {
         for (place, entitlement) in self.entitlements.iter_mut().enumerate() {
-            entitlement.status = status(place);
+            entitlement.status = status(place, entitlement.status);
         }
     }
 }

@@ -59,7 +59,7 @@ pub struct Switches {
     pub revoke_ended: RevokeEnded,
     /// Revoke of a request that is not live yet.
     pub revoke_open: Leniency,
-    /// A further revoke after one that failed: done again, or as for any ended request.
+    /// A revoke of a failed request with access left: done, or as for any ended request.
     pub revoke_retry: bool,
     /// How the caller appears in his own requests.
     pub own_identity: OwnIdentity,

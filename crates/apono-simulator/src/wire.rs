@@ -27,7 +27,7 @@ pub(crate) struct CreateBody {
     #[serde(default)]
     pub(crate) bundle_reference: Option<String>,
     #[serde(default)]
-    pub(crate) entitlements: Option<Vec<PairBody>>,
+    pub(crate) entitlements: Option<Vec<Map<String, Value>>>,
     #[serde(default)]
     pub(crate) justification: Option<String>,
     #[serde(default)]
@@ -41,7 +41,7 @@ pub(crate) struct CreateBody {
 /// An entitlement in a create.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct PairBody {
+struct PairBody {
     resource_id: String,
     permission_id: String,
 }
@@ -56,10 +56,18 @@ pub(crate) struct AgainBody {
     pub(crate) custom_fields: Option<BTreeMap<String, String>>,
 }
 
+/// Reads an object. Derived readers also take an array of the fields in order, which JSON callers
+/// never mean; hence the way over a map.
+fn object<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Refusal> {
+    serde_json::from_value(Value::Object(fields))
+        .map_err(|error| Refusal::bad("BAD_REQUEST", error.to_string()))
+}
+
 /// Reads a body.
 pub(crate) fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Refusal> {
-    serde_json::from_slice(call.json_body()?)
-        .map_err(|error| Refusal::bad("BAD_REQUEST", error.to_string()))
+    let fields = serde_json::from_slice(call.json_body()?)
+        .map_err(|error| Refusal::bad("BAD_REQUEST", error.to_string()))?;
+    object(fields)
 }
 
 /// The custom fields, which every body must have.
@@ -87,11 +95,17 @@ impl CreateBody {
             )),
             (Some(bundle), _) => Ok(Wanted::Bundle(bundle)),
             (None, Some(pairs)) => {
-                let pairs = pairs.into_iter().map(|it| Pair {
-                    resource: it.resource_id,
-                    permission: it.permission_id,
+                let pairs = pairs.into_iter().map(|fields| {
+                    let PairBody {
+                        resource_id,
+                        permission_id,
+                    } = object(fields)?;
+                    Ok(Pair {
+                        resource: resource_id,
+                        permission: permission_id,
+                    })
                 });
-                Ok(Wanted::Entitlements(pairs.collect()))
+                Ok(Wanted::Entitlements(pairs.collect::<Result<_, Refusal>>()?))
             }
             (None, None) => Err(Refusal::bad(
                 "FIELD_MISSING",

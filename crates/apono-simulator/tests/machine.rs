@@ -1,5 +1,13 @@
 //! The machine alone, on a clock that only moves when told: every move, in both modes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what fails here fails a test, in helpers as well"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -263,6 +271,15 @@ fn a_partly_granted_request_fails_by_switch_and_keeps_what_was_granted() {
     assert_eq!(status(&mut machine, &id), Status::Failed);
     let partly = [EntitlementStatus::Granted, EntitlementStatus::Failure];
     assert_eq!(words(&mut machine, &id), partly);
+    // What was granted can be taken back where a failed request can be revoked at all.
+    let mut switches = machine.switches().clone();
+    switches.revoke_retry = true;
+    machine.set_switches(switches);
+    let key = machine.find(&id).unwrap();
+    machine.revoke(key, &Actor::Control).unwrap();
+    advance(&mut machine, 100);
+    let gone = [EntitlementStatus::Revoked, EntitlementStatus::Failure];
+    assert_eq!(words(&mut machine, &id), gone);
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Machine {
                 "there is no such access request",
             ));
         };
-        let retry = request.was_active() && self.switches.revoke_retry;
+        let retry = request.has_access() && self.switches.revoke_retry;
         match request.status {
             Status::Revoking => Ok(()),
             status if status.is_terminal() && !(status == Status::Failed && retry) => {
@@ -232,7 +232,7 @@ impl Machine {
             request.active_at = Some(at);
             request.planned_end =
                 period.map(|sec| later(at, SignedDuration::from_secs(sec.into())));
-            request.set_entitlements(|place| granted_or_failed(place, granted));
+            request.set_entitlements(|place, _| granted_or_failed(place, granted));
         });
         self.go(key, Status::Active, at, by, None);
     }
@@ -249,19 +249,26 @@ impl Machine {
                 Some("the revoke failed".into()),
             );
         }
-        let partly = request.status == Status::Granting && granted > 0;
-        if partly && self.switches.partial_grant == PartialGrant::Active {
+        let granted = if request.status == Status::Granting {
+            granted
+        } else {
+            0
+        };
+        if granted > 0 && self.switches.partial_grant == PartialGrant::Active {
             return self.activate(key, at, by, granted);
         }
         self.edit(key, |request| {
-            request.set_entitlements(|place| granted_or_failed(place, granted));
+            request.set_entitlements(|place, _| granted_or_failed(place, granted));
         });
         self.go(key, Status::Failed, at, by, Some("the grant failed".into()));
     }
 
     pub(super) fn finish_revoke(&mut self, key: Key, at: Timestamp, by: &Actor) {
         self.edit(key, |request| {
-            request.set_entitlements(|_| EntitlementStatus::Revoked);
+            request.set_entitlements(|_, status| match status {
+                EntitlementStatus::Failure => EntitlementStatus::Failure,
+                _ => EntitlementStatus::Revoked,
+            });
         });
         self.go(key, Status::Revoked, at, by, None);
     }

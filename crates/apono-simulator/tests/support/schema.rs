@@ -7,23 +7,31 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 /// The public contract.
-pub struct Contract(Value);
+pub(crate) struct Contract(Value);
 
 impl Contract {
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let text = include_str!("../../../../tests/apono-openapi.json");
         Self(serde_json::from_str(text).unwrap())
     }
 
     /// Checks the body of a 200 answer of this call.
     #[track_caller]
-    pub fn check(&self, method: &str, path: &str, body: &Value) {
-        let schema = &self.0["paths"][path][method]["responses"]["200"]["content"]
-            ["application/json"]["schema"];
-        assert!(schema.is_object(), "the contract has no answer for {method} {path}");
+    pub(crate) fn check(&self, method: &str, path: &str, body: &Value) {
+        let schema = &self.0["paths"][path][method]["responses"]["200"]["content"]["application/json"]
+            ["schema"];
+        assert!(
+            schema.is_object(),
+            "the contract has no answer for {method} {path}"
+        );
         if let Err(error) = self.judge(schema, body, "$") {
             panic!("{method} {path}: {error} in {body:#}");
         }
+    }
+
+    /// Checks a value against a schema of the contract by name.
+    pub(crate) fn judge_as(&self, name: &str, value: &Value) -> Result<(), String> {
+        self.judge(&self.0["components"]["schemas"][name], value, "$")
     }
 
     fn judge(&self, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
@@ -34,7 +42,11 @@ impl Contract {
         let schema = schema.as_object().unwrap();
         if value.is_null() {
             let nullable = schema.get("nullable") == Some(&Value::Bool(true));
-            return if nullable { Ok(()) } else { Err(format!("{at} is null")) };
+            return if nullable {
+                Ok(())
+            } else {
+                Err(format!("{at} is null"))
+            };
         }
         for (word, argument) in schema {
             match word.as_str() {
@@ -98,14 +110,26 @@ fn is_of_type(wanted: &str, value: &Value, at: &str) -> Result<(), String> {
         "boolean" => value.is_boolean(),
         unknown => panic!("type `{unknown}` is not understood"),
     };
-    if fits { Ok(()) } else { Err(format!("{at} is not of type {wanted}")) }
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("{at} is not of type {wanted}"))
+    }
 }
 
 fn is_of_format(wanted: &str, value: &Value, at: &str) -> Result<(), String> {
     let fits = match wanted {
-        "int32" => value.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
-        "date-time" => value.as_str().is_some_and(|text| text.parse::<Timestamp>().is_ok()),
+        "int32" => value
+            .as_i64()
+            .is_some_and(|number| i32::try_from(number).is_ok()),
+        "date-time" => value
+            .as_str()
+            .is_some_and(|text| text.parse::<Timestamp>().is_ok()),
         unknown => panic!("format `{unknown}` is not understood"),
     };
-    if fits { Ok(()) } else { Err(format!("{at} is not of format {wanted}")) }
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("{at} is not of format {wanted}"))
+    }
 }
