@@ -61,7 +61,10 @@ pub struct Gate {
 impl Readiness {
     /// Adds a thing that has to be true; it is missing until [`Gate::open`].
     pub fn gate(&self, name: impl Into<String>, missing: impl Into<String>) -> Gate {
-        let gate = Gate { name: name.into(), readiness: self.clone() };
+        let gate = Gate {
+            name: name.into(),
+            readiness: self.clone(),
+        };
         gate.close(missing);
         gate
     }
@@ -69,20 +72,31 @@ impl Readiness {
     /// What is missing, one line each; empty when ready.
     pub fn missing(&self) -> Vec<String> {
         let missing = self.missing.read().unwrap_or_else(PoisonError::into_inner);
-        missing.iter().map(|(name, why)| format!("{name}: {why}")).collect()
+        missing
+            .iter()
+            .map(|(name, why)| format!("{name}: {why}"))
+            .collect()
     }
 }
 
 impl Gate {
     /// It is true now.
     pub fn open(&self) {
-        let mut missing = self.readiness.missing.write().unwrap_or_else(PoisonError::into_inner);
+        let mut missing = self
+            .readiness
+            .missing
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         missing.remove(&self.name);
     }
 
     /// It is not true; says what is missing.
     pub fn close(&self, why: impl Into<String>) {
-        let mut missing = self.readiness.missing.write().unwrap_or_else(PoisonError::into_inner);
+        let mut missing = self
+            .readiness
+            .missing
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         missing.insert(self.name.clone(), why.into());
     }
 }
@@ -111,15 +125,24 @@ impl Admin {
     ) -> Result<Self, Error> {
         let bound = TcpListener::bind(address).await;
         let listener = bound.map_err(|source| Error::Listen { address, source })?;
-        let address =
-            listener.local_addr().map_err(|source| Error::Listen { address, source })?;
-        let shown = Shown { readiness, metrics, places: Arc::new(Semaphore::new(MOST_AT_ONCE)) };
+        let address = listener
+            .local_addr()
+            .map_err(|source| Error::Listen { address, source })?;
+        let shown = Shown {
+            readiness,
+            metrics,
+            places: Arc::new(Semaphore::new(MOST_AT_ONCE)),
+        };
         let router = Router::new()
             .route("/livez", get(livez))
             .route("/readyz", get(readyz))
             .route("/metrics", get(scrape))
             .with_state(shown);
-        Ok(Self { listener, address, router })
+        Ok(Self {
+            listener,
+            address,
+            router,
+        })
     }
 
     /// The address in use; its port is chosen when the setting's is zero.
@@ -128,10 +151,7 @@ impl Admin {
     }
 
     /// Answers until `stop` resolves, then finishes what was begun.
-    pub async fn serve(
-        self,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), Error> {
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
         let listener = self.listener.tap_io(|stream| {
             // Answers are one small write; a failure here costs only latency.
             let _ = stream.set_nodelay(true);
@@ -162,7 +182,11 @@ async fn scrape(State(shown): State<Shown>) -> Response {
     };
     match shown.metrics.encode() {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
-        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "could not write metrics\n").into_response(),
+        Err(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "could not write metrics\n",
+        )
+            .into_response(),
     }
 }
 
@@ -173,8 +197,16 @@ mod tests {
     use super::*;
 
     async fn get(address: SocketAddr, path: &str) -> (u16, String, String) {
-        let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
-        let kind = answer.headers().get("content-type").unwrap().to_str().unwrap().to_owned();
+        let answer = reqwest::get(format!("http://{address}{path}"))
+            .await
+            .unwrap();
+        let kind = answer
+            .headers()
+            .get("content-type")
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
         (answer.status().as_u16(), kind, answer.text().await.unwrap())
     }
 
@@ -184,7 +216,9 @@ mod tests {
         let crds = readiness.gate("CRDs", "AccessRequest is not served");
         let cache = readiness.gate("cache AccessRequest", "not synced");
         let address = "127.0.0.1:0".parse().unwrap();
-        let admin = Admin::bind(address, readiness, Metrics::new()).await.unwrap();
+        let admin = Admin::bind(address, readiness, Metrics::new())
+            .await
+            .unwrap();
         let address = admin.address();
         assert_ne!(address.port(), 0);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -195,12 +229,18 @@ mod tests {
         assert_eq!(get(address, "/livez").await.0, 200);
         let (status, _, text) = get(address, "/readyz").await;
         assert_eq!(status, 503);
-        assert_eq!(text, "CRDs: AccessRequest is not served\ncache AccessRequest: not synced\n");
+        assert_eq!(
+            text,
+            "CRDs: AccessRequest is not served\ncache AccessRequest: not synced\n"
+        );
         crds.open();
         cache.open();
         assert_eq!(get(address, "/readyz").await.0, 200);
         cache.close("list failed");
-        assert_eq!(get(address, "/readyz").await.2, "cache AccessRequest: list failed\n");
+        assert_eq!(
+            get(address, "/readyz").await.2,
+            "cache AccessRequest: list failed\n"
+        );
 
         let (status, kind, text) = get(address, "/metrics").await;
         assert_eq!((status, kind.as_str()), (200, metrics::CONTENT_TYPE));
@@ -214,7 +254,9 @@ mod tests {
     async fn a_taken_address_names_the_setting() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = taken.local_addr().unwrap();
-        let error = Admin::bind(address, Readiness::default(), Metrics::new()).await.unwrap_err();
+        let error = Admin::bind(address, Readiness::default(), Metrics::new())
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains("ADMIN_LISTEN"), "{error}");
     }
 }

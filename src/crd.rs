@@ -4,6 +4,7 @@ pub mod access_request;
 pub mod allow;
 pub mod conditions;
 pub mod connection;
+pub mod connection_reason;
 pub mod duration;
 pub mod manifest;
 mod rules;
@@ -20,6 +21,7 @@ pub use connection::{
     AponoConnection, AponoConnectionSpec, ClusterAponoConnection, ClusterAponoConnectionSpec,
     ConnectionStatus, Correlation, DEFAULT_ENDPOINT, Limits, Polling, SecretKeyRef,
 };
+pub use connection_reason::ConnectionReason;
 pub use duration::DurationText;
 pub use manifest::{all_crds, crd_files, crds_yaml};
 pub use settings::{ConnectionSettings, LimitSettings, PollingSettings};

@@ -83,7 +83,9 @@ impl Error {
 
 /// A client for the cluster of `KUBECONFIG`, else of the pod.
 pub async fn connect() -> Result<Client, Error> {
-    let config = Config::infer().await.map_err(|source| Error::FindCluster(Box::new(source)))?;
+    let config = Config::infer()
+        .await
+        .map_err(|source| Error::FindCluster(Box::new(source)))?;
     client(config)
 }
 
@@ -108,7 +110,10 @@ pub async fn deadline<T>(
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Error> {
     match tokio::time::timeout(limit, call).await {
-        Ok(answer) => answer.map_err(|source| Error::Call { doing, source: Box::new(source) }),
+        Ok(answer) => answer.map_err(|source| Error::Call {
+            doing,
+            source: Box::new(source),
+        }),
         Err(_) => Err(Error::Deadline { doing, limit }),
     }
 }
@@ -121,11 +126,17 @@ pub fn watch_config() -> watcher::Config {
 /// The name of the cluster: the start of the uid of kube-system, which lives as long as the cluster.
 pub async fn cluster_name(client: &Client, limit: Duration) -> Result<String, Error> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    let found =
-        deadline("read the namespace kube-system", limit, namespaces.get(CLUSTER_NAMESPACE)).await?;
+    let found = deadline(
+        "read the namespace kube-system",
+        limit,
+        namespaces.get(CLUSTER_NAMESPACE),
+    )
+    .await?;
     let uid = found.metadata.uid.unwrap_or_default();
     let name: String = uid.chars().take(CLUSTER_NAME_LENGTH).collect();
-    (name.len() == CLUSTER_NAME_LENGTH).then_some(name).ok_or(Error::NameCluster)
+    (name.len() == CLUSTER_NAME_LENGTH)
+        .then_some(name)
+        .ok_or(Error::NameCluster)
 }
 
 #[cfg(test)]
@@ -135,13 +146,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_call_without_an_answer_ends_at_its_deadline() {
         let silent = std::future::pending::<Result<(), kube::Error>>();
-        let error = deadline("read a thing", Duration::from_secs(10), silent).await.unwrap_err();
-        assert_eq!(error.to_string(), "could not read a thing: no answer of the apiserver in 10s");
+        let error = deadline("read a thing", Duration::from_secs(10), silent)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "could not read a thing: no answer of the apiserver in 10s"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_refused_call_is_made_once() {
-        use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+        use std::sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let calls = Arc::new(AtomicUsize::new(0));
@@ -153,8 +172,14 @@ mod tests {
         tokio::spawn(axum::serve(listener, router).into_future());
         let config = Config::new(format!("http://{address}").parse().unwrap());
         let client = client(config).unwrap();
-        let error = cluster_name(&client, Duration::from_secs(10)).await.unwrap_err();
-        assert_eq!(error.status().map(|status| status.code), Some(503), "{error}");
+        let error = cluster_name(&client, Duration::from_secs(10))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.status().map(|status| status.code),
+            Some(503),
+            "{error}"
+        );
         assert_eq!(calls.load(Ordering::Relaxed), 1);
     }
 }

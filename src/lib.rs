@@ -1,12 +1,34 @@
-//! The operator as a library.
+//! `apono-operator` makes temporary access a Kubernetes resource.
+//!
+//! ```text
+//!  kube watch ──> controller ── observe ─ plan ─ mark ─ execute ─ fold ─ persist ──> kube status
+//!                     ^            |                      |
+//!                   wakes       snapshots             create, revoke
+//!                     |            |                      v
+//!                   poller ────> store                 remote (gate, circuit, pace) ──> Apono
+//!                     └──────────────── list pages ───────^
+//! ```
+//!
+//! | step | where |
+//! | --- | --- |
+//! | what people write, and the rules for it | [`crd`] |
+//! | one pass over one `AccessRequest` | [`controller`] |
+//! | where the API is, whose token, what it may be used for | [`connection`] |
+//! | every call to the API: circuit, pause, pace, metrics | [`remote`] |
+//! | what the API holds, read by list pages | [`poller`] |
+//! | how a request is found again when its answer was lost | [`marker`] |
+//! | settings, logs, metrics, health, start and stop | [`settings`], [`telemetry`], [`metrics`], [`admin`], [`app`] |
 
 pub mod admin;
+pub mod app;
 pub mod clock;
+pub mod connection;
 pub mod controller;
 pub mod crd;
 pub mod kubernetes;
 pub mod marker;
 pub mod metrics;
 pub mod poller;
+pub mod remote;
 pub mod settings;
 pub mod telemetry;

@@ -1,12 +1,57 @@
-//! Prints the custom resource definitions. A stand-in until the command line exists.
+//! The program: reads the settings, starts the log, runs the operator, and says by its exit code
+//! how it went. Nothing else.
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
+
+use apono_operator::{
+    app, crd,
+    settings::{Command, CommandLine, RunArguments, Settings, Surroundings},
+    telemetry::{self, Chain},
+};
+use clap::Parser as _;
+
+/// A setting is wrong; clap uses the same code.
+const WRONG_SETTING: u8 = 2;
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("crd") {
-        print!("{}", apono_operator::crd::crds_yaml());
-        return ExitCode::SUCCESS;
+    match CommandLine::parse().command {
+        Command::Run(arguments) => run(&arguments),
+        Command::Crd => print(&crd::crds_yaml()),
+        Command::Version => print(concat!("apono-operator ", env!("CARGO_PKG_VERSION"), "\n")),
     }
-    eprintln!("usage: apono-operator crd");
-    ExitCode::FAILURE
+}
+
+fn run(arguments: &RunArguments) -> ExitCode {
+    let settings = match Settings::new(arguments, &Surroundings::look()) {
+        Ok(settings) => settings,
+        Err(error) => return fail(WRONG_SETTING, &error),
+    };
+    if let Err(error) = telemetry::start(&settings) {
+        return fail(1, &error);
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &error),
+    };
+    let result = runtime.block_on(app::run(settings));
+    // Whatever still runs has had its time.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = %Chain(&error), "the operator cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A reader that has seen enough (`| head`) is no failure.
+fn print(text: &str) -> ExitCode {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn fail(code: u8, error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {}", Chain(error));
+    ExitCode::from(code)
 }

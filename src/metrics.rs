@@ -15,11 +15,7 @@ use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, text},
     metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::ConstGauge,
-        histogram::Histogram,
-        info::Info,
+        counter::Counter, family::Family, gauge::ConstGauge, histogram::Histogram, info::Info,
     },
     registry::{Registry, Unit},
 };
@@ -142,11 +138,18 @@ impl Metrics {
         };
         metrics.register(&mut registry);
         metrics.start_at_zero();
-        Self { registry: Arc::new(registry), ..metrics }
+        Self {
+            registry: Arc::new(registry),
+            ..metrics
+        }
     }
 
     fn register(&self, registry: &mut Registry) {
-        registry.register("passes", "Passes by controller and outcome", self.passes.clone());
+        registry.register(
+            "passes",
+            "Passes by controller and outcome",
+            self.passes.clone(),
+        );
         registry.register_with_unit(
             "pass_duration",
             "How long passes take, by controller",
@@ -188,13 +191,17 @@ impl Metrics {
             let _ = self.kube_writes.get_or_create(&[("kind", write.as_str())]);
         }
         for endpoint in Endpoint::ALL {
-            let _ = self.remote_calls.get_or_create(&call_labels(endpoint, None));
+            let _ = self
+                .remote_calls
+                .get_or_create(&call_labels(endpoint, None));
         }
     }
 
     /// Counts a pass.
     pub fn pass(&self, controller: Controller, outcome: PassOutcome, took: Duration) {
-        self.passes.get_or_create(&pass_labels(controller, outcome)).inc();
+        self.passes
+            .get_or_create(&pass_labels(controller, outcome))
+            .inc();
         self.pass_duration
             .get_or_create(&[("controller", controller.as_str())])
             .observe(took.as_secs_f64());
@@ -202,7 +209,9 @@ impl Metrics {
 
     /// Counts a remote call; no class means that it succeeded.
     pub fn remote_call(&self, endpoint: Endpoint, class: Option<ErrorClass>, took: Duration) {
-        self.remote_calls.get_or_create(&call_labels(endpoint, class)).inc();
+        self.remote_calls
+            .get_or_create(&call_labels(endpoint, class))
+            .inc();
         self.remote_call_duration
             .get_or_create(&[("endpoint", endpoint.as_str())])
             .observe(took.as_secs_f64());
@@ -210,7 +219,9 @@ impl Metrics {
 
     /// Counts a write to the Kubernetes API that was made.
     pub fn kube_write(&self, write: KubeWrite) {
-        self.kube_writes.get_or_create(&[("kind", write.as_str())]).inc();
+        self.kube_writes
+            .get_or_create(&[("kind", write.as_str())])
+            .inc();
     }
 
     /// Says who counts the resources by phase. The first one stays.
@@ -223,7 +234,7 @@ impl Metrics {
         let _ = self.sources.connections.set(source);
     }
 
-    /// Everything in the OpenMetrics text format.
+    /// Everything in the text format of `OpenMetrics`.
     pub fn encode(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
@@ -232,11 +243,17 @@ impl Metrics {
 }
 
 fn pass_labels(controller: Controller, outcome: PassOutcome) -> Labels<2> {
-    [("controller", controller.as_str()), ("outcome", outcome.as_str())]
+    [
+        ("controller", controller.as_str()),
+        ("outcome", outcome.as_str()),
+    ]
 }
 
 fn call_labels(endpoint: Endpoint, class: Option<ErrorClass>) -> Labels<2> {
-    [("endpoint", endpoint.as_str()), ("class", class.map_or("ok", ErrorClass::as_str))]
+    [
+        ("endpoint", endpoint.as_str()),
+        ("class", class.map_or("ok", ErrorClass::as_str)),
+    ]
 }
 
 impl Controller {
@@ -298,11 +315,17 @@ impl Collector for Scrape {
         if let Some(phases) = self.0.phases.get() {
             requests_by_phase(&mut encoder, &phases())?;
         }
-        let Some(connections) = self.0.connections.get() else { return Ok(()) };
+        let Some(connections) = self.0.connections.get() else {
+            return Ok(());
+        };
         let figures = connections();
         let counts = [
             ("connections", "Connections that exist", figures.total),
-            ("connections_ready", "Connections that can be used", figures.ready),
+            (
+                "connections_ready",
+                "Connections that can be used",
+                figures.ready,
+            ),
             (
                 "connections_circuit_open",
                 "Connections held back because the remote refused their token",
@@ -313,7 +336,9 @@ impl Collector for Scrape {
             let gauge = ConstGauge::new(i64::from(count));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
-        let Some(oldest) = figures.oldest_success else { return Ok(()) };
+        let Some(oldest) = figures.oldest_success else {
+            return Ok(());
+        };
         let gauge = ConstGauge::new(oldest.as_secs_f64());
         gauge.encode(encoder.encode_descriptor(
             "last_success_age",

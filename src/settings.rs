@@ -23,7 +23,12 @@ const LONGEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The program as it is called.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "apono-operator", version, about, disable_help_subcommand = true)]
+#[command(
+    name = "apono-operator",
+    version,
+    about,
+    disable_help_subcommand = true
+)]
 pub struct CommandLine {
     /// What to do.
     #[command(subcommand)]
@@ -46,7 +51,13 @@ pub enum Command {
 pub struct RunArguments {
     /// The operator's own namespace: Secrets of cluster connections are read here. Default: the
     /// pod's namespace, else apono-system.
-    #[arg(long, env, hide_env_values = true, help_heading = "Scope", value_name = "NAMESPACE")]
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Scope",
+        value_name = "NAMESPACE"
+    )]
     pub operator_namespace: Option<String>,
     /// Namespaces to serve, separated by commas. Default: all. When given, only `AponoConnection`
     /// is served, nothing of the cluster is read, and the cluster name is required.
@@ -61,7 +72,13 @@ pub struct RunArguments {
     pub watch_namespaces: Vec<String>,
     /// The name of this cluster in the justification approvers read: 1 to 32 of a-z, A-Z, 0-9, `-`,
     /// `_`, `.`. Never change it while requests are open. Default: the first 8 characters of the uid of kube-system.
-    #[arg(long, env, hide_env_values = true, help_heading = "Scope", value_name = "NAME")]
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Scope",
+        value_name = "NAME"
+    )]
     pub cluster_name: Option<String>,
     /// The endpoints an `AponoConnection` may name, separated by commas: scheme, host and port.
     #[arg(
@@ -219,7 +236,11 @@ impl Settings {
     /// Validates what was written.
     pub fn new(given: &RunArguments, around: &Surroundings) -> Result<Self, InvalidSetting> {
         let scope = scope(&given.watch_namespaces)?;
-        let name = given.cluster_name.as_deref().map(cluster_name).transpose()?;
+        let name = given
+            .cluster_name
+            .as_deref()
+            .map(cluster_name)
+            .transpose()?;
         if name.is_none() && scope != Scope::Cluster {
             return Err(invalid(
                 "CLUSTER_NAME",
@@ -277,7 +298,12 @@ fn invalid(
     problem: &'static str,
     next: &'static str,
 ) -> InvalidSetting {
-    InvalidSetting { setting, value: value.to_owned(), problem, next }
+    InvalidSetting {
+        setting,
+        value: value.to_owned(),
+        problem,
+        next,
+    }
 }
 
 fn operator_namespace(
@@ -294,12 +320,18 @@ fn operator_namespace(
 
 fn scope(names: &[String]) -> Result<Scope, InvalidSetting> {
     // An empty variable means the same as an absent one: charts set it unconditionally.
-    let given: Vec<_> = names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
+    let given: Vec<_> = names
+        .iter()
+        .map(|name| name.trim())
+        .filter(|name| !name.is_empty())
+        .collect();
     if given.is_empty() {
         return Ok(Scope::Cluster);
     }
-    let mut names =
-        given.into_iter().map(|name| namespace("WATCH_NAMESPACES", name)).collect::<Result<Vec<_>, _>>()?;
+    let mut names = given
+        .into_iter()
+        .map(|name| namespace("WATCH_NAMESPACES", name))
+        .collect::<Result<Vec<_>, _>>()?;
     names.sort_unstable();
     names.dedup();
     Ok(Scope::Namespaces(names))
@@ -336,7 +368,12 @@ fn cluster_name(name: &str) -> Result<String, InvalidSetting> {
 }
 
 fn origins(texts: &[String]) -> Result<Vec<Origin>, InvalidSetting> {
-    texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).map(origin).collect()
+    texts
+        .iter()
+        .map(|text| text.trim())
+        .filter(|text| !text.is_empty())
+        .map(origin)
+        .collect()
 }
 
 fn origin(text: &str) -> Result<Origin, InvalidSetting> {
@@ -357,7 +394,9 @@ fn origin(text: &str) -> Result<Origin, InvalidSetting> {
         && url.fragment().is_none()
         && url.username().is_empty()
         && url.password().is_none();
-    is_plain.then(|| url.origin()).ok_or_else(|| refuse("which says more than an endpoint's origin"))
+    is_plain
+        .then(|| url.origin())
+        .ok_or_else(|| refuse("which says more than an endpoint's origin"))
 }
 
 fn timeout(setting: &'static str, text: &str) -> Result<Duration, InvalidSetting> {
@@ -365,20 +404,40 @@ fn timeout(setting: &'static str, text: &str) -> Result<Duration, InvalidSetting
         .to_duration()
         .filter(|duration| (Duration::from_secs(1)..=LONGEST_TIMEOUT).contains(duration))
         .ok_or_else(|| {
-            invalid(setting, text, "which is not a usable deadline", "write 1s to 2m, for example `10s`")
+            invalid(
+                setting,
+                text,
+                "which is not a usable deadline",
+                "write 1s to 2m, for example `10s`",
+            )
         })
 }
 
 fn concurrency(text: &str) -> Result<u16, InvalidSetting> {
-    text.parse().ok().filter(|count| (1..=1024).contains(count)).ok_or_else(|| {
-        invalid("CONCURRENCY", text, "which is not a usable count", "write a number from 1 to 1024")
-    })
+    text.parse()
+        .ok()
+        .filter(|count| (1..=1024).contains(count))
+        .ok_or_else(|| {
+            invalid(
+                "CONCURRENCY",
+                text,
+                "which is not a usable count",
+                "write a number from 1 to 1024",
+            )
+        })
 }
 
 fn log_filter(text: &str) -> Result<String, InvalidSetting> {
-    text.parse::<tracing_subscriber::EnvFilter>().map(|_| text.to_owned()).map_err(|_| {
-        invalid("RUST_LOG", text, "which is not a filter", "write for example `info,kube=debug`")
-    })
+    text.parse::<tracing_subscriber::EnvFilter>()
+        .map(|_| text.to_owned())
+        .map_err(|_| {
+            invalid(
+                "RUST_LOG",
+                text,
+                "which is not a filter",
+                "write for example `info,kube=debug`",
+            )
+        })
 }
 
 #[cfg(test)]
@@ -407,13 +466,19 @@ mod tests {
         assert_eq!(settings.kube_timeout, Duration::from_secs(10));
         assert_eq!(settings.concurrency, 64);
         assert_eq!(settings.log_format, LogFormat::Json);
-        assert_eq!(settings.allowed_endpoints[0].ascii_serialization(), "https://api.apono.io");
+        assert_eq!(
+            settings.allowed_endpoints[0].ascii_serialization(),
+            "https://api.apono.io"
+        );
         assert!(settings.serves("anything"));
     }
 
     #[test]
     fn a_pod_is_at_home_in_its_own_namespace_unless_told_otherwise() {
-        let around = Surroundings { pod_namespace: Some("here".into()), is_terminal: true };
+        let around = Surroundings {
+            pod_namespace: Some("here".into()),
+            is_terminal: true,
+        };
         let found = Settings::new(&arguments(&[]), &around).unwrap();
         assert_eq!(found.operator_namespace, "here");
         assert_eq!(found.log_format, LogFormat::Text);
@@ -427,13 +492,19 @@ mod tests {
         assert_eq!(error.setting, "CLUSTER_NAME");
         let settings =
             settings(&["--watch-namespaces", "b, a,b", "--cluster-name", "prod"]).unwrap();
-        assert_eq!(settings.scope, Scope::Namespaces(vec!["a".into(), "b".into()]));
+        assert_eq!(
+            settings.scope,
+            Scope::Namespaces(vec!["a".into(), "b".into()])
+        );
         assert!(settings.serves("a") && !settings.serves("c"));
     }
 
     #[test]
     fn an_empty_list_of_namespaces_means_all() {
-        assert_eq!(settings(&["--watch-namespaces", ""]).unwrap().scope, Scope::Cluster);
+        assert_eq!(
+            settings(&["--watch-namespaces", ""]).unwrap().scope,
+            Scope::Cluster
+        );
     }
 
     #[test]
@@ -444,9 +515,18 @@ mod tests {
             (["--cluster-name", "two words"], "CLUSTER_NAME"),
             (["--cluster-name", ""], "CLUSTER_NAME"),
             (["--allowed-endpoints", "api.apono.io"], "ALLOWED_ENDPOINTS"),
-            (["--allowed-endpoints", "ftp://api.apono.io"], "ALLOWED_ENDPOINTS"),
-            (["--allowed-endpoints", "https://api.apono.io/v4"], "ALLOWED_ENDPOINTS"),
-            (["--allowed-endpoints", "https://me@api.apono.io"], "ALLOWED_ENDPOINTS"),
+            (
+                ["--allowed-endpoints", "ftp://api.apono.io"],
+                "ALLOWED_ENDPOINTS",
+            ),
+            (
+                ["--allowed-endpoints", "https://api.apono.io/v4"],
+                "ALLOWED_ENDPOINTS",
+            ),
+            (
+                ["--allowed-endpoints", "https://me@api.apono.io"],
+                "ALLOWED_ENDPOINTS",
+            ),
             (["--remote-timeout", "10"], "REMOTE_TIMEOUT"),
             (["--remote-timeout", "0s"], "REMOTE_TIMEOUT"),
             (["--kube-timeout", "1h"], "KUBE_TIMEOUT"),
@@ -456,7 +536,10 @@ mod tests {
         ] {
             let error = settings(&words).unwrap_err();
             assert_eq!(error.setting, setting, "{words:?}");
-            assert!(error.to_string().contains(&format!("`{}`", error.value)), "{error}");
+            assert!(
+                error.to_string().contains(&format!("`{}`", error.value)),
+                "{error}"
+            );
         }
     }
 

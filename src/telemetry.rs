@@ -25,9 +25,16 @@ pub fn start(settings: &Settings) -> Result<(), Error> {
     let registry = tracing_subscriber::registry().with(filter);
     match settings.log_format {
         LogFormat::Json => registry
-            .with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
+            .with(
+                fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_writer(std::io::stderr),
+            )
             .try_init(),
-        LogFormat::Text => registry.with(fmt::layer().with_writer(std::io::stderr)).try_init(),
+        LogFormat::Text => registry
+            .with(fmt::layer().with_writer(std::io::stderr))
+            .try_init(),
     }
     .map_err(Error::Install)
 }
@@ -65,18 +72,27 @@ mod tests {
     }
 
     fn link(text: &'static str, cause: Option<Link>) -> Link {
-        Link { text, cause: cause.map(Box::new) }
+        Link {
+            text,
+            cause: cause.map(Box::new),
+        }
     }
 
     #[test]
     fn causes_are_printed_in_order() {
         let error = link("could not read", Some(link("connection broke", None)));
-        assert_eq!(Chain(&error).to_string(), "could not read: connection broke");
+        assert_eq!(
+            Chain(&error).to_string(),
+            "could not read: connection broke"
+        );
     }
 
     #[test]
     fn a_cause_the_line_already_holds_is_not_repeated() {
-        let error = link("could not read: reset", Some(link("reset", Some(link("by peer", None)))));
+        let error = link(
+            "could not read: reset",
+            Some(link("reset", Some(link("by peer", None)))),
+        );
         assert_eq!(Chain(&error).to_string(), "could not read: reset: by peer");
     }
 }

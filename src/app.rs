@@ -1,0 +1,313 @@
+//! Joins the parts of the running operator: admin port, waiting for the cluster, connection
+//! controllers, the controller of access requests; and ends them in order.
+//!
+//! It holds no logic of its own. The process comes up without custom resources, without a reachable
+//! apiserver and without a single connection, and says in `/readyz` what it waits for.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures::FutureExt as _;
+use kube::Client;
+use thiserror::Error;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    admin::{self, Admin, Gate, Readiness},
+    clock::{Clock, SystemClock},
+    connection::{self, Namespaces, Registry},
+    crd::GROUP,
+    kubernetes::{self, deadline},
+    metrics::Metrics,
+    poller::ResourceKey,
+    settings::{Scope, Settings},
+    telemetry::Chain,
+};
+
+/// Passes under way have this long to finish; with the 10 s a pod gets at least, the rest is left
+/// for the process to end.
+const GRACE: Duration = Duration::from_secs(8);
+/// How often what is not there yet is looked for.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// The version of the custom resources.
+const VERSION: &str = "v1alpha1";
+
+/// The operator cannot run.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// There is no cluster.
+    #[error("could not connect to Kubernetes")]
+    Connect(#[source] kubernetes::Error),
+    /// The cluster's name is needed and cannot be read.
+    #[error(
+        "could not name the cluster: set CLUSTER_NAME, or allow get on the namespace kube-system"
+    )]
+    NameCluster(#[source] kubernetes::Error),
+    /// The admin port failed.
+    #[error("could not serve the admin port")]
+    ServeAdmin(#[source] admin::Error),
+    /// Signals cannot be received.
+    #[error("could not listen for signals")]
+    ListenForSignals(#[source] std::io::Error),
+}
+
+/// What the controllers are given. Clones share everything.
+#[derive(Clone)]
+pub struct Shell {
+    /// The Kubernetes client; put [`deadline`] around every call.
+    pub client: Client,
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// The name of the cluster in marks.
+    pub cluster: String,
+    /// The connections.
+    pub registry: Registry,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// What the process waits for.
+    pub readiness: Readiness,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// True when no pass may start any more.
+    pub stop: watch::Receiver<bool>,
+}
+
+impl std::fmt::Debug for Shell {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Shell")
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shell {
+    /// Resolves when no pass may start any more.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + Sync + use<> {
+        stopped(self.stop.clone())
+    }
+}
+
+/// Runs the operator until a signal ends it.
+pub async fn run(settings: Settings) -> Result<(), Error> {
+    let (stop, stopping) = watch::channel(false);
+    tokio::spawn(until_signal(stop, signals()?));
+    let (metrics, readiness) = (Metrics::new(), Readiness::default());
+    let starting = readiness.gate("start", "the controllers have not started yet");
+    let (admin_stop, admin_stopped) = watch::channel(false);
+    let admin = Admin::bind(settings.admin_listen, readiness.clone(), metrics.clone())
+        .await
+        .map_err(Error::ServeAdmin)?;
+    let address = admin.address();
+    tracing::info!(%address, "the admin port is open");
+    let admin = tokio::spawn(admin.serve(stopped(admin_stopped)));
+    let client = kubernetes::connect().await.map_err(Error::Connect)?;
+    let settings = Arc::new(settings);
+    let work = work(
+        client,
+        settings,
+        metrics,
+        readiness,
+        starting,
+        stopping.clone(),
+    );
+    let result = tokio::select! {
+        result = work => result,
+        () = out_of_time(stopping) => Ok(()),
+    };
+    admin_stop.send_replace(true);
+    result.and(ended(admin).await)
+}
+
+/// Resolves when passes under way have had their time after a stop.
+async fn out_of_time(stop: watch::Receiver<bool>) {
+    stopped(stop).await;
+    tokio::time::sleep(GRACE).await;
+    tracing::warn!("passes did not finish in time and are dropped");
+}
+
+async fn work(
+    client: Client,
+    settings: Arc<Settings>,
+    metrics: Metrics,
+    readiness: Readiness,
+    starting: Gate,
+    stop: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let prepared = prepare(&client, &settings, &readiness);
+    let cluster = tokio::select! {
+        prepared = prepared => prepared?,
+        () = stopped(stop.clone()) => return Ok(()),
+    };
+    tracing::info!(cluster, scope = %settings.scope, "the operator starts");
+    let (namespaces, fill) = namespaces(&client, &settings, &readiness, stop.clone());
+    let registry = Registry::new(namespaces);
+    let figures = registry.clone();
+    metrics.look_at_connections_with(Box::new(move || figures.figures()));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let shell = Shell {
+        client,
+        settings,
+        cluster,
+        registry,
+        metrics,
+        readiness,
+        clock,
+        stop,
+    };
+    let (wake, woken) = mpsc::unbounded_channel();
+    let context = Arc::new(connection::controller::Context::new(&shell, wake));
+    let connections = connection::controller::run(&context, &shell);
+    let requests = requests(shell, woken);
+    // Every cache has its gate by now.
+    starting.open();
+    tokio::join!(fill, connections, requests);
+    Ok(())
+}
+
+/// The controller of access requests is joined here: it gets the shell, and the keys of resources
+/// whose remote requests changed.
+async fn requests(shell: Shell, mut woken: mpsc::UnboundedReceiver<ResourceKey>) {
+    let drain = async { while woken.recv().await.is_some() {} };
+    tokio::select! {
+        () = drain => shell.stopped().await,
+        () = shell.stopped() => {}
+    }
+}
+
+/// Waits until the custom resources are served; returns the cluster's name.
+async fn prepare(
+    client: &Client,
+    settings: &Settings,
+    readiness: &Readiness,
+) -> Result<String, Error> {
+    let served = readiness.gate("custom resources", "not looked for yet");
+    let cluster = match &settings.cluster_name {
+        Some(name) => name.clone(),
+        None => cluster_name(client, settings, readiness).await?,
+    };
+    let mut said = String::new();
+    loop {
+        let missing = missing_kinds(client, settings).await;
+        if missing.is_empty() {
+            break;
+        }
+        if missing != said {
+            tracing::warn!(missing, "waiting for the custom resources");
+            said.clone_from(&missing);
+        }
+        served.close(missing);
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    served.open();
+    Ok(cluster)
+}
+
+/// Reads the name, waiting for an apiserver that does not answer.
+async fn cluster_name(
+    client: &Client,
+    settings: &Settings,
+    readiness: &Readiness,
+) -> Result<String, Error> {
+    let named = readiness.gate("cluster name", "not read yet");
+    loop {
+        match kubernetes::cluster_name(client, settings.kube_timeout).await {
+            Ok(name) => {
+                named.open();
+                return Ok(name);
+            }
+            Err(error) if error.is_forbidden() || error.is_not_found() => {
+                return Err(Error::NameCluster(error));
+            }
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "waiting for the apiserver");
+                named.close(Chain(&error).to_string());
+            }
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// What of the custom resources is not served, for people; empty when all are.
+async fn missing_kinds(client: &Client, settings: &Settings) -> String {
+    let version = format!("{GROUP}/{VERSION}");
+    let listed = deadline(
+        "list the custom resources",
+        settings.kube_timeout,
+        client.list_api_group_resources(&version),
+    );
+    let served = match listed.await {
+        Ok(found) => found.resources,
+        Err(error) if error.is_not_found() => Vec::new(),
+        Err(error) => return Chain(&error).to_string(),
+    };
+    let needed: &[&str] = match settings.scope {
+        Scope::Cluster => &["AccessRequest", "AponoConnection", "ClusterAponoConnection"],
+        Scope::Namespaces(_) => &["AccessRequest", "AponoConnection"],
+    };
+    let missing: Vec<_> = needed
+        .iter()
+        .filter(|kind| !served.iter().any(|resource| resource.kind == **kind))
+        .map(|kind| format!("`{kind}`"))
+        .collect();
+    if missing.is_empty() {
+        return String::new();
+    }
+    let missing = missing.join(", ");
+    format!("{version} does not serve {missing}: apply what `apono-operator crd` prints")
+}
+
+fn namespaces(
+    client: &Client,
+    settings: &Settings,
+    readiness: &Readiness,
+    stop: watch::Receiver<bool>,
+) -> (Namespaces, futures::future::BoxFuture<'static, ()>) {
+    match settings.scope {
+        Scope::Cluster => {
+            let gate = readiness.gate("cache of namespaces", "not synced yet");
+            let (namespaces, fill) = Namespaces::watch(client.clone(), gate, stopped(stop));
+            (namespaces, fill.boxed())
+        }
+        Scope::Namespaces(_) => (Namespaces::unknown(), std::future::ready(()).boxed()),
+    }
+}
+
+type Signals = [tokio::signal::unix::Signal; 2];
+
+fn signals() -> Result<Signals, Error> {
+    let listen = |kind| signal(kind).map_err(Error::ListenForSignals);
+    Ok([
+        listen(SignalKind::terminate())?,
+        listen(SignalKind::interrupt())?,
+    ])
+}
+
+async fn until_signal(stop: watch::Sender<bool>, [mut terminate, mut interrupt]: Signals) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: no new passes, those under way are finished");
+    stop.send_replace(true);
+}
+
+/// Resolves when `stop` is true or its sender is gone.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow_and_update() {
+        if stop.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn ended(admin: JoinHandle<Result<(), admin::Error>>) -> Result<(), Error> {
+    // Keep-alive connections may hold the port open; they are not worth waiting for.
+    match tokio::time::timeout(Duration::from_secs(1), admin).await {
+        Ok(Ok(result)) => result.map_err(Error::ServeAdmin),
+        Ok(Err(_)) | Err(_) => Ok(()),
+    }
+}

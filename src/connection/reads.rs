@@ -1,0 +1,117 @@
+//! The remote as the poller sees it: four reads through the gate. It also notes whose token it is,
+//! since the own list says so in passing.
+
+use std::sync::Arc;
+
+use apono_client::{AccessRequest, DelegatedQuery, Endpoint, ListQuery, Page, PageToken};
+use futures::FutureExt as _;
+use tokio::sync::watch;
+
+use crate::{
+    crd::Identity,
+    poller::{PageReply, ReadError, Reads, RequestReply},
+    remote::{Remote, RemoteError},
+    telemetry::Chain,
+};
+
+/// The reads of one connection.
+pub(super) struct GatedReads {
+    pub(super) remote: Remote,
+    pub(super) identity: Arc<watch::Sender<Option<Identity>>>,
+}
+
+impl From<RemoteError> for ReadError {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Call(error) => error.into(),
+            RemoteError::CircuitOpen => Self::Unauthorized,
+            RemoteError::Paused(left) => Self::Paused(left),
+            error @ (RemoteError::Unconfigured | RemoteError::TooLate) => {
+                Self::Failed(Chain(&error).to_string())
+            }
+        }
+    }
+}
+
+impl Reads for GatedReads {
+    fn access_requests_page<'a>(
+        &'a self,
+        query: &'a ListQuery,
+        token: Option<&'a PageToken>,
+    ) -> PageReply<'a> {
+        async move {
+            let read = self
+                .remote
+                .call(Endpoint::ListAccessRequests, |client| async move {
+                    client.access_requests_page(query, token).await
+                });
+            let page = read.await?;
+            if query.requestor.is_none() {
+                note(&self.identity, &page);
+            }
+            Ok(page)
+        }
+        .boxed()
+    }
+
+    fn access_request<'a>(&'a self, id: &'a str) -> RequestReply<'a> {
+        async move {
+            let read = self
+                .remote
+                .call(Endpoint::GetAccessRequest, |client| async move {
+                    client.access_request(id).await
+                });
+            Ok(read.await?)
+        }
+        .boxed()
+    }
+
+    fn delegated_access_requests_page<'a>(
+        &'a self,
+        query: &'a DelegatedQuery,
+        token: Option<&'a PageToken>,
+    ) -> PageReply<'a> {
+        async move {
+            let endpoint = Endpoint::ListDelegatedAccessRequests;
+            let read = self.remote.call(endpoint, |client| async move {
+                client.delegated_access_requests_page(query, token).await
+            });
+            Ok(read.await?)
+        }
+        .boxed()
+    }
+
+    fn delegated_access_request<'a>(&'a self, id: &'a str) -> RequestReply<'a> {
+        async move {
+            let endpoint = Endpoint::GetDelegatedAccessRequest;
+            let read = self.remote.call(endpoint, |client| async move {
+                client.delegated_access_request(id).await
+            });
+            Ok(read.await?)
+        }
+        .boxed()
+    }
+}
+
+/// Notes who submitted a page of the own list: the user of the token.
+pub(super) fn note(identity: &watch::Sender<Option<Identity>>, page: &Page<AccessRequest>) {
+    let requestor = page
+        .items
+        .iter()
+        .find_map(|request| request.requestor.as_ref());
+    let Some(requestor) = requestor.filter(|user| !user.id.is_empty()) else {
+        return;
+    };
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let found = Identity {
+        id: some(&requestor.id),
+        source_id: some(&requestor.source_id),
+    };
+    identity.send_if_modified(|known| {
+        let is_new = known.as_ref() != Some(&found);
+        if is_new {
+            *known = Some(found);
+        }
+        is_new
+    });
+}

@@ -1,0 +1,271 @@
+//! What runs for one connection: its gated remote and its poller. Both are replaced when the
+//! settings they were built from change; a new token is handed to the running ones. The store, the
+//! state and the identity live as long as the uid.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
+
+use apono_client::{AccessRequest, BuildError, Client, ClientConfig, Page, Token};
+use tokio::{
+    sync::{broadcast, mpsc, watch},
+    task::JoinHandle,
+};
+use url::Url;
+
+use super::{
+    Connection, ConnectionKey, ConnectionState,
+    reads::{self, GatedReads},
+};
+use crate::{
+    clock::Clock,
+    crd::{ConnectionReason, ConnectionSettings, Identity, LimitSettings},
+    metrics::Metrics,
+    poller::{Cadence, Poller, ResourceKey, Store},
+    remote::{Pace, Rate, Remote},
+};
+
+/// What every connection shares.
+pub(super) struct Surroundings {
+    pub(super) cluster: String,
+    pub(super) metrics: Metrics,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) timeout: std::time::Duration,
+    pub(super) wake: mpsc::UnboundedSender<ResourceKey>,
+    /// Asks for a pass over the connection. A lost one is made up for by the next regular look.
+    pub(super) look_again: broadcast::Sender<ConnectionKey>,
+}
+
+/// One connection at work.
+pub(super) struct Supervised {
+    pub(super) connection: Arc<Connection>,
+    /// Whether the API has accepted the current token.
+    pub(super) is_verified: bool,
+    token: Option<Token>,
+    built_from: Option<BuiltFrom>,
+    poller: Option<Running>,
+}
+
+/// Whatever the remote was built from: a change of it means another remote.
+#[derive(Clone, Debug, PartialEq)]
+struct BuiltFrom {
+    endpoint: Url,
+    ca_bundle: Option<String>,
+    limits: LimitSettings,
+}
+
+struct Running {
+    cadence: Cadence,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Supervised {
+    /// A connection that has nothing to call with yet.
+    pub(super) fn new(
+        around: &Surroundings,
+        key: ConnectionKey,
+        uid: String,
+        settings: ConnectionSettings,
+        identity: Option<Identity>,
+    ) -> Self {
+        let state =
+            ConnectionState::not_ready(ConnectionReason::Verifying, "the token is being verified");
+        let connection = Connection {
+            key,
+            uid,
+            settings: Arc::new(settings),
+            remote: Remote::unconfigured(around.metrics.clone()),
+            store: Arc::new(Store::new(&around.cluster)),
+            state: Arc::new(watch::Sender::new(state)),
+            identity: Arc::new(watch::Sender::new(identity)),
+        };
+        Self {
+            connection: Arc::new(connection),
+            is_verified: false,
+            token: None,
+            built_from: None,
+            poller: None,
+        }
+    }
+
+    /// Takes new settings, by a new [`Connection`] if they differ.
+    pub(super) fn set_settings(&mut self, settings: ConnectionSettings) {
+        if *self.connection.settings != settings {
+            Arc::make_mut(&mut self.connection).settings = Arc::new(settings);
+        }
+    }
+
+    /// Takes what a page of the own list says of the token's user.
+    pub(super) fn note(&self, page: &Page<AccessRequest>) {
+        reads::note(&self.connection.identity, page);
+    }
+
+    /// Takes the state. Returns whether it differs.
+    pub(super) fn set_state(&self, state: ConnectionState) -> bool {
+        self.connection.state.send_if_modified(|old| {
+            let is_changed = *old != state;
+            *old = state;
+            is_changed
+        })
+    }
+
+    /// Brings remote and poller in line with settings and token.
+    pub(super) fn equip(
+        &mut self,
+        around: &Surroundings,
+        endpoint: Url,
+        token: Token,
+    ) -> Result<(), ConnectionState> {
+        let settings = Arc::clone(&self.connection.settings);
+        let built_from = BuiltFrom {
+            endpoint,
+            ca_bundle: settings.ca_bundle.clone(),
+            limits: settings.limits,
+        };
+        let is_new_token = self.token.as_ref().is_some_and(|old| *old != token);
+        let is_new_remote = self.built_from.as_ref() != Some(&built_from);
+        if is_new_token {
+            // First, for the remote there is also when no new one can be built.
+            self.connection.remote.set_token(token.clone());
+            // Another token may be another user's: nothing known holds until it is read again.
+            self.connection.store.token_changed();
+            self.connection.identity.send_replace(None);
+            self.is_verified = false;
+        }
+        self.token = Some(token.clone());
+        if is_new_remote {
+            let client = client(around, &settings, &built_from, token)?;
+            let remote = Remote::new(client, pace(settings.limits), around.metrics.clone());
+            look_again_when_circuit_changes(around, &self.connection.key, &remote);
+            Arc::make_mut(&mut self.connection).remote = remote;
+            self.built_from = Some(built_from);
+            self.is_verified = false;
+        }
+        self.poll(around, is_new_remote);
+        Ok(())
+    }
+
+    /// Takes remote and poller away.
+    pub(super) fn strip(&mut self, around: &Surroundings) {
+        if self.built_from.take().is_some() {
+            self.stop();
+            let remote = Remote::unconfigured(around.metrics.clone());
+            Arc::make_mut(&mut self.connection).remote = remote;
+            self.is_verified = false;
+        }
+    }
+
+    /// Ends the poller.
+    pub(super) fn stop(&self) {
+        if let Some(poller) = &self.poller {
+            poller.stop.send_replace(true);
+        }
+    }
+
+    fn poll(&mut self, around: &Surroundings, is_new_remote: bool) {
+        let polling = self.connection.settings.polling;
+        let cadence = Cadence {
+            fast: polling.fast,
+            pending: polling.pending,
+            active: polling.active,
+        };
+        if !is_new_remote
+            && self
+                .poller
+                .as_ref()
+                .is_some_and(|poller| poller.cadence == cadence)
+        {
+            return;
+        }
+        let before = self.poller.take();
+        let reads = GatedReads {
+            remote: self.connection.remote.clone(),
+            identity: Arc::clone(&self.connection.identity),
+        };
+        let poller = Poller::new(
+            Arc::new(reads),
+            Arc::clone(&self.connection.store),
+            cadence,
+            Arc::clone(&around.clock),
+            around.wake.clone(),
+            // Only to spread the pollers of many connections over time.
+            RandomState::new().hash_one(&self.connection.uid),
+        );
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(async move {
+            if let Some(before) = before {
+                before.stop.send_replace(true);
+                // Two pollers never fill one store at once; its calls have deadlines.
+                let _ = before.task.await;
+            }
+            poller.run(stopped).await;
+        });
+        self.poller = Some(Running {
+            cadence,
+            stop,
+            task,
+        });
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn client(
+    around: &Surroundings,
+    settings: &ConnectionSettings,
+    built_from: &BuiltFrom,
+    token: Token,
+) -> Result<Client, ConnectionState> {
+    let mut config = ClientConfig::new(built_from.endpoint.clone());
+    config.timeout = around.timeout;
+    config.user_agent = format!("apono-operator/{}", env!("CARGO_PKG_VERSION"));
+    if settings.ca_bundle.is_some() {
+        config.ca_bundle = Some(settings.ca_pem().ok_or_else(|| {
+            ConnectionState::not_ready(
+                ConnectionReason::InvalidCaBundle,
+                "spec.caBundle is not base64: encode the PEM file with base64 -w0",
+            )
+        })?);
+    }
+    Client::new(config, token).map_err(|error| match error {
+        BuildError::CaBundle(_) | BuildError::CaBundleEmpty => ConnectionState::not_ready(
+            ConnectionReason::InvalidCaBundle,
+            format!("spec.caBundle cannot be used, {error}: put PEM certificates there"),
+        ),
+        error => ConnectionState::not_ready(
+            ConnectionReason::InvalidEndpoint,
+            format!("spec.endpoint cannot be used: {error}"),
+        ),
+    })
+}
+
+fn pace(limits: LimitSettings) -> Pace {
+    let at_least_one =
+        |count: u32| std::num::NonZeroU32::new(count).unwrap_or(std::num::NonZeroU32::MIN);
+    let rate = limits.requests_per_second.map(|per_second| Rate {
+        per_second: at_least_one(per_second),
+        burst: at_least_one(limits.burst.unwrap_or(per_second)),
+    });
+    Pace {
+        concurrency: usize::try_from(limits.concurrency).unwrap_or(usize::MAX),
+        rate,
+    }
+}
+
+/// A refused token shows in the status at once, not at the next look.
+fn look_again_when_circuit_changes(around: &Surroundings, key: &ConnectionKey, remote: &Remote) {
+    let mut circuit = remote.circuit();
+    let (look_again, key) = (around.look_again.clone(), key.clone());
+    tokio::spawn(async move {
+        // Ends with the remote.
+        while circuit.changed().await.is_ok() {
+            let _ = look_again.send(key.clone());
+        }
+    });
+}

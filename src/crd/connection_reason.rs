@@ -1,0 +1,83 @@
+//! Why a connection can or cannot be used: the closed list of reasons of its conditions.
+
+use std::fmt;
+
+/// Why a connection has its condition Ready. Stable: part of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConnectionReason {
+    /// The API accepted the token.
+    Ready,
+    /// The token has not been tried yet.
+    Verifying,
+    /// The API does not answer, or not as it should.
+    ApiUnavailable,
+    /// The API refused the token.
+    Unauthorized,
+    /// The Secret of the token does not exist.
+    SecretNotFound,
+    /// The operator may not read the Secret of the token.
+    SecretForbidden,
+    /// The Secret has no such key.
+    TokenKeyMissing,
+    /// The key of the Secret holds nothing.
+    TokenEmpty,
+    /// The key of the Secret holds what cannot be a token.
+    TokenInvalid,
+    /// The endpoint cannot be used.
+    InvalidEndpoint,
+    /// The endpoint may not be named by this kind of connection.
+    EndpointNotAllowed,
+    /// The CA bundle cannot be read.
+    InvalidCaBundle,
+    /// This version cannot read the connection.
+    InvalidSpec,
+}
+
+impl ConnectionReason {
+    /// Every reason once.
+    pub const ALL: [Self; 13] = [
+        Self::Ready,
+        Self::Verifying,
+        Self::ApiUnavailable,
+        Self::Unauthorized,
+        Self::SecretNotFound,
+        Self::SecretForbidden,
+        Self::TokenKeyMissing,
+        Self::TokenEmpty,
+        Self::TokenInvalid,
+        Self::InvalidEndpoint,
+        Self::EndpointNotAllowed,
+        Self::InvalidCaBundle,
+        Self::InvalidSpec,
+    ];
+
+    /// The word in the condition.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Verifying => "Verifying",
+            Self::ApiUnavailable => "ApiUnavailable",
+            Self::Unauthorized => "Unauthorized",
+            Self::SecretNotFound => "SecretNotFound",
+            Self::SecretForbidden => "SecretForbidden",
+            Self::TokenKeyMissing => "TokenKeyMissing",
+            Self::TokenEmpty => "TokenEmpty",
+            Self::TokenInvalid => "TokenInvalid",
+            Self::InvalidEndpoint => "InvalidEndpoint",
+            Self::EndpointNotAllowed => "EndpointNotAllowed",
+            Self::InvalidCaBundle => "InvalidCaBundle",
+            Self::InvalidSpec => "InvalidSpec",
+        }
+    }
+
+    /// Whether the operator gets on by itself, without a person.
+    pub fn heals_by_itself(self) -> bool {
+        matches!(self, Self::Verifying | Self::ApiUnavailable)
+    }
+}
+
+impl fmt::Display for ConnectionReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,396 @@
+//! The gated remote of one connection: every call to Apono's API passes here.
+//!
+//! It decides when a call may leave and learns from its answer; what to call, and whether to call
+//! again, is the caller's. Nothing is retried here. The order: circuit, pause, a free place, rate,
+//! then the call, then metrics and health.
+//!
+//! # Lanes
+//! A quarter of the places is kept for calls that ask for access or take it back, so that reading
+//! ten thousand requests never delays one revoke.
+
+use std::{
+    fmt,
+    future::Future,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use apono_client::{Client, Effect, Endpoint, Error, ErrorClass, Token};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock as _};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit, watch},
+    time::Instant,
+};
+
+use crate::metrics::Metrics;
+
+mod gate;
+#[cfg(test)]
+mod tests;
+
+use gate::{Ended, Gate, Obstacle, Ticket};
+
+/// A call waits this long for the end of a pause; for longer ones it fails, so that its pass makes
+/// room for another.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How many calls of a connection may be in flight when its limits do not say.
+pub const DEFAULT_CONCURRENCY: usize = 32;
+
+/// How hard the API may be driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Calls in flight.
+    pub concurrency: usize,
+    /// Calls a second, and how many of them at once; absent: no cap.
+    pub rate: Option<Rate>,
+}
+
+/// A cap on calls a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// On average.
+    pub per_second: NonZeroU32,
+    /// At once.
+    pub burst: NonZeroU32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            concurrency: DEFAULT_CONCURRENCY,
+            rate: None,
+        }
+    }
+}
+
+/// A call did not succeed.
+#[derive(Debug)]
+pub enum RemoteError {
+    /// There is nothing to call with yet: endpoint or token are missing or invalid.
+    Unconfigured,
+    /// The token was refused and has not changed since; nothing was sent.
+    CircuitOpen,
+    /// The API asked for a pause of which this is left; nothing was sent.
+    Paused(Duration),
+    /// The call could not leave by the time its caller set; nothing was sent.
+    TooLate,
+    /// The call was made and failed.
+    Call(Error),
+}
+
+impl RemoteError {
+    /// What the call may have done all the same.
+    pub fn effect(&self) -> Effect {
+        match self {
+            Self::Unconfigured | Self::CircuitOpen | Self::Paused(_) | Self::TooLate => {
+                Effect::NotSent
+            }
+            Self::Call(error) => error.effect(),
+        }
+    }
+
+    /// The HTTP status, if one was received.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Unconfigured | Self::CircuitOpen | Self::Paused(_) | Self::TooLate => None,
+            Self::Call(error) => error.status(),
+        }
+    }
+
+    /// How long the API asks to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Paused(left) => Some(*left),
+            Self::Call(error) => error.retry_after(),
+            Self::Unconfigured | Self::CircuitOpen | Self::TooLate => None,
+        }
+    }
+
+    /// Whether the token was refused: the connection's matter, not the request's.
+    pub fn is_unauthorized(&self) -> bool {
+        match self {
+            Self::CircuitOpen => true,
+            Self::Call(error) => error.class() == ErrorClass::Unauthorized,
+            Self::Unconfigured | Self::Paused(_) | Self::TooLate => false,
+        }
+    }
+}
+
+impl fmt::Display for RemoteError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unconfigured => {
+                formatter.write_str("the connection cannot be used yet: see its condition Ready")
+            }
+            Self::CircuitOpen => formatter.write_str(
+                "the API refused the connection's token: put a valid token into its Secret",
+            ),
+            Self::Paused(left) => {
+                write!(
+                    formatter,
+                    "the API asked for a pause: repeated in {} s",
+                    left.as_secs() + 1
+                )
+            }
+            Self::TooLate => {
+                formatter.write_str("the call did not get its turn in time: repeated later")
+            }
+            Self::Call(error) => write!(formatter, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for RemoteError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Call(error) => error.source(),
+            Self::Unconfigured | Self::CircuitOpen | Self::Paused(_) | Self::TooLate => None,
+        }
+    }
+}
+
+/// How the API has answered lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whether the token was refused and has not been proven since.
+    pub circuit_open: bool,
+    /// How long ago a call last succeeded.
+    pub last_success: Option<Duration>,
+    /// For how long every call has failed for want of the API.
+    pub failing_for: Option<Duration>,
+}
+
+/// The gated client of one connection. Clones share everything.
+#[derive(Clone)]
+pub struct Remote {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Option<Client>,
+    gate: Mutex<Gate>,
+    circuit_open: watch::Sender<bool>,
+    /// Places for all calls.
+    places: Semaphore,
+    /// Places for routine calls, fewer than `places`.
+    routine: Semaphore,
+    limiter: Option<DefaultDirectRateLimiter>,
+    metrics: Metrics,
+}
+
+impl Remote {
+    /// A remote that calls through this client.
+    pub fn new(client: Client, pace: Pace, metrics: Metrics) -> Self {
+        Self::build(Some(client), pace, metrics)
+    }
+
+    /// A remote of a connection that has no usable endpoint or token yet: every call fails.
+    pub fn unconfigured(metrics: Metrics) -> Self {
+        Self::build(None, Pace::default(), metrics)
+    }
+
+    fn build(client: Option<Client>, pace: Pace, metrics: Metrics) -> Self {
+        let places = pace.concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        let kept = if places == 1 { 0 } else { (places / 4).max(1) };
+        let limiter = pace.rate.map(|rate| {
+            RateLimiter::direct(Quota::per_second(rate.per_second).allow_burst(rate.burst))
+        });
+        let inner = Inner {
+            client,
+            gate: Mutex::new(Gate::new()),
+            circuit_open: watch::Sender::new(false),
+            places: Semaphore::new(places),
+            routine: Semaphore::new(places - kept),
+            limiter,
+            metrics,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Makes one call when the gate lets it. `operation` is run at most once, and nothing is sent
+    /// before it.
+    pub async fn call<T, F, Fut>(&self, endpoint: Endpoint, operation: F) -> Result<T, RemoteError>
+    where
+        F: FnOnce(Client) -> Fut,
+        Fut: Future<Output = Result<T, Error>>,
+    {
+        let client = self.inner.client.clone().ok_or(RemoteError::Unconfigured)?;
+        self.fail_early()?;
+        let _places = self.places(endpoint).await;
+        self.rate().await;
+        let ticket = self.admit().await?;
+        let mut call = InFlight {
+            remote: self,
+            ticket,
+            ended: Ended::Dropped,
+        };
+        let started = Instant::now();
+        let answer = operation(client).await;
+        let class = answer.as_ref().err().map(Error::class);
+        self.inner
+            .metrics
+            .remote_call(endpoint, class, started.elapsed());
+        call.ended = match &answer {
+            Ok(_) => Ended::Answered,
+            Err(error) => Ended::Failed(error.class(), error.retry_after()),
+        };
+        answer.map_err(RemoteError::Call)
+    }
+
+    /// As [`Self::call`], but fails with [`RemoteError::TooLate`] when the call cannot leave by
+    /// `leave_by`. For calls that have to leave soon after they were marked.
+    pub async fn call_by<T, F, Fut>(
+        &self,
+        endpoint: Endpoint,
+        leave_by: Instant,
+        operation: F,
+    ) -> Result<T, RemoteError>
+    where
+        F: FnOnce(Client) -> Fut,
+        Fut: Future<Output = Result<T, Error>>,
+    {
+        let (left, has_left) = tokio::sync::oneshot::channel();
+        let call = self.call(endpoint, |client| {
+            let _ = left.send(());
+            operation(client)
+        });
+        tokio::pin!(call);
+        tokio::select! {
+            biased;
+            answer = &mut call => return answer,
+            // Once it has left, only its own deadline may end it.
+            Ok(()) = has_left => {}
+            () = tokio::time::sleep_until(leave_by) => return Err(RemoteError::TooLate),
+        }
+        call.await
+    }
+
+    /// Replaces the token. Closed stays closed; an open circuit lets one trial call leave.
+    pub fn set_token(&self, token: Token) {
+        let Some(client) = &self.inner.client else {
+            return;
+        };
+        client.set_token(token);
+        self.gate().token_changed();
+    }
+
+    /// Whether there is something to call with.
+    pub fn is_configured(&self) -> bool {
+        self.inner.client.is_some()
+    }
+
+    /// How the API has answered lately.
+    pub fn health(&self) -> Health {
+        let gate = self.gate();
+        Health {
+            circuit_open: gate.is_open(),
+            last_success: gate.last_success().map(|at| at.elapsed()),
+            failing_for: gate.failing_since().map(|at| at.elapsed()),
+        }
+    }
+
+    /// Follows whether the circuit is open.
+    pub fn circuit(&self) -> watch::Receiver<bool> {
+        self.inner.circuit_open.subscribe()
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.inner
+            .gate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fails for what will not pass soon; the rest is waited for after a place is found.
+    fn fail_early(&self) -> Result<(), RemoteError> {
+        let now = Instant::now();
+        let obstacle = self.gate().obstacle(now);
+        obstacle.map_or(Ok(()), |obstacle| {
+            patient(obstacle, now, now + PATIENCE).map(|_| ())
+        })
+    }
+
+    async fn admit(&self) -> Result<Ticket, RemoteError> {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            let now = Instant::now();
+            let admitted = self.gate().admit(now);
+            match admitted {
+                Ok(ticket) => return Ok(ticket),
+                Err(obstacle) => tokio::time::sleep_until(patient(obstacle, now, patience)?).await,
+            }
+        }
+    }
+
+    /// Waits for a place. The semaphores are never closed, so there is always one in the end.
+    async fn places(&self, endpoint: Endpoint) -> Places<'_> {
+        let routine = if is_urgent(endpoint) {
+            None
+        } else {
+            self.inner.routine.acquire().await.ok()
+        };
+        Places {
+            _routine: routine,
+            _place: self.inner.places.acquire().await.ok(),
+        }
+    }
+
+    async fn rate(&self) {
+        let Some(limiter) = &self.inner.limiter else {
+            return;
+        };
+        while let Err(early) = limiter.check() {
+            tokio::time::sleep(early.wait_time_from(limiter.clock().now())).await;
+        }
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Remote")
+            .field("client", &self.inner.client)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Until when to wait, if the obstacle is one that is waited for.
+fn patient(obstacle: Obstacle, now: Instant, patience: Instant) -> Result<Instant, RemoteError> {
+    match obstacle {
+        Obstacle::Circuit => Err(RemoteError::CircuitOpen),
+        Obstacle::Pause(until) if until > patience => Err(RemoteError::Paused(until - now)),
+        Obstacle::Pause(until) => Ok(until),
+    }
+}
+
+struct Places<'a> {
+    _routine: Option<SemaphorePermit<'a>>,
+    _place: Option<SemaphorePermit<'a>>,
+}
+
+/// Tells the gate how the call ended, also when it is dropped half way.
+struct InFlight<'a> {
+    remote: &'a Remote,
+    ticket: Ticket,
+    ended: Ended,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        let mut gate = self.remote.gate();
+        if gate.ended(self.ticket, self.ended, Instant::now()) {
+            self.remote.inner.circuit_open.send_replace(gate.is_open());
+        }
+    }
+}
+
+/// Whether the call asks for access or takes it back.
+fn is_urgent(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::CreateAccessRequest | Endpoint::RequestAgain | Endpoint::RevokeAccessRequest
+    )
+}
