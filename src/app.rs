@@ -4,14 +4,18 @@
 //! It holds no logic of its own. The process comes up without custom resources, without a reachable
 //! apiserver and without a single connection, and says in `/readyz` what it waits for.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use kube::Client;
 use thiserror::Error;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, watch},
+    sync::{broadcast, mpsc, watch},
     task::JoinHandle,
 };
 
@@ -19,6 +23,7 @@ use crate::{
     admin::{self, Admin, Gate, Readiness},
     clock::{Clock, SystemClock},
     connection::{self, Namespaces, Registry},
+    controller::{self, Wakes},
     crd::GROUP,
     kubernetes::{self, deadline},
     metrics::Metrics,
@@ -32,6 +37,8 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(8);
 /// How often what is not there yet is looked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// As many wakes are kept for a controller that is busy; past that it looks at everything.
+const WAKES_KEPT: usize = 65_536;
 /// The version of the custom resources.
 const VERSION: &str = "v1alpha1";
 
@@ -168,13 +175,73 @@ async fn work(
     Ok(())
 }
 
-/// The controller of access requests is joined here: it gets the shell, and the keys of resources
-/// whose remote requests changed.
+/// The controllers of access requests: one for each scope, woken by the poller and by connections.
 async fn requests(shell: Shell, mut woken: mpsc::UnboundedReceiver<ResourceKey>) {
-    let drain = async { while woken.recv().await.is_some() {} };
+    let context = Arc::new(controller::Context {
+        client: shell.client.clone(),
+        registry: shell.registry.clone(),
+        clock: Arc::clone(&shell.clock),
+        metrics: shell.metrics.clone(),
+        cluster: shell.cluster.clone(),
+        kube_timeout: shell.settings.kube_timeout,
+        remote_timeout: shell.settings.remote_timeout,
+        resources: Mutex::default(),
+    });
+    let (resources, _) = broadcast::channel(WAKES_KEPT);
+    let (connections, _) = broadcast::channel(WAKES_KEPT);
+    let mut changes = Box::pin(shell.registry.changes());
+    let scopes = match &shell.settings.scope {
+        Scope::Cluster => vec![None],
+        Scope::Namespaces(namespaces) => namespaces.iter().map(|one| Some(one.as_str())).collect(),
+    };
+    let phases = Arc::new(Mutex::new(Vec::new()));
+    let counted = Arc::clone(&phases);
+    shell
+        .metrics
+        .count_phases_with(Box::new(move || controller::count_phases(&counted)));
+    let controllers = scopes.into_iter().map(|scope| {
+        let wakes = Wakes {
+            resources: resources.subscribe(),
+            connections: connections.subscribe(),
+        };
+        let gate = shell.readiness.gate(
+            format!("cache of access requests {}", scope.unwrap_or_default()).trim_end(),
+            "not synced yet",
+        );
+        let (context, phases) = (Arc::clone(&context), Arc::clone(&phases));
+        let (registry, shell) = (shell.registry.clone(), &shell);
+        async move {
+            // Before that, a connection that is not there may only not have been read yet.
+            tokio::select! {
+                () = registry.filled() => {}
+                () = shell.stopped() => return,
+            }
+            let (concurrency, stop) = (shell.settings.concurrency, shell.stop.clone());
+            controller::run(context, scope, wakes, concurrency, stop, |store| {
+                controller::keep(&phases, &store);
+                tokio::spawn(async move {
+                    if store.wait_until_ready().await.is_ok() {
+                        gate.open();
+                    }
+                });
+            })
+            .await;
+        }
+    });
+    // Nobody listening means that the controllers have ended, and so will these.
+    let forward = async {
+        loop {
+            tokio::select! {
+                Some(key) = woken.recv() => drop(resources.send(key)),
+                Some(key) = changes.next() => drop(connections.send(key)),
+                else => break,
+            }
+        }
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
-        () = drain => shell.stopped().await,
-        () = shell.stopped() => {}
+        () = futures::future::join_all(controllers).map(drop) => {}
+        () = forward => {}
     }
 }
 

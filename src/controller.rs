@@ -43,8 +43,8 @@ use kube::{
 use tokio::time::Instant;
 
 pub use context::Context;
-pub use error::{Chain, Error};
-pub use watch::run;
+pub use error::Error;
+pub use watch::{Wakes, count_phases, keep, run};
 
 use crate::{
     crd::{AccessRequest, FINALIZER},
@@ -84,7 +84,10 @@ async fn reconcile(
         None => Intent::Hold,
     };
     if intent == Intent::Release && !resource.finalizers().iter().any(|name| name == FINALIZER) {
-        let nothing_owned = resource.status.as_ref().is_none_or(|status| status.requests.is_empty());
+        let nothing_owned = resource
+            .status
+            .as_ref()
+            .is_none_or(|status| status.requests.is_empty());
         if nothing_owned {
             context.forget(&resource);
             return Ok(Action::await_change());
@@ -102,7 +105,10 @@ async fn drive(
 ) -> Result<Action, Error> {
     let now = context.clock.now();
     let planned_at = Instant::now();
-    let Observation { mut observed, connection } = observe(context, &resource, intent, now).await;
+    let Observation {
+        mut observed,
+        connection,
+    } = observe(context, &resource, intent, now).await;
     let Plan { step, requeue } = plan(&resource, &observed, intent, now);
     let mut current = resource;
     let outcome = match (step, &connection) {
@@ -153,7 +159,12 @@ fn note_empty_answer(
     outcome: &Outcome,
     observed: &mut observed::Observed,
 ) {
-    if let Outcome::Posted { nonce, reply: fold::Reply::Empty, .. } = outcome {
+    if let Outcome::Posted {
+        nonce,
+        reply: fold::Reply::Empty,
+        ..
+    } = outcome
+    {
         observed.memory.empty_answers.insert(nonce.clone());
         context.remember(resource, &observed.memory);
     }
@@ -174,7 +185,16 @@ async fn release(
     };
     mark::unmark(context, resource).await?;
     if !picture.requests.is_empty() {
-        persist::publish(context, resource, &[Happening { is_warning: false, reason, note }]).await;
+        persist::publish(
+            context,
+            resource,
+            &[Happening {
+                is_warning: false,
+                reason,
+                note,
+            }],
+        )
+        .await;
     }
     context.forget(resource);
     Ok(Action::await_change())
@@ -186,7 +206,10 @@ async fn undecodable(
     invalid: &kube::core::error_boundary::InvalidObject,
 ) -> Result<Option<AccessRequest>, Error> {
     let metadata = invalid.metadata.clone();
-    let skeleton = AccessRequest { metadata, ..AccessRequest::default() };
+    let skeleton = AccessRequest {
+        metadata,
+        ..AccessRequest::default()
+    };
     if skeleton.metadata.deletion_timestamp.is_none() {
         if context.is_first_complaint(&skeleton) {
             tracing::warn!(error = %invalid.error, "the resource cannot be read by this version");
@@ -196,15 +219,18 @@ async fn undecodable(
                 invalid.error
             );
             let reason = "Undecodable";
-            let happening = Happening { is_warning: true, reason, note: message::bounded(&note) };
+            let happening = Happening {
+                is_warning: true,
+                reason,
+                note: message::bounded(&note),
+            };
             persist::publish(context, &skeleton, &[happening]).await;
         }
         return Ok(None);
     }
     let kind = ApiResource::erase::<AccessRequest>(&());
     let namespace = skeleton.namespace().unwrap_or_default();
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(context.client.clone(), &namespace, &kind);
+    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &namespace, &kind);
     let name = skeleton.name_any();
     let get = api.get_opt(&name);
     let found = deadline("read the resource", context.kube_timeout, get).await;

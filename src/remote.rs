@@ -292,6 +292,14 @@ impl Remote {
         }
     }
 
+    /// How much is left of the pause the API asked for.
+    pub fn paused(&self) -> Option<Duration> {
+        match self.gate().obstacle(Instant::now()) {
+            Some(gate::Obstacle::Pause(until)) => Some(until - Instant::now()),
+            _ => None,
+        }
+    }
+
     /// Follows whether the circuit is open.
     pub fn circuit(&self) -> watch::Receiver<bool> {
         self.inner.circuit_open.subscribe()

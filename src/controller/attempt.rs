@@ -97,7 +97,10 @@ impl Ledger {
     /// What is on record for this resource.
     pub fn of(resource: &AccessRequest) -> Self {
         let record = Record::of(resource).filter(|record| record.object == object(resource));
-        let mirror = resource.status.as_ref().and_then(|status| status.attempt.clone());
+        let mirror = resource
+            .status
+            .as_ref()
+            .and_then(|status| status.attempt.clone());
         let mirror = mirror.unwrap_or_default();
         let mut ledger = Self {
             number: mirror.number.unwrap_or_default(),
@@ -110,7 +113,12 @@ impl Ledger {
             Some(record) => {
                 ledger.inherited = record.posts.iter().filter_map(recorded).collect();
                 let known = |entry: &Entry| ledger.entries.iter().any(|e| e.nonce == entry.nonce);
-                ledger.inherited = ledger.inherited.iter().filter(|e| !known(e)).cloned().collect();
+                ledger.inherited = ledger
+                    .inherited
+                    .iter()
+                    .filter(|e| !known(e))
+                    .cloned()
+                    .collect();
                 ledger.annotation_stands = ledger.is_empty();
             }
             None => ledger.annotation_stands = ledger.is_empty(),
@@ -138,19 +146,30 @@ impl Ledger {
 
     /// The entry of this nonce, of this resource or inherited.
     pub fn entry(&self, nonce: &str) -> Option<&Entry> {
-        self.entries.iter().chain(&self.inherited).find(|entry| entry.nonce.as_str() == nonce)
+        self.entries
+            .iter()
+            .chain(&self.inherited)
+            .find(|entry| entry.nonce.as_str() == nonce)
     }
 
     /// Sets what became of a POST; inherited ones become this resource's own.
     pub fn resolve(&mut self, nonce: &Nonce, outcome: PostOutcome) {
-        if let Some(at) = self.inherited.iter().position(|entry| entry.nonce == *nonce) {
+        if let Some(at) = self
+            .inherited
+            .iter()
+            .position(|entry| entry.nonce == *nonce)
+        {
             let entry = self.inherited.remove(at);
             self.number = self.number.max(entry.n);
             self.annotation_stands = false;
             self.entries.push(entry);
             self.entries.sort_by_key(|entry| entry.time);
         }
-        for entry in self.entries.iter_mut().filter(|entry| entry.nonce == *nonce) {
+        for entry in self
+            .entries
+            .iter_mut()
+            .filter(|entry| entry.nonce == *nonce)
+        {
             entry.outcome = outcome;
         }
     }
@@ -158,7 +177,9 @@ impl Ledger {
     /// The creates of the newest attempt, oldest first.
     pub fn creates(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         let number = self.number;
-        self.entries.iter().filter(move |entry| entry.n == number && entry.of.is_empty())
+        self.entries
+            .iter()
+            .filter(move |entry| entry.n == number && entry.of.is_empty())
     }
 
     /// The ledger with one more create, and without what is too old to matter.
@@ -169,12 +190,27 @@ impl Ledger {
                 && entry.time + UNANSWERED_KEPT < now
         };
         let number = self.number.max(1);
-        let mut entries: Vec<_> =
-            self.entries.iter().filter(|entry| !forgotten(entry)).cloned().collect();
+        let mut entries: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|entry| !forgotten(entry))
+            .cloned()
+            .collect();
         let time = ceil_to_second(now);
         let of = String::new();
-        entries.push(Entry { nonce, n: number, of, time, outcome: PostOutcome::Open });
-        Self { number, entries, inherited: Vec::new(), annotation_stands: false }
+        entries.push(Entry {
+            nonce,
+            n: number,
+            of,
+            time,
+            outcome: PostOutcome::Open,
+        });
+        Self {
+            number,
+            entries,
+            inherited: Vec::new(),
+            annotation_stands: false,
+        }
     }
 
     /// The record to write into the annotation.
@@ -213,7 +249,11 @@ impl Ledger {
 
 /// `namespace/name`.
 pub fn object(resource: &AccessRequest) -> String {
-    format!("{}/{}", resource.namespace().unwrap_or_default(), resource.name_any())
+    format!(
+        "{}/{}",
+        resource.namespace().unwrap_or_default(),
+        resource.name_any()
+    )
 }
 
 /// Rounded up, so that a wait counted from it is never too short: the API keeps whole seconds.
@@ -225,7 +265,13 @@ fn ceil_to_second(time: Timestamp) -> Timestamp {
 fn recorded(post: &Post) -> Option<Entry> {
     let nonce = Nonce::parse(&post.nonce)?;
     let of = post.of.clone();
-    Some(Entry { nonce, n: post.n, of, time: post.time, outcome: PostOutcome::Open })
+    Some(Entry {
+        nonce,
+        n: post.n,
+        of,
+        time: post.time,
+        outcome: PostOutcome::Open,
+    })
 }
 
 fn mirrored(post: &PostStatus) -> Option<Entry> {
@@ -233,7 +279,10 @@ fn mirrored(post: &PostStatus) -> Option<Entry> {
         nonce: Nonce::parse(&post.nonce)?,
         n: post.n.unwrap_or(1),
         of: post.of.clone().unwrap_or_default(),
-        time: post.time.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        time: post
+            .time
+            .as_ref()
+            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         outcome: post.outcome.unwrap_or_default(),
     })
 }

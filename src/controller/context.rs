@@ -8,13 +8,13 @@ use std::{
     time::Duration,
 };
 
-use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
+use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
 use super::observed::Memory;
 use crate::{
     clock::Clock,
-    connection::{ConnectionKey, Registry},
+    connection::{ConnectionKey, Found, Registry},
     crd::AccessRequest,
     metrics::Metrics,
     poller::ResourceKey,
@@ -28,7 +28,7 @@ pub struct Context {
     /// The Kubernetes client.
     pub client: Client,
     /// The connections.
-    pub registry: Arc<Registry>,
+    pub registry: Registry,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What is counted.
@@ -71,19 +71,27 @@ pub enum Fence {
 
 impl Context {
     fn kept<T>(&self, resource: &AccessRequest, look: impl FnOnce(&mut Kept) -> T) -> T {
-        let key = (resource.namespace().unwrap_or_default(), resource.name_any());
+        let key = (
+            resource.namespace().unwrap_or_default(),
+            resource.name_any(),
+        );
         let uid = resource.uid().unwrap_or_default();
         let mut all = self.lock();
         let kept = all.entry(key).or_default();
         if kept.uid != uid {
-            *kept = Kept { uid, ..Kept::default() };
+            *kept = Kept {
+                uid,
+                ..Kept::default()
+            };
         }
         look(kept)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ObjectKey, Kept>> {
         // What a panicking pass left behind is whole: every change is one assignment.
-        self.resources.lock().unwrap_or_else(PoisonError::into_inner)
+        self.resources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the process remembers of its own calls for a resource.
@@ -120,7 +128,9 @@ impl Context {
 
     /// Whether this is the first time that something is said of an object that cannot be read.
     pub fn is_first_complaint(&self, resource: &AccessRequest) -> bool {
-        self.kept(resource, |kept| !std::mem::replace(&mut kept.complained, true))
+        self.kept(resource, |kept| {
+            !std::mem::replace(&mut kept.complained, true)
+        })
     }
 
     /// Counts a failed pass, and says how many have failed in a row.
@@ -139,36 +149,50 @@ impl Context {
     /// Remembers whose store knows the resource; one it has left forgets it.
     pub fn interested(&self, key: &ResourceKey, connection: &ConnectionKey) {
         let mut all = self.lock();
-        let kept = all.entry((key.namespace.clone(), key.name.clone())).or_default();
+        let kept = all
+            .entry((key.namespace.clone(), key.name.clone()))
+            .or_default();
         let before = kept.connection.replace(connection.clone());
         drop(all);
         if let Some(before) = before.filter(|before| before != connection) {
-            self.registry.withdraw(&before, key);
+            self.withdraw(&before, key);
         }
     }
 
     /// The resource is gone: nothing about it is kept.
     pub fn forget(&self, resource: &AccessRequest) {
-        self.forget_object(&resource.namespace().unwrap_or_default(), &resource.name_any());
+        self.forget_object(
+            &resource.namespace().unwrap_or_default(),
+            &resource.name_any(),
+        );
     }
 
     /// The resource is gone: nothing about it is kept.
     pub fn forget_object(&self, namespace: &str, name: &str) {
         let key = (namespace.to_owned(), name.to_owned());
-        let Some(kept) = self.lock().remove(&key) else { return };
+        let Some(kept) = self.lock().remove(&key) else {
+            return;
+        };
         if let Some(connection) = kept.connection {
             let (namespace, name) = key;
-            self.registry.withdraw(&connection, &ResourceKey { namespace, name, uid: kept.uid });
+            self.withdraw(
+                &connection,
+                &ResourceKey {
+                    namespace,
+                    name,
+                    uid: kept.uid,
+                },
+            );
         }
     }
 
-    /// The resources that go through a connection.
-    pub fn resources_of(&self, connection: &ConnectionKey) -> Vec<ObjectRef<AccessRequest>> {
-        let all = self.lock();
-        let through = all.iter().filter(|(_, kept)| kept.connection.as_ref() == Some(connection));
-        through
-            .map(|((namespace, name), _)| ObjectRef::new(name).within(namespace))
-            .collect()
+    fn withdraw(&self, connection: &ConnectionKey, key: &ResourceKey) {
+        match self.registry.find(connection) {
+            Found::Usable(connection) | Found::Deleting(connection) => {
+                connection.store.withdraw(key);
+            }
+            Found::Missing => {}
+        }
     }
 }
 

@@ -41,14 +41,26 @@ pub fn wanted(
 ) -> Wanted {
     let current = picture.current();
     let shown = |request: &&&OwnedRequest| matters(request, intent);
-    let ids = || current.iter().filter(shown).map(|request| request.id.clone()).collect::<Vec<_>>();
+    let ids = || {
+        current
+            .iter()
+            .filter(shown)
+            .map(|request| request.id.clone())
+            .collect::<Vec<_>>()
+    };
     if ids().is_empty() || !observed.connection.is_callable() {
         return Wanted::default();
     }
     let due = due_at(resource, &current, observed, intent);
     match due {
-        Some(at) if at <= now => Wanted { now: ids(), later: None },
-        later => Wanted { now: Vec::new(), later },
+        Some(at) if at <= now => Wanted {
+            now: ids(),
+            later: None,
+        },
+        later => Wanted {
+            now: Vec::new(),
+            later,
+        },
     }
 }
 
@@ -59,11 +71,16 @@ fn due_at(
     intent: Intent,
 ) -> Option<Timestamp> {
     let long_ago = Timestamp::UNIX_EPOCH;
-    let failed = observed.memory.entitlements_failed.map(|at| at + AFTER_FAILURE);
+    let failed = observed
+        .memory
+        .entitlements_failed
+        .map(|at| at + AFTER_FAILURE);
     let stored = resource.status.as_ref();
     let changed = |request: &&OwnedRequest| {
         let known = stored.into_iter().flat_map(|status| &status.requests);
-        let before = known.filter(|other| other.id == request.id).find_map(|o| o.status.as_deref());
+        let before = known
+            .filter(|other| other.id == request.id)
+            .find_map(|o| o.status.as_deref());
         before != request.status.as_deref() && matters(request, intent)
     };
     let undecided = intent == Intent::Release && current.iter().any(|one| matters(one, intent));
@@ -76,7 +93,10 @@ fn due_at(
     match stored.and_then(|status| status.entitlement_summary.as_ref()) {
         None => Some(failed.unwrap_or(long_ago)),
         Some(summary) if summary.pending > 0 => {
-            let read = observed.memory.entitlements_read.map(|at| at + pause(current, at));
+            let read = observed
+                .memory
+                .entitlements_read
+                .map(|at| at + pause(current, at));
             Some(read.max(failed).unwrap_or(long_ago))
         }
         Some(_) => None,
@@ -85,7 +105,11 @@ fn due_at(
 
 /// The longer the access stands, the less often what still moves is read again.
 fn pause(current: &[&OwnedRequest], read: Timestamp) -> Duration {
-    let since = current.iter().filter_map(|one| one.active_at.as_ref()).map(|at| at.0).max();
+    let since = current
+        .iter()
+        .filter_map(|one| one.active_at.as_ref())
+        .map(|at| at.0)
+        .max();
     let stood = since.and_then(|since| Duration::try_from(read.duration_since(since)).ok());
     AGAIN.max(stood.unwrap_or_default() / 2)
 }

@@ -1,7 +1,5 @@
 //! What can go wrong in a pass, named by step, and how soon to try again.
 
-use std::{error::Error as StdError, fmt};
-
 use thiserror::Error;
 
 use crate::kubernetes;
@@ -39,41 +37,5 @@ impl Error {
             Self::RemoveFinalizer(_) => "remove_finalizer",
             Self::EncodeStatus(_) => "encode_status",
         }
-    }
-}
-
-/// An error with its causes, on one line. kube repeats its sources, so a cause that the line already
-/// tells is left out.
-pub struct Chain<'a>(pub &'a dyn StdError);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = self.0.to_string();
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !line.contains(&text) {
-                line = format!("{line}: {text}");
-            }
-            cause = error.source();
-        }
-        formatter.write_str(&line)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, Error)]
-    #[error("outer: inner")]
-    struct Outer(#[source] Inner);
-    #[derive(Debug, Error)]
-    #[error("inner")]
-    struct Inner;
-
-    #[test]
-    fn a_cause_is_told_once() {
-        assert_eq!(Chain(&Outer(Inner)).to_string(), "outer: inner");
     }
 }

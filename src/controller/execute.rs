@@ -31,10 +31,12 @@ pub async fn create(
     let body = body(resource, observed, &nonce);
     let body = &body;
     let leave_by = marked_at + MARK_VALID;
-    let remote = connection.remote();
-    let call = remote.call_by(Endpoint::CreateAccessRequest, leave_by, |client| async move {
-        client.create_access_request(body).await
-    });
+    let remote = &connection.remote;
+    let call = remote.call_by(
+        Endpoint::CreateAccessRequest,
+        leave_by,
+        |client| async move { client.create_access_request(body).await },
+    );
     let reply = match call.await {
         Ok(made) if made.is_empty() => Reply::Empty,
         Ok(made) => Reply::Made(made),
@@ -43,26 +45,49 @@ pub async fn create(
     if let Reply::Made(made) = &reply {
         let api = likely_api(resource);
         let key = resource_key(resource);
-        connection.store().record_reply(&key, &nonce, made.clone(), api, sent_at);
+        connection
+            .store
+            .record_reply(&key, &nonce, made.clone(), api, sent_at);
     }
-    Outcome::Posted { ledger, nonce, sent_at, reply }
+    Outcome::Posted {
+        ledger,
+        nonce,
+        sent_at,
+        reply,
+    }
 }
 
 /// Sends a revoke, and remembers what the remote said of it.
 pub async fn revoke(connection: &Connection, id: &str, memory: &mut Memory, now: Timestamp) {
     let call = connection
-        .remote()
-        .call(Endpoint::RevokeAccessRequest, |client| async move { client.revoke(id).await });
+        .remote
+        .call(Endpoint::RevokeAccessRequest, |client| async move {
+            client.revoke(id).await
+        });
     let refusal = match call.await {
         Ok(()) => None,
-        Err(error) => Some(Refusal { status: error.status(), message: error.to_string() }),
+        Err(error) => Some(Refusal {
+            status: error.status(),
+            message: error.to_string(),
+        }),
     };
     if let Some(refusal) = &refusal {
         tracing::info!(%id, message = %refusal.message, "revoke not accepted");
     }
-    let count = memory.revokes.get(id).map_or(0, |tried| tried.count).saturating_add(1);
-    memory.revokes.insert(id.to_owned(), RevokeTry { count, last: now, refusal });
-    connection.store().hasten(id);
+    let count = memory
+        .revokes
+        .get(id)
+        .map_or(0, |tried| tried.count)
+        .saturating_add(1);
+    memory.revokes.insert(
+        id.to_owned(),
+        RevokeTry {
+            count,
+            last: now,
+            refusal,
+        },
+    );
+    connection.store.hasten(id);
 }
 
 /// What an error of a create means: 4.1.3 of the design, decided by the client.
@@ -91,7 +116,11 @@ fn body(resource: &AccessRequest, observed: &Observed, nonce: &Nonce) -> NewAcce
     };
     NewAccessRequest {
         target,
-        justification: Some(marked(nonce, &observed.origin, spec.justification.as_deref())),
+        justification: Some(marked(
+            nonce,
+            &observed.origin,
+            spec.justification.as_deref(),
+        )),
         duration: spec.duration.as_ref().and_then(DurationText::to_duration),
         custom_fields: spec.custom_fields.clone(),
         grantee: spec.grantee.clone(),

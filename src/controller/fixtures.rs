@@ -42,7 +42,10 @@ pub(crate) fn world() -> World {
     let mut resource = AccessRequest::new(
         "orders-read",
         AccessRequestSpec {
-            access: Access { bundle: Some("prod-read".to_owned()), ..Access::default() },
+            access: Access {
+                bundle: Some("prod-read".to_owned()),
+                ..Access::default()
+            },
             ..AccessRequestSpec::default()
         },
     );
@@ -50,7 +53,10 @@ pub(crate) fn world() -> World {
     resource.metadata.uid = Some("uid-1".to_owned());
     resource.metadata.generation = Some(1);
     let observed = Observed {
-        connection: ConnectionSight::Usable { orphan: false, paused: None },
+        connection: ConnectionSight::Usable {
+            orphan: false,
+            paused: None,
+        },
         view: View::default(),
         entitlements: BTreeMap::new(),
         memory: Memory::default(),
@@ -61,7 +67,13 @@ pub(crate) fn world() -> World {
         random: [0; RANDOM_BYTES],
     };
     let now = "2026-11-23T12:00:00Z".parse().unwrap();
-    World { resource, observed, now, intent: Intent::Hold, rolls: 0 }
+    World {
+        resource,
+        observed,
+        now,
+        intent: Intent::Hold,
+        rolls: 0,
+    }
 }
 
 /// A remote request as the API answers it.
@@ -105,8 +117,11 @@ impl World {
         };
         let record = ledger.record(&self.resource).to_annotation();
         self.resource.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
-        self.resource.metadata.annotations =
-            Some([(ATTEMPT_ANNOTATION.to_owned(), record)].into_iter().collect());
+        self.resource.metadata.annotations = Some(
+            [(ATTEMPT_ANNOTATION.to_owned(), record)]
+                .into_iter()
+                .collect(),
+        );
         (ledger, nonce)
     }
 
@@ -118,20 +133,39 @@ impl World {
             self.observed.memory.empty_answers.insert(nonce.clone());
         }
         let sent_at = self.now;
-        self.fold(&Outcome::Posted { ledger, nonce: nonce.clone(), sent_at, reply });
+        self.fold(&Outcome::Posted {
+            ledger,
+            nonce: nonce.clone(),
+            sent_at,
+            reply,
+        });
         nonce
     }
 
     /// Folds, stores the status, and checks that the status is a fixed point.
     pub(crate) fn fold(&mut self, outcome: &Outcome) -> Vec<Happening> {
-        let (status, happenings) =
-            fold(&self.resource, &self.observed, outcome, self.intent, self.now);
+        let (status, happenings) = fold(
+            &self.resource,
+            &self.observed,
+            outcome,
+            self.intent,
+            self.now,
+        );
         self.resource.status =
             serde_json::from_value(serde_json::to_value(&status).unwrap()).unwrap();
-        let (again, silence) =
-            fold(&self.resource, &self.observed, &Outcome::Nothing, self.intent, self.now);
+        let (again, silence) = fold(
+            &self.resource,
+            &self.observed,
+            &Outcome::Nothing,
+            self.intent,
+            self.now,
+        );
         let bytes = |status: &AccessRequestStatus| serde_json::to_string(status).unwrap();
-        assert_eq!(bytes(&status), bytes(&again), "the status is not a fixed point");
+        assert_eq!(
+            bytes(&status),
+            bytes(&again),
+            "the status is not a fixed point"
+        );
         assert!(silence.is_empty(), "the same event twice: {silence:?}");
         happenings
     }
@@ -139,28 +173,58 @@ impl World {
     /// The remote shows this request.
     pub(crate) fn see(&mut self, request: apono_client::AccessRequest) {
         let id = request.id.clone();
-        let snapshot = Snapshot { request, api: RemoteApi::UserV4, asked_at: self.now };
-        self.observed.view.sights.insert(id, Sight::Seen(Arc::new(snapshot)));
+        let snapshot = Snapshot {
+            request,
+            api: RemoteApi::UserV4,
+            asked_at: self.now,
+        };
+        self.observed
+            .view
+            .sights
+            .insert(id, Sight::Seen(Arc::new(snapshot)));
     }
 
     /// A sweep finds this request by the nonce in its mark.
     pub(crate) fn find(&mut self, nonce: &Nonce, id: &str, word: &str) {
         let request = remote(id, word, nonce);
-        let snapshot = Snapshot { request, api: RemoteApi::UserV4, asked_at: self.now };
-        self.observed.view.by_nonce.entry(nonce.clone()).or_default().push(Arc::new(snapshot));
+        let snapshot = Snapshot {
+            request,
+            api: RemoteApi::UserV4,
+            asked_at: self.now,
+        };
+        self.observed
+            .view
+            .by_nonce
+            .entry(nonce.clone())
+            .or_default()
+            .push(Arc::new(snapshot));
     }
 
     /// A complete look, whose first page is asked for now.
     pub(crate) fn look(&mut self) {
         let since = self.now - Duration::from_secs(7200);
-        self.observed.view.look.insert(RemoteApi::UserV4, Look { asked_at: self.now, since });
+        self.observed.view.look.insert(
+            RemoteApi::UserV4,
+            Look {
+                asked_at: self.now,
+                since,
+            },
+        );
     }
 
     /// Every route said 404 this often, over this many seconds.
     pub(crate) fn lose(&mut self, id: &str, times: u32, seconds: u64) {
         let first = self.now - Duration::from_secs(seconds);
-        let missing = Missing { times, first, last: self.now, last_seen: None };
-        self.observed.view.sights.insert(id.to_owned(), Sight::Missing(missing));
+        let missing = Missing {
+            times,
+            first,
+            last: self.now,
+            last_seen: None,
+        };
+        self.observed
+            .view
+            .sights
+            .insert(id.to_owned(), Sight::Missing(missing));
     }
 
     /// `Ready=True Active`, one line a condition.

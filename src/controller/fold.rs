@@ -88,7 +88,11 @@ pub fn fold(
     let mut verdict = verdict::verdict(resource, &picture, observed, intent, now);
     if let Some(answer) = &refusal {
         let text = message::refusal_of_create(answer);
-        for saying in verdict.sayings.iter_mut().filter(|s| s.reason == Reason::RequestRefused) {
+        for saying in verdict
+            .sayings
+            .iter_mut()
+            .filter(|s| s.reason == Reason::RequestRefused)
+        {
             saying.message.clone_from(&text);
         }
     }
@@ -105,7 +109,15 @@ fn apply(
     resource: &AccessRequest,
     now: Timestamp,
 ) -> Option<String> {
-    let Outcome::Posted { ledger, nonce, sent_at, reply } = outcome else { return None };
+    let Outcome::Posted {
+        ledger,
+        nonce,
+        sent_at,
+        reply,
+    } = outcome
+    else {
+        return None;
+    };
     if picture.ledger.entry(nonce.as_str()).is_none() {
         picture.ledger = ledger.clone();
     }
@@ -114,7 +126,11 @@ fn apply(
             let api = likely_api(resource);
             for remote in remotes {
                 let request = remote.clone();
-                let snapshot = Snapshot { request, api, asked_at: *sent_at };
+                let snapshot = Snapshot {
+                    request,
+                    api,
+                    asked_at: *sent_at,
+                };
                 if let Some(entry) = picture.ledger.entry(nonce.as_str()).cloned() {
                     picture.own(&snapshot, &entry, false, now);
                 }
@@ -175,7 +191,9 @@ fn status(
 
 /// What the remote says of the current requests; where it was not read, the old stays.
 fn describe(status: &mut AccessRequestStatus, current: &[&OwnedRequest], observed: &Observed) {
-    let read = current.iter().filter_map(|one| observed.entitlements.get(&one.id));
+    let read = current
+        .iter()
+        .filter_map(|one| observed.entitlements.get(&one.id));
     if read.clone().next().is_some() {
         let (shown, summary) = entitlements::shown(read.flatten());
         status.entitlements = shown;
@@ -189,7 +207,10 @@ fn describe(status: &mut AccessRequestStatus, current: &[&OwnedRequest], observe
     if snapshots.len() < current.len() || snapshots.is_empty() {
         return;
     }
-    let mut groups: Vec<_> = snapshots.iter().flat_map(|one| groups(&one.request)).collect();
+    let mut groups: Vec<_> = snapshots
+        .iter()
+        .flat_map(|one| groups(&one.request))
+        .collect();
     groups.sort();
     groups.dedup();
     groups.truncate(MOST_GROUPS);
@@ -202,9 +223,15 @@ fn describe(status: &mut AccessRequestStatus, current: &[&OwnedRequest], observe
         id: Some(one.id.clone()),
         source_id: Some(one.source_id.clone()),
     };
-    status.bundle = snapshots.iter().find_map(|one| one.request.bundle.as_ref().map(named));
-    status.requestor = snapshots.iter().find_map(|one| one.request.requestor.as_ref().map(user));
-    status.grantee = snapshots.iter().find_map(|one| one.request.grantee.as_ref().map(user));
+    status.bundle = snapshots
+        .iter()
+        .find_map(|one| one.request.bundle.as_ref().map(named));
+    status.requestor = snapshots
+        .iter()
+        .find_map(|one| one.request.requestor.as_ref().map(user));
+    status.grantee = snapshots
+        .iter()
+        .find_map(|one| one.request.grantee.as_ref().map(user));
 }
 
 fn groups(remote: &Remote) -> Vec<AccessGroup> {
@@ -213,13 +240,19 @@ fn groups(remote: &Remote) -> Vec<AccessGroup> {
             id: Some(group.integration.id.clone()),
             name: Some(group.integration.name.clone()),
         }),
-        resource_types: group.resource_types.iter().map(|one| one.id.clone()).collect(),
+        resource_types: group
+            .resource_types
+            .iter()
+            .map(|one| one.id.clone())
+            .collect(),
     };
     remote.access_groups.iter().map(group).collect()
 }
 
 fn earliest_end(current: &[&OwnedRequest]) -> Option<Time> {
-    let live = current.iter().filter(|one| is_live(one) && state(one) != State::Revoking);
+    let live = current
+        .iter()
+        .filter(|one| is_live(one) && state(one) != State::Revoking);
     live.filter_map(|one| one.ends_at.clone()).min()
 }
 
@@ -262,7 +295,10 @@ fn conditions(
         })
         .collect();
     let ready = before(ConditionType::Ready).filter(|_| verdict.keeps_ready);
-    new.extend(ready.map(|one| Condition { observed_generation: generation, ..one.clone() }));
+    new.extend(ready.map(|one| Condition {
+        observed_generation: generation,
+        ..one.clone()
+    }));
     new.sort_by(|a, b| a.type_.cmp(&b.type_));
     new
 }
@@ -275,15 +311,20 @@ fn happenings(
     observed: &Observed,
     intent: Intent,
 ) -> Vec<Happening> {
-    let Some(leading) = verdict.leading() else { return Vec::new() };
+    let Some(leading) = verdict.leading() else {
+        return Vec::new();
+    };
     if old.reason.as_deref() == Some(leading.reason.as_str()) {
         return Vec::new();
     }
     let is_warning = leading.kind == ConditionType::Stalled
         || (leading.kind == ConditionType::Ready && leading.truth != Truth::True);
     let is_warning = is_warning && leading.reason != Reason::Suspended;
-    let mut all =
-        vec![Happening { is_warning, reason: leading.reason.as_str(), note: leading.message.clone() }];
+    let mut all = vec![Happening {
+        is_warning,
+        reason: leading.reason.as_str(),
+        note: leading.message.clone(),
+    }];
     let first = intent == Intent::Release && old.phase != Some(crate::crd::Phase::Revoking);
     let refused = is_orphan(resource) && !observed.connection.allows_orphan();
     if first && refused {
@@ -291,7 +332,11 @@ fn happenings(
             "{}: deletionPolicy Orphan needs allow.orphan in the connection; revoking instead",
             resource.name_any()
         );
-        all.push(Happening { is_warning: true, reason: "OrphanNotAllowed", note });
+        all.push(Happening {
+            is_warning: true,
+            reason: "OrphanNotAllowed",
+            note,
+        });
     }
     all
 }

@@ -36,8 +36,14 @@ pub fn view(metadata: ObjectMeta, body: &Value) -> AccessRequest {
                 started_at: field(attempt, "startedAt"),
                 posts: posts.iter().filter_map(decode::<PostStatus>).collect(),
             }),
-            requests: elements(status, "requests").iter().filter_map(request).collect(),
-            conditions: elements(status, "conditions").iter().filter_map(decode).collect(),
+            requests: elements(status, "requests")
+                .iter()
+                .filter_map(request)
+                .collect(),
+            conditions: elements(status, "conditions")
+                .iter()
+                .filter_map(decode)
+                .collect(),
             phase: field(status, "phase"),
             reason: field(status, "reason"),
             ..AccessRequestStatus::default()
@@ -65,7 +71,9 @@ fn request(value: &Value) -> Option<OwnedRequest> {
 }
 
 fn elements(parent: Option<&Value>, name: &str) -> Vec<Value> {
-    let list = parent.and_then(|parent| parent.get(name)).and_then(Value::as_array);
+    let list = parent
+        .and_then(|parent| parent.get(name))
+        .and_then(Value::as_array);
     list.cloned().unwrap_or_default()
 }
 

@@ -39,7 +39,10 @@ pub async fn mark(
     }
     if let Some(ledger) = ledger {
         let text = ledger.record(resource).to_annotation();
-        metadata.insert("annotations".to_owned(), json!({ ATTEMPT_ANNOTATION: text }));
+        metadata.insert(
+            "annotations".to_owned(),
+            json!({ ATTEMPT_ANNOTATION: text }),
+        );
     }
     let patch = patch_metadata(context, resource, metadata, "mark the resource").await;
     context.metrics.kube_write(KubeWrite::Mark);
@@ -59,7 +62,10 @@ pub async fn unmark(context: &Context, resource: &AccessRequest) -> Result<(), E
     if !finalizers.iter().any(|name| name == FINALIZER) {
         return Ok(());
     }
-    let rest: Vec<_> = finalizers.iter().filter(|name| *name != FINALIZER).collect();
+    let rest: Vec<_> = finalizers
+        .iter()
+        .filter(|name| *name != FINALIZER)
+        .collect();
     let mut metadata = precondition(resource);
     metadata.insert("finalizers".to_owned(), json!(rest));
     let patch = patch_metadata(context, resource, metadata, "remove the finalizer").await;
@@ -75,7 +81,10 @@ pub async fn unmark(context: &Context, resource: &AccessRequest) -> Result<(), E
 pub fn precondition(resource: &AccessRequest) -> serde_json::Map<String, Value> {
     let mut metadata = serde_json::Map::new();
     metadata.insert("uid".to_owned(), json!(resource.uid()));
-    metadata.insert("resourceVersion".to_owned(), json!(resource.resource_version()));
+    metadata.insert(
+        "resourceVersion".to_owned(),
+        json!(resource.resource_version()),
+    );
     metadata
 }
 
@@ -93,11 +102,20 @@ async fn patch_metadata(
 ) -> Result<AccessRequest, kubernetes::Error> {
     let namespace = resource.namespace().unwrap_or_default();
     let api: Api<AccessRequest> = Api::namespaced(context.client.clone(), &namespace);
-    let parameters =
-        PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let parameters = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
     let patch = Patch::Merge(json!({ "metadata": metadata }));
     let name = resource.name_any();
-    let patched =
-        deadline(doing, context.kube_timeout, api.patch_metadata(&name, &parameters, &patch)).await?;
-    Ok(AccessRequest { metadata: patched.metadata, ..resource.clone() })
+    let patched = deadline(
+        doing,
+        context.kube_timeout,
+        api.patch_metadata(&name, &parameters, &patch),
+    )
+    .await?;
+    Ok(AccessRequest {
+        metadata: patched.metadata,
+        ..resource.clone()
+    })
 }

@@ -45,7 +45,10 @@ pub fn bounded(text: &str) -> String {
 pub fn recovering<'a>(open: impl Iterator<Item = &'a Entry>, observed: &Observed) -> String {
     let until = open.map(|entry| entry.time + observed.settled_after).max();
     let until = until.map_or_else(String::new, |until| {
-        format!(", which takes until {} at least", until.strftime("%Y-%m-%d %H:%M:%SZ"))
+        format!(
+            ", which takes until {} at least",
+            until.strftime("%Y-%m-%d %H:%M:%SZ")
+        )
     });
     format!("the answer to the create was lost; looking for the request before asking again{until}")
 }
@@ -55,7 +58,12 @@ pub fn submitting(picture: &Picture, observed: &Observed) -> String {
     if observed.connection.paused().is_some() {
         return "the remote asked everybody to wait; the request follows".to_owned();
     }
-    match picture.ledger.creates().next_back().map(|entry| entry.outcome) {
+    match picture
+        .ledger
+        .creates()
+        .next_back()
+        .map(|entry| entry.outcome)
+    {
         Some(PostOutcome::NotSent) => {
             "the remote did not take the request; it is sent again, see the connection's status"
                 .to_owned()
@@ -72,7 +80,8 @@ pub fn refused(resource: &AccessRequest) -> String {
     let kept = resource.status.as_ref().filter(|status| {
         status.reason.as_deref() == Some(crate::crd::Reason::RequestRefused.as_str())
     });
-    kept.and_then(|status| status.message.clone()).unwrap_or_else(|| refusal_of_create("no reason"))
+    kept.and_then(|status| status.message.clone())
+        .unwrap_or_else(|| refusal_of_create("no reason"))
 }
 
 /// The remote refused the create with this answer.
@@ -129,7 +138,11 @@ pub fn standing(
 }
 
 fn active(all: &[&OwnedRequest]) -> String {
-    let ends = all.iter().filter(|one| is_live(one)).filter_map(|one| one.ends_at.as_ref()).min();
+    let ends = all
+        .iter()
+        .filter(|one| is_live(one))
+        .filter_map(|one| one.ends_at.as_ref())
+        .min();
     ends.map_or_else(
         || "until it is revoked".to_owned(),
         |end| format!("until {}", minute(end.0)),
@@ -139,12 +152,20 @@ fn active(all: &[&OwnedRequest]) -> String {
 /// The live rest of a mix stays live, and the message names each.
 fn live_rest(worst: Standing, of_worst: &[&OwnedRequest], all: &[&OwnedRequest]) -> String {
     let is_worst = |one: &OwnedRequest| of_worst.iter().any(|other| other.id == one.id);
-    let rest: Vec<_> = all.iter().copied().filter(|one| is_live(one) && !is_worst(one)).collect();
+    let rest: Vec<_> = all
+        .iter()
+        .copied()
+        .filter(|one| is_live(one) && !is_worst(one))
+        .collect();
     if rest.is_empty() || worst == Standing::Active {
         return String::new();
     }
     let each = rest.iter().map(|one| {
-        format!("{} is {}", one.id, one.status.as_deref().unwrap_or("not yet read"))
+        format!(
+            "{} is {}",
+            one.id,
+            one.status.as_deref().unwrap_or("not yet read")
+        )
     });
     format!("; {}", each.collect::<Vec<_>>().join(", "))
 }
@@ -191,16 +212,25 @@ pub fn releasing(standing: &[&OwnedRequest], open: usize, orphan_ignored: bool) 
 
 /// Deletion that cannot go on.
 pub fn release_waits(cause: &str, standing: &[&OwnedRequest]) -> String {
-    let what = if standing.is_empty() { "a lost answer".to_owned() } else { ids(standing) };
+    let what = if standing.is_empty() {
+        "a lost answer".to_owned()
+    } else {
+        ids(standing)
+    };
     bounded(&format!("deletion waits to take back {what}: {cause}"))
 }
 
 /// The remote cannot be reached.
 pub fn out_of_reach(observed: &Observed) -> String {
     let health = &observed.view.health;
-    let since = health.failing_since.map(|at| format!(" since {}", minute(at))).unwrap_or_default();
+    let since = health
+        .failing_since
+        .map(|at| format!(" since {}", minute(at)))
+        .unwrap_or_default();
     let error = health.error.as_deref().unwrap_or("no answer");
-    bounded(&format!("the remote cannot be read{since}: {error}; the state shown is the last known"))
+    bounded(&format!(
+        "the remote cannot be read{since}: {error}; the state shown is the last known"
+    ))
 }
 
 /// The access has been taken back, said as the resource goes.
@@ -209,19 +239,33 @@ pub fn released(requests: &[OwnedRequest]) -> String {
     if all.is_empty() {
         return "nothing was asked for, nothing had to be taken back".to_owned();
     }
-    bounded(&format!("{} ended, as read back from the remote", ids(&all)))
+    bounded(&format!(
+        "{} ended, as read back from the remote",
+        ids(&all)
+    ))
 }
 
 /// The access is left where it is.
 pub fn orphaned(requests: &[OwnedRequest]) -> String {
     let live: Vec<_> = requests.iter().filter(|one| is_live(one)).collect();
-    bounded(&format!("{} stays at the remote: deletionPolicy Orphan", ids(&live)))
+    bounded(&format!(
+        "{} stays at the remote: deletionPolicy Orphan",
+        ids(&live)
+    ))
 }
 
 fn ids(requests: &[&OwnedRequest]) -> String {
-    let shown: Vec<_> = requests.iter().take(MOST_IDS).map(|one| one.id.as_str()).collect();
+    let shown: Vec<_> = requests
+        .iter()
+        .take(MOST_IDS)
+        .map(|one| one.id.as_str())
+        .collect();
     let more = requests.len().saturating_sub(MOST_IDS);
-    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let rest = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
     format!("request {}{rest}", shown.join(", "))
 }
 

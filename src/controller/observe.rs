@@ -1,7 +1,7 @@
 //! Gathers what a pass has to know: the connection, the poller's snapshots, the entitlements that
 //! are due. IO, and only reads.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use apono_client::{Endpoint, Entitlement};
 use jiff::Timestamp;
@@ -18,11 +18,10 @@ use super::{
 };
 use crate::{
     connection::{Connection, ConnectionKey, ConnectionState, Found},
-    crd::{AccessRequest, ConnectionKind, RemoteApi},
+    crd::{AccessRequest, OwnedRequest, RemoteApi},
     marker::Origin,
     poller::{Interest, ResourceKey, Tracked, View, Wanted},
 };
-use std::sync::Arc;
 
 /// Entitlements are read page by page, and no further than this: the status shows fewer.
 const MOST_PAGES: usize = 20;
@@ -50,9 +49,9 @@ pub async fn observe(
         Found::Missing => (None, missing(&key)),
         Found::Deleting(connection) => {
             let message = format!("{key} is being deleted; create a connection of another name");
-            let sight = match connection.state() {
-                ConnectionState::Ready => ConnectionSight::Deleting { message },
-                state => not_usable(&key, state),
+            let sight = match sight(context, &connection, resource) {
+                ConnectionSight::Usable { .. } => ConnectionSight::Deleting { message },
+                other => other,
             };
             (Some(connection), sight)
         }
@@ -66,21 +65,26 @@ pub async fn observe(
         observed.view = view(context, connection, resource, &observed);
         let picture = Picture::of(resource, &observed, now);
         let wanted = entitlements::wanted(resource, &picture, &observed, intent, now);
-        read_entitlements(context, connection, resource, &wanted.now, &mut observed, now).await;
+        read_entitlements(
+            context,
+            connection,
+            resource,
+            &wanted.now,
+            &mut observed,
+            now,
+        )
+        .await;
     }
-    Observation { observed, connection }
+    Observation {
+        observed,
+        connection,
+    }
 }
 
 /// Which connection a resource names.
 pub fn connection_key(resource: &AccessRequest) -> ConnectionKey {
-    let reference = resource.spec.connection_ref.clone();
-    let kind = reference.as_ref().and_then(|one| one.kind).unwrap_or_default();
-    let name = reference.map_or_else(|| "default".to_owned(), |one| one.name);
-    let namespace = match kind {
-        ConnectionKind::AponoConnection => resource.namespace(),
-        ConnectionKind::ClusterAponoConnection => None,
-    };
-    ConnectionKey { kind, namespace, name }
+    let namespace = resource.namespace().unwrap_or_default();
+    ConnectionKey::named_by(resource.spec.connection_ref.as_ref(), &namespace)
 }
 
 /// How the poller knows a resource.
@@ -97,28 +101,24 @@ fn missing(key: &ConnectionKey) -> ConnectionSight {
     ConnectionSight::Missing { message }
 }
 
-fn not_usable(key: &ConnectionKey, state: ConnectionState) -> ConnectionSight {
-    match state {
-        ConnectionState::Unauthorized { message } => {
-            ConnectionSight::Unauthorized { message: format!("{key}: {message}") }
-        }
-        ConnectionState::NotReady { message, .. } => {
-            ConnectionSight::NotReady { message: format!("{key} cannot be used: {message}") }
-        }
-        ConnectionState::Ready => ConnectionSight::NotReady { message: format!("{key}") },
-    }
-}
-
 fn sight(context: &Context, connection: &Connection, resource: &AccessRequest) -> ConnectionSight {
-    let state = connection.state();
-    if state != ConnectionState::Ready {
-        return not_usable(&connection.key, state);
-    }
-    let orphan = connection.allows_orphan();
-    let namespace = resource.namespace().unwrap_or_default();
-    match context.registry.allows_namespace(connection, &namespace) {
-        Ok(()) => ConnectionSight::Usable { orphan, paused: connection.remote().paused() },
-        Err(message) => ConnectionSight::NotAllowed { message, orphan },
+    let orphan = connection.settings.allows_orphan();
+    let paused = connection.remote.paused();
+    match connection.state() {
+        ConnectionState::Ready => {
+            let namespace = resource.namespace().unwrap_or_default();
+            match context.registry.allows_namespace(connection, &namespace) {
+                Ok(()) => ConnectionSight::Usable { orphan, paused },
+                Err(message) => ConnectionSight::NotAllowed { message, orphan },
+            }
+        }
+        ConnectionState::Unauthorized { message } => ConnectionSight::Unauthorized {
+            message: format!("{}: {message}", connection.key),
+        },
+        ConnectionState::NotReady { message, .. } => ConnectionSight::NotReady {
+            message: format!("{} cannot be used: {message}", connection.key),
+            callable: connection.remote.is_configured(),
+        },
     }
 }
 
@@ -129,8 +129,10 @@ fn values(
     handle: Option<&Connection>,
     memory: Memory,
 ) -> Observed {
-    let settle = handle.map(Connection::settle).unwrap_or_default();
-    let active = handle.map(Connection::active_interval).unwrap_or_default();
+    let settle = handle.map(|one| one.settings.settle).unwrap_or_default();
+    let active = handle
+        .map(|one| one.settings.polling.active)
+        .unwrap_or_default();
     let namespace = resource.namespace().unwrap_or_default();
     Observed {
         connection,
@@ -154,9 +156,14 @@ fn view(
 ) -> View {
     let key = resource_key(resource);
     let interest = interest(resource, observed);
-    connection.store().declare(&key, interest);
-    let mut view = connection.store().view(&key);
-    let is_free = |id: &str| connection.store().owner_of(id).is_none_or(|owner| owner == key);
+    connection.store.declare(&key, interest);
+    let mut view = connection.store.view(&key);
+    let is_free = |id: &str| {
+        connection
+            .store
+            .owner_of(id)
+            .is_none_or(|owner| owner == key)
+    };
     for snapshots in view.by_nonce.values_mut() {
         snapshots.retain(|one| is_free(&one.request.id));
     }
@@ -170,7 +177,7 @@ fn view(
 fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
     let picture = Picture::of(resource, observed, Timestamp::UNIX_EPOCH);
     let deleting = resource.metadata.deletion_timestamp.is_some();
-    let followed = |one: &&crate::crd::OwnedRequest| {
+    let followed = |one: &&OwnedRequest| {
         let failed = deleting && state(one) == apono_client::State::Failed;
         !state(one).is_terminal() || failed
     };
@@ -191,7 +198,11 @@ fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
             api: *api,
         })
     });
-    Interest { ids: ids.collect(), looks: looks.collect(), origin: observed.origin.clone() }
+    Interest {
+        ids: ids.collect(),
+        looks: looks.collect(),
+        origin: observed.origin.clone(),
+    }
 }
 
 /// Reads the entitlements of these requests. What fails is left out: access does not wait for its
@@ -226,9 +237,11 @@ async fn read_all(connection: &Connection, id: &str) -> Option<Vec<Entitlement>>
     let (mut all, mut token) = (Vec::new(), None);
     for _ in 0..MOST_PAGES {
         let from = token.clone();
-        let call = connection.remote().call(Endpoint::ListEntitlements, |client| async move {
-            client.entitlements_page(id, from.as_ref()).await
-        });
+        let call = connection
+            .remote
+            .call(Endpoint::ListEntitlements, |client| async move {
+                client.entitlements_page(id, from.as_ref()).await
+            });
         match call.await {
             Ok(page) => {
                 all.extend(page.items);

@@ -54,6 +54,8 @@ pub enum ConnectionSight {
     NotReady {
         /// Why, and what to do.
         message: String,
+        /// Whether calls can be made all the same: what is live is still followed and revoked.
+        callable: bool,
     },
     /// The remote refuses its token.
     Unauthorized {
@@ -79,12 +81,19 @@ pub enum ConnectionSight {
 impl ConnectionSight {
     /// Whether calls may be made: also where nothing new may be asked.
     pub fn is_callable(&self) -> bool {
-        matches!(self, Self::Usable { .. } | Self::NotAllowed { .. } | Self::Deleting { .. })
+        match self {
+            Self::Usable { .. } | Self::NotAllowed { .. } | Self::Deleting { .. } => true,
+            Self::NotReady { callable, .. } => *callable,
+            Self::Missing { .. } | Self::Unauthorized { .. } => false,
+        }
     }
 
     /// Whether access may be left behind on deletion.
     pub fn allows_orphan(&self) -> bool {
-        matches!(self, Self::Usable { orphan: true, .. } | Self::NotAllowed { orphan: true, .. })
+        matches!(
+            self,
+            Self::Usable { orphan: true, .. } | Self::NotAllowed { orphan: true, .. }
+        )
     }
 
     /// How long the remote asked everybody to wait.
@@ -138,7 +147,12 @@ impl RevokeTry {
             Some(_) => (2, 300),
             None => (30, 600),
         };
-        self.last + doubled(Duration::from_secs(first), self.count, Duration::from_secs(cap))
+        self.last
+            + doubled(
+                Duration::from_secs(first),
+                self.count,
+                Duration::from_secs(cap),
+            )
     }
 }
 

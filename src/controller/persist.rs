@@ -46,7 +46,9 @@ pub async fn persist(
 ) -> Result<(), Error> {
     for _ in 0..MOST_CONFLICTS {
         let (status, happenings) = fold(&resource, observed, outcome, intent, now);
-        let Some(change) = difference(resource.status.as_ref(), &status)? else { return Ok(()) };
+        let Some(change) = difference(resource.status.as_ref(), &status)? else {
+            return Ok(());
+        };
         match patch_status(context, &resource, change).await {
             Ok(()) => {
                 publish(context, &resource, &happenings).await;
@@ -77,7 +79,9 @@ pub async fn persist_if_possible(
     now: Timestamp,
 ) {
     let (status, happenings) = fold(resource, observed, outcome, intent, now);
-    let Ok(Some(change)) = difference(resource.status.as_ref(), &status) else { return };
+    let Ok(Some(change)) = difference(resource.status.as_ref(), &status) else {
+        return;
+    };
     match patch_status(context, resource, change).await {
         Ok(()) => publish(context, resource, &happenings).await,
         Err(error) => tracing::debug!(%error, "status not written"),
@@ -93,14 +97,20 @@ pub async fn read(
     let api: Api<AccessRequest> = Api::namespaced(context.client.clone(), &namespace);
     let name = resource.name_any();
     let get = api.get_opt(&name);
-    deadline("read the resource", context.kube_timeout, get).await.map_err(Error::ReadResource)
+    deadline("read the resource", context.kube_timeout, get)
+        .await
+        .map_err(Error::ReadResource)
 }
 
 /// Publishes what happened. Best effort: an event never fails a pass.
 pub async fn publish(context: &Context, resource: &AccessRequest, happenings: &[Happening]) {
     for happening in happenings {
         let event = Event {
-            type_: if happening.is_warning { EventType::Warning } else { EventType::Normal },
+            type_: if happening.is_warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
             reason: happening.reason.to_owned(),
             note: Some(cut(&happening.note)),
             action: happening.reason.to_owned(),
@@ -108,10 +118,8 @@ pub async fn publish(context: &Context, resource: &AccessRequest, happenings: &[
         };
         let reference = resource.object_ref(&());
         // A fresh recorder each time: a kept one repeats the first note of a series.
-        let recorder = kube::runtime::events::Recorder::new(
-            context.client.clone(),
-            FIELD_MANAGER.into(),
-        );
+        let recorder =
+            kube::runtime::events::Recorder::new(context.client.clone(), FIELD_MANAGER.into());
         let published = recorder.publish(&event, &reference);
         context.metrics.kube_write(KubeWrite::Event);
         if let Err(error) = deadline("publish an event", context.kube_timeout, published).await {
@@ -136,8 +144,10 @@ async fn patch_status(
     let namespace = resource.namespace().unwrap_or_default();
     let api: Api<kube::core::PartialObjectMeta<AccessRequest>> =
         Api::namespaced(context.client.clone(), &namespace);
-    let parameters =
-        PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let parameters = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
     let patch = Patch::Merge(json!({ "metadata": precondition(resource), "status": change }));
     let name = resource.name_any();
     let patched = deadline(
@@ -147,7 +157,10 @@ async fn patch_status(
     );
     context.metrics.kube_write(KubeWrite::Status);
     let patched = patched.await?;
-    context.note_write(&AccessRequest { metadata: patched.metadata, ..AccessRequest::default() });
+    context.note_write(&AccessRequest {
+        metadata: patched.metadata,
+        ..AccessRequest::default()
+    });
     Ok(())
 }
 

@@ -44,7 +44,10 @@ pub struct Picture {
 impl Picture {
     /// The picture of a resource.
     pub fn of(resource: &AccessRequest, observed: &Observed, now: Timestamp) -> Self {
-        let stored = resource.status.as_ref().map(|status| status.requests.clone());
+        let stored = resource
+            .status
+            .as_ref()
+            .map(|status| status.requests.clone());
         let mut picture = Self {
             ledger: Ledger::of(resource),
             requests: stored.unwrap_or_default(),
@@ -63,7 +66,9 @@ impl Picture {
 
     fn adopt_by_nonce(&mut self, observed: &Observed, now: Timestamp) {
         for (nonce, snapshots) in &observed.view.by_nonce {
-            let Some(entry) = self.ledger.entry(nonce.as_str()).cloned() else { continue };
+            let Some(entry) = self.ledger.entry(nonce.as_str()).cloned() else {
+                continue;
+            };
             let inherited = self.ledger.inherited.contains(&entry);
             for snapshot in snapshots {
                 let live = !snapshot.request.status.state().is_terminal();
@@ -73,7 +78,10 @@ impl Picture {
             }
         }
         for request in &self.requests {
-            let nonce = request.nonce.as_deref().and_then(|nonce| self.ledger.entry(nonce));
+            let nonce = request
+                .nonce
+                .as_deref()
+                .and_then(|nonce| self.ledger.entry(nonce));
             if let Some(nonce) = nonce.map(|entry| entry.nonce.clone()) {
                 self.ledger.resolve(&nonce, PostOutcome::Answered);
             }
@@ -113,7 +121,9 @@ impl Picture {
                 PostOutcome::Absent
             };
             if self.ledger.inherited.contains(&entry) {
-                self.ledger.inherited.retain(|other| other.nonce != entry.nonce);
+                self.ledger
+                    .inherited
+                    .retain(|other| other.nonce != entry.nonce);
             } else {
                 self.ledger.resolve(&entry.nonce, outcome);
             }
@@ -142,7 +152,11 @@ impl Picture {
     /// The POSTs whose answer is not known: to be looked for before anything is asked again.
     pub fn searching(&self) -> impl Iterator<Item = &Entry> {
         let open = |entry: &&Entry| entry.outcome == PostOutcome::Open;
-        self.ledger.entries.iter().chain(&self.ledger.inherited).filter(open)
+        self.ledger
+            .entries
+            .iter()
+            .chain(&self.ledger.inherited)
+            .filter(open)
     }
 
     /// The live requests.
@@ -153,7 +167,10 @@ impl Picture {
     /// Whether a request came from a repeated POST whose first answer survives.
     pub fn is_twin(&self, request: &OwnedRequest) -> bool {
         let entry = |request: &OwnedRequest| {
-            request.nonce.as_deref().and_then(|nonce| self.ledger.entry(nonce))
+            request
+                .nonce
+                .as_deref()
+                .and_then(|nonce| self.ledger.entry(nonce))
         };
         let same_attempt = |other: &&OwnedRequest| other.attempt == request.attempt;
         let first = match entry(request) {
@@ -172,7 +189,11 @@ impl Picture {
     /// The requests whose state is the resource's: the newest attempt, and what is still live of
     /// the one before while the newest is not yet active.
     pub fn current(&self) -> Vec<&OwnedRequest> {
-        let newest = self.requests.iter().filter_map(|request| request.attempt).max();
+        let newest = self
+            .requests
+            .iter()
+            .filter_map(|request| request.attempt)
+            .max();
         let mine = |request: &&OwnedRequest| !self.is_twin(request);
         let active = |request: &OwnedRequest| state(request) == State::Active;
         let of_newest = |request: &&OwnedRequest| request.attempt == newest;
@@ -201,7 +222,10 @@ fn absorb(request: &mut OwnedRequest, snapshot: &Snapshot, now: Timestamp) {
     let state = remote.status.state();
     request.status = Some(remote.status.word().to_owned());
     request.api = Some(snapshot.api);
-    request.created_at = remote.creation_date.map(whole).or(request.created_at.take());
+    request.created_at = remote
+        .creation_date
+        .map(whole)
+        .or(request.created_at.take());
     if !state.is_terminal() && state != State::Revoking {
         request.ends_at = remote.revocation_date.map(whole);
     }
@@ -223,7 +247,9 @@ fn whole(time: Timestamp) -> Time {
 
 /// The state of an owned request as last read.
 pub fn state(request: &OwnedRequest) -> State {
-    request.status.as_deref().map_or(State::Unknown, |word| apono_client::Status::from(word).state())
+    request.status.as_deref().map_or(State::Unknown, |word| {
+        apono_client::Status::from(word).state()
+    })
 }
 
 /// Whether an owned request may still be, or become, access.
@@ -245,7 +271,9 @@ pub fn is_missing(request: &OwnedRequest, observed: &Observed) -> bool {
 /// The answer to our own POST counts without a mark: a remote may drop the justification.
 fn is_marked_for(snapshot: &Snapshot, observed: &Observed) -> bool {
     let justification = snapshot.request.justification.as_deref();
-    justification.and_then(Mark::parse).is_none_or(|mark| mark.names(&observed.origin))
+    justification
+        .and_then(Mark::parse)
+        .is_none_or(|mark| mark.names(&observed.origin))
 }
 
 fn is_absent(entry: &Entry, observed: &Observed) -> bool {

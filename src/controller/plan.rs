@@ -113,15 +113,27 @@ fn hold(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: T
         return ask(resource, observed, picture, now);
     }
     wakes.extend(picture.live().map(|request| {
-        request.ends_at.as_ref().map(|end| end.0).filter(|end| *end > now)
+        request
+            .ends_at
+            .as_ref()
+            .map(|end| end.0)
+            .filter(|end| *end > now)
     }));
     wakes.extend(upstream_ends(picture, now));
     wakes.push(verdict::stale_at(observed).filter(|at| *at > now));
     wakes.push(entitlements::wanted(resource, picture, observed, Intent::Hold, now).later);
-    Plan { step: Step::Wait, requeue: earliest(wakes, now) }
+    Plan {
+        step: Step::Wait,
+        requeue: earliest(wakes, now),
+    }
 }
 
-fn release(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Timestamp) -> Plan {
+fn release(
+    resource: &AccessRequest,
+    observed: &Observed,
+    picture: &Picture,
+    now: Timestamp,
+) -> Plan {
     let never_asked = picture.ledger.is_empty() && picture.ledger.inherited.is_empty();
     if never_asked && picture.requests.is_empty() {
         return at_once(Step::Release);
@@ -129,7 +141,12 @@ fn release(resource: &AccessRequest, observed: &Observed, picture: &Picture, now
     if is_orphan(resource) && observed.connection.allows_orphan() {
         return at_once(Step::Release);
     }
-    let standing = || picture.requests.iter().filter(|request| !has_ended(request, observed));
+    let standing = || {
+        picture
+            .requests
+            .iter()
+            .filter(|request| !has_ended(request, observed))
+    };
     let revocable = || standing().filter(|request| state(request) != State::Revoking);
     if let Some(plan) = revoke_due(revocable(), observed, now) {
         return plan;
@@ -140,23 +157,37 @@ fn release(resource: &AccessRequest, observed: &Observed, picture: &Picture, now
     }
     let mut wakes = vec![next_revoke(revocable(), observed, now)];
     wakes.push(settled(picture, observed, now).filter(|_| searching));
-    Plan { step: Step::Wait, requeue: earliest(wakes, now) }
+    Plan {
+        step: Step::Wait,
+        requeue: earliest(wakes, now),
+    }
 }
 
 /// Asks for the access, or says by waiting that it may not be asked for now.
 fn ask(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Timestamp) -> Plan {
     let ledger = &picture.ledger;
-    let refused = ledger.creates().any(|entry| entry.outcome == PostOutcome::Refused);
+    let refused = ledger
+        .creates()
+        .any(|entry| entry.outcome == PostOutcome::Refused);
     let suspended = resource.spec.suspend == Some(true);
     if refused || suspended || ledger.entries.len() >= MOST_POSTS {
-        return Plan { step: Step::Wait, requeue: None };
+        return Plan {
+            step: Step::Wait,
+            requeue: None,
+        };
     }
     let ConnectionSight::Usable { paused, .. } = &observed.connection else {
-        return Plan { step: Step::Wait, requeue: Some(RECHECK) };
+        return Plan {
+            step: Step::Wait,
+            requeue: Some(RECHECK),
+        };
     };
     let next = next_create(ledger).max(paused.map(|pause| now + pause));
     if let Some(next) = next.filter(|next| *next > now) {
-        return Plan { step: Step::Wait, requeue: earliest(vec![Some(next)], now) };
+        return Plan {
+            step: Step::Wait,
+            requeue: earliest(vec![Some(next)], now),
+        };
     }
     let nonce = Nonce::new(&resource.uid().unwrap_or_default(), observed.random);
     let ledger = ledger.with_create(nonce.clone(), now);
@@ -176,7 +207,10 @@ fn next_create(ledger: &Ledger) -> Option<Timestamp> {
 
 /// When the last of the open POSTs may be concluded to be absent.
 fn settled(picture: &Picture, observed: &Observed, now: Timestamp) -> Option<Timestamp> {
-    let at = picture.searching().map(|entry: &Entry| entry.time + observed.settled_after).max();
+    let at = picture
+        .searching()
+        .map(|entry: &Entry| entry.time + observed.settled_after)
+        .max();
     at.filter(|at| *at > now)
 }
 
@@ -193,7 +227,10 @@ fn revoke_due<'a>(
         state(request) != State::Revoking && tried.is_none_or(|tried| tried.next() <= now)
     };
     let id = candidates.into_iter().find(due)?.id.clone();
-    Some(Plan { step: Step::Revoke { id }, requeue: Some(Duration::ZERO) })
+    Some(Plan {
+        step: Step::Revoke { id },
+        requeue: Some(Duration::ZERO),
+    })
 }
 
 fn next_revoke<'a>(
@@ -206,7 +243,11 @@ fn next_revoke<'a>(
     }
     let paused = observed.connection.paused().map(|pause| now + pause);
     let tried = candidates.map(|request| {
-        observed.memory.revokes.get(&request.id).map_or(now, RevokeTry::next)
+        observed
+            .memory
+            .revokes
+            .get(&request.id)
+            .map_or(now, RevokeTry::next)
     });
     tried.min().max(paused)
 }
@@ -227,8 +268,8 @@ pub fn has_ended(request: &OwnedRequest, observed: &Observed) -> bool {
         | State::Active
         | State::Revoking
         | State::Unknown => {
-            let same_user = request.requestor_id.is_some()
-                && request.requestor_id == observed.view.identity;
+            let same_user =
+                request.requestor_id.is_some() && request.requestor_id == observed.view.identity;
             is_missing(request, observed) && same_user
         }
     }
@@ -253,11 +294,22 @@ pub fn is_orphan(resource: &AccessRequest) -> bool {
 /// What was revoked early stays so until its planned end.
 fn upstream_ends(picture: &Picture, now: Timestamp) -> Vec<Option<Timestamp>> {
     let ended = picture.requests.iter().filter(|request| !is_live(request));
-    ended.map(|request| request.ends_at.as_ref().map(|end| end.0).filter(|at| *at > now)).collect()
+    ended
+        .map(|request| {
+            request
+                .ends_at
+                .as_ref()
+                .map(|end| end.0)
+                .filter(|at| *at > now)
+        })
+        .collect()
 }
 
 fn at_once(step: Step) -> Plan {
-    Plan { step, requeue: Some(Duration::ZERO) }
+    Plan {
+        step,
+        requeue: Some(Duration::ZERO),
+    }
 }
 
 /// The earliest of these times, from now; a moment later, so that the clock has passed it.

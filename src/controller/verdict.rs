@@ -81,11 +81,20 @@ pub struct Verdict {
 
 impl Verdict {
     fn new(phase: Phase) -> Self {
-        Self { sayings: Vec::new(), keeps_ready: false, phase }
+        Self {
+            sayings: Vec::new(),
+            keeps_ready: false,
+            phase,
+        }
     }
 
     fn say(mut self, kind: ConditionType, truth: Truth, reason: Reason, message: &str) -> Self {
-        self.sayings.push(Saying { kind, truth, reason, message: message.to_owned() });
+        self.sayings.push(Saying {
+            kind,
+            truth,
+            reason,
+            message: message.to_owned(),
+        });
         self
     }
 
@@ -109,7 +118,12 @@ impl Verdict {
 
     fn replace(&mut self, kind: ConditionType, truth: Truth, reason: Reason, message: &str) {
         self.remove(kind);
-        self.sayings.push(Saying { kind, truth, reason, message: message.to_owned() });
+        self.sayings.push(Saying {
+            kind,
+            truth,
+            reason,
+            message: message.to_owned(),
+        });
     }
 
     fn remove(&mut self, kind: ConditionType) {
@@ -117,14 +131,23 @@ impl Verdict {
     }
 
     fn holds(&self, kind: ConditionType) -> bool {
-        self.sayings.iter().any(|saying| saying.kind == kind && saying.truth == Truth::True)
+        self.sayings
+            .iter()
+            .any(|saying| saying.kind == kind && saying.truth == Truth::True)
     }
 
     /// The condition a person should read first.
     pub fn leading(&self) -> Option<&Saying> {
         use ConditionType::{Complete, Ready, Reconciling, Stalled};
-        let of = |kind| self.sayings.iter().find(move |saying: &&Saying| saying.kind == kind);
-        of(Stalled).or_else(|| of(Reconciling)).or_else(|| of(Complete)).or_else(|| of(Ready))
+        let of = |kind| {
+            self.sayings
+                .iter()
+                .find(move |saying: &&Saying| saying.kind == kind)
+        };
+        of(Stalled)
+            .or_else(|| of(Reconciling))
+            .or_else(|| of(Complete))
+            .or_else(|| of(Ready))
     }
 }
 
@@ -149,7 +172,11 @@ pub fn verdict(
 
 /// When the last known state counts as stale, if the remote is out of reach.
 pub fn stale_at(observed: &Observed) -> Option<Timestamp> {
-    observed.view.health.failing_since.map(|since| since + observed.stale_after)
+    observed
+        .view
+        .health
+        .failing_since
+        .map(|since| since + observed.stale_after)
 }
 
 fn before_asking(resource: &AccessRequest, picture: &Picture, observed: &Observed) -> Verdict {
@@ -160,7 +187,11 @@ fn before_asking(resource: &AccessRequest, picture: &Picture, observed: &Observe
         connection_trouble(&mut verdict, observed);
         return verdict;
     }
-    if picture.ledger.creates().any(|entry| entry.outcome == PostOutcome::Refused) {
+    if picture
+        .ledger
+        .creates()
+        .any(|entry| entry.outcome == PostOutcome::Refused)
+    {
         let text = message::refused(resource);
         return Verdict::stuck(
             Phase::Failed,
@@ -192,7 +223,7 @@ fn trouble(connection: &ConnectionSight) -> Option<(Reason, &str)> {
     match connection {
         ConnectionSight::Missing { message } => Some((Reason::ConnectionNotFound, message)),
         ConnectionSight::Deleting { message } => Some((Reason::ConnectionDeleting, message)),
-        ConnectionSight::NotReady { message } => Some((Reason::ConnectionNotReady, message)),
+        ConnectionSight::NotReady { message, .. } => Some((Reason::ConnectionNotReady, message)),
         ConnectionSight::Unauthorized { message } => Some((Reason::Unauthorized, message)),
         ConnectionSight::NotAllowed { message, .. } => Some((Reason::NotAllowed, message)),
         ConnectionSight::Usable { .. } => None,
@@ -208,10 +239,20 @@ fn asked(
 ) -> Verdict {
     use ConditionType::{Complete, Ready, Reconciling, Stalled, Synced};
     let current = picture.current();
-    let states: Vec<_> = current.iter().map(|one| (standing(one, observed, now), *one)).collect();
-    let worst = states.iter().map(|(standing, _)| *standing).min().unwrap_or(Standing::Expired);
-    let of_worst: Vec<_> =
-        states.iter().filter(|(one, _)| *one == worst).map(|(_, request)| *request).collect();
+    let states: Vec<_> = current
+        .iter()
+        .map(|one| (standing(one, observed, now), *one))
+        .collect();
+    let worst = states
+        .iter()
+        .map(|(standing, _)| *standing)
+        .min()
+        .unwrap_or(Standing::Expired);
+    let of_worst: Vec<_> = states
+        .iter()
+        .filter(|(one, _)| *one == worst)
+        .map(|(_, request)| *request)
+        .collect();
     let text = message::standing(worst, &of_worst, &current, resource);
     let (phase, reason) = worst.row();
     match worst {
@@ -334,7 +375,9 @@ fn overlay(verdict: &mut Verdict, observed: &Observed, now: Timestamp) {
 /// Says what is wrong with the connection; Ready stays as last known. True if something is.
 fn connection_trouble(verdict: &mut Verdict, observed: &Observed) -> bool {
     use ConditionType::{Reconciling, Stalled, Synced};
-    let Some((reason, text)) = trouble(&observed.connection) else { return false };
+    let Some((reason, text)) = trouble(&observed.connection) else {
+        return false;
+    };
     verdict.replace(Synced, Truth::False, reason, text);
     if reason == Reason::Unauthorized {
         verdict.remove(Reconciling);
@@ -352,24 +395,37 @@ fn releasing(resource: &AccessRequest, picture: &Picture, observed: &Observed) -
     use ConditionType::{Ready, Reconciling, Stalled, Synced};
     let mut verdict = Verdict::new(Phase::Revoking);
     verdict.keeps_ready = true;
-    let standing = picture.requests.iter().filter(|request| !has_ended(request, observed));
+    let standing = picture
+        .requests
+        .iter()
+        .filter(|request| !has_ended(request, observed));
     let standing: Vec<_> = standing.collect();
-    let stuck = standing.iter().filter_map(|request| refusal(request, observed)).next();
+    let stuck = standing
+        .iter()
+        .filter_map(|request| refusal(request, observed))
+        .next();
     if let Some((reason, text)) = stuck {
-        let truth = if reason == Reason::RemoteNotFound { Truth::Unknown } else { Truth::False };
+        let truth = if reason == Reason::RemoteNotFound {
+            Truth::Unknown
+        } else {
+            Truth::False
+        };
         verdict.keeps_ready = false;
         return verdict
             .say(Stalled, Truth::True, reason, &text)
             .say(Ready, truth, reason, &text)
             .say(Synced, Truth::True, reason, &text);
     }
-    if let Some((reason, cause)) = trouble(&observed.connection).filter(|_| {
-        !observed.connection.is_callable()
-    }) {
+    if let Some((reason, cause)) =
+        trouble(&observed.connection).filter(|_| !observed.connection.is_callable())
+    {
         let text = message::release_waits(cause, &standing);
-        return verdict
-            .say(Stalled, Truth::True, reason, &text)
-            .say(Synced, Truth::False, reason, &text);
+        return verdict.say(Stalled, Truth::True, reason, &text).say(
+            Synced,
+            Truth::False,
+            reason,
+            &text,
+        );
     }
     let ignored = is_orphan(resource) && !observed.connection.allows_orphan();
     let text = message::releasing(&standing, picture.searching().count(), ignored);
@@ -389,17 +445,22 @@ fn refusal(request: &OwnedRequest, observed: &Observed) -> Option<(Reason, Strin
     let tried = observed.memory.revokes.get(&request.id);
     let refusal = tried.and_then(|tried| tried.refusal.as_ref());
     match (state(request), refusal) {
-        (State::Failed, _) if !was_never_access(request, observed) => {
-            Some((Reason::RevokeFailed, message::revoke_failed(request, refusal)))
-        }
+        (State::Failed, _) if !was_never_access(request, observed) => Some((
+            Reason::RevokeFailed,
+            message::revoke_failed(request, refusal),
+        )),
         (State::Pending | State::PendingMfa | State::Initializing, Some(refusal))
             if is_definite(refusal.status) =>
         {
-            Some((Reason::CancelRefused, message::cancel_refused(request, refusal)))
+            Some((
+                Reason::CancelRefused,
+                message::cancel_refused(request, refusal),
+            ))
         }
-        (_, Some(refusal)) if is_definite(refusal.status) => {
-            Some((Reason::RevokeFailed, message::revoke_failed(request, Some(refusal))))
-        }
+        (_, Some(refusal)) if is_definite(refusal.status) => Some((
+            Reason::RevokeFailed,
+            message::revoke_failed(request, Some(refusal)),
+        )),
         _ => None,
     }
 }

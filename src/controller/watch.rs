@@ -1,7 +1,11 @@
 //! What wakes a pass: the watch of the resources, the poller, the connections. And what follows one:
 //! metrics, logs, the pace of repeats after errors.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::{FutureExt, Stream, StreamExt, stream};
 use kube::{
@@ -18,16 +22,18 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Chain, Context, Error, observed::doubled, reconcile};
+use super::{Context, Error, observed::doubled, reconcile};
 use crate::{
     connection::ConnectionKey,
-    crd::AccessRequest,
+    crd::{AccessRequest, Phase},
     kubernetes::watch_config,
     metrics::{Controller as Which, PassOutcome},
     poller::ResourceKey,
+    telemetry::Chain,
 };
 
-type Guarded = DeserializeGuard<AccessRequest>;
+/// A resource, or why it cannot be read.
+pub type Guarded = DeserializeGuard<AccessRequest>;
 
 /// After the first failed pass; doubled with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
@@ -60,7 +66,7 @@ pub async fn run(
     let store = controller.store();
     ready(store.clone());
     let config = controller::Config::default().concurrency(concurrency);
-    let woken = woken(Arc::clone(&context), wakes, store, scope);
+    let woken = woken(wakes, store, scope);
     controller
         .with_config(config)
         .reconcile_on(woken)
@@ -73,6 +79,37 @@ pub async fn run(
         .await;
 }
 
+/// The stores of every scope, for the metrics.
+pub type Stores = Mutex<Vec<Store<Guarded>>>;
+
+/// Keeps a store for [`count_phases`].
+pub fn keep(stores: &Stores, store: &Store<Guarded>) {
+    stores
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(store.clone());
+}
+
+/// How many resources are in which phase.
+pub fn count_phases(stores: &Stores) -> Vec<(Phase, i64)> {
+    let mut counts = HashMap::new();
+    let stores = stores
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    for object in stores.iter().flat_map(Store::state) {
+        let status = object
+            .0
+            .as_ref()
+            .ok()
+            .and_then(|resource| resource.status.as_ref());
+        if let Some(phase) = status.and_then(|status| status.phase) {
+            *counts.entry(phase).or_default() += 1;
+        }
+    }
+    counts.into_iter().collect()
+}
+
 /// One pass, counted.
 async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
@@ -83,7 +120,9 @@ async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Err
         Ok(_) => PassOutcome::Undecodable,
         Err(_) => PassOutcome::Transient,
     };
-    context.metrics.pass(Which::AccessRequest, outcome, started.elapsed());
+    context
+        .metrics
+        .pass(Which::AccessRequest, outcome, started.elapsed());
     if result.is_ok() {
         context.clear_failures(&skeleton(&object));
     }
@@ -103,7 +142,10 @@ fn skeleton(object: &Guarded) -> AccessRequest {
         Ok(resource) => resource.metadata.clone(),
         Err(invalid) => invalid.metadata.clone(),
     };
-    AccessRequest { metadata, ..AccessRequest::default() }
+    AccessRequest {
+        metadata,
+        ..AccessRequest::default()
+    }
 }
 
 /// A resource that is gone leaves nothing behind.
@@ -122,14 +164,19 @@ fn settle<E: std::error::Error>(
 
 /// Resources to look at because of the poller or a connection.
 fn woken(
-    context: Arc<Context>,
     wakes: Wakes,
     store: Store<Guarded>,
     scope: Option<String>,
 ) -> impl Stream<Item = ObjectRef<Guarded>> + Send + 'static {
     let everything = {
         let store = store.clone();
-        move || store.state().iter().map(|one| ObjectRef::from_obj(one.as_ref())).collect::<Vec<_>>()
+        move || {
+            store
+                .state()
+                .iter()
+                .map(|one| ObjectRef::from_obj(one.as_ref()))
+                .collect::<Vec<_>>()
+        }
     };
     let after_lag = everything.clone();
     let by_poller = events(wakes.resources).flat_map(move |event| {
@@ -139,7 +186,6 @@ fn woken(
         })
     });
     let by_connection = events(wakes.connections).flat_map(move |event| {
-        let _ = &context;
         stream::iter(match event {
             Some(key) => of_connection(&store, &key),
             None => everything(),
@@ -157,7 +203,12 @@ fn of_connection(store: &Store<Guarded>, key: &ConnectionKey) -> Vec<ObjectRef<G
         Ok(resource) => super::observe::connection_key(resource) == *key,
         Err(_) => true,
     };
-    store.state().iter().filter(|one| names(one)).map(|one| ObjectRef::from_obj(one.as_ref())).collect()
+    store
+        .state()
+        .iter()
+        .filter(|one| names(one))
+        .map(|one| ObjectRef::from_obj(one.as_ref()))
+        .collect()
 }
 
 /// The events of a channel; nothing where some were lost, which means: look at everything.

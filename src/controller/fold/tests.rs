@@ -21,7 +21,11 @@ fn each_remote_state_has_its_row() {
     let rows: [(&str, &[&str], Phase); 9] = [
         (
             "Initializing",
-            &["Ready=False Submitting", "Reconciling=True Submitting", "Synced=Unknown Submitting"],
+            &[
+                "Ready=False Submitting",
+                "Reconciling=True Submitting",
+                "Synced=Unknown Submitting",
+            ],
             Phase::Submitting,
         ),
         (
@@ -35,23 +39,43 @@ fn each_remote_state_has_its_row() {
         ),
         (
             "PendingMFA",
-            &["Ready=False PendingMFA", "Reconciling=True PendingMFA", "Synced=True PendingMFA"],
+            &[
+                "Ready=False PendingMFA",
+                "Reconciling=True PendingMFA",
+                "Synced=True PendingMFA",
+            ],
             Phase::PendingMfa,
         ),
         (
             "GRANTING",
-            &["Ready=False Granting", "Reconciling=True Granting", "Synced=True Granting"],
+            &[
+                "Ready=False Granting",
+                "Reconciling=True Granting",
+                "Synced=True Granting",
+            ],
             Phase::Granting,
         ),
-        ("active", &["Ready=True Active", "Synced=True Active"], Phase::Active),
+        (
+            "active",
+            &["Ready=True Active", "Synced=True Active"],
+            Phase::Active,
+        ),
         (
             "Rejected",
-            &["Ready=False Rejected", "Stalled=True Rejected", "Synced=True Rejected"],
+            &[
+                "Ready=False Rejected",
+                "Stalled=True Rejected",
+                "Synced=True Rejected",
+            ],
             Phase::Rejected,
         ),
         (
             "Failed",
-            &["Ready=False GrantFailed", "Stalled=True GrantFailed", "Synced=True GrantFailed"],
+            &[
+                "Ready=False GrantFailed",
+                "Stalled=True GrantFailed",
+                "Synced=True GrantFailed",
+            ],
             Phase::Failed,
         ),
         (
@@ -75,8 +99,14 @@ fn each_remote_state_has_its_row() {
     ];
     for (word, conditions, phase) in rows {
         let (mut world, _) = asked(word);
-        assert_eq!(row(&mut world), (conditions.iter().map(ToString::to_string).collect(), phase));
-        assert!(world.status().message.is_some_and(|text| text.len() > 10), "{word}");
+        assert_eq!(
+            row(&mut world),
+            (conditions.iter().map(ToString::to_string).collect(), phase)
+        );
+        assert!(
+            world.status().message.is_some_and(|text| text.len() > 10),
+            "{word}"
+        );
     }
 }
 
@@ -90,7 +120,13 @@ fn an_end_as_planned_is_complete_and_not_ready() {
     world.see(request);
     assert_eq!(
         row(&mut world),
-        (vec!["Complete=True Expired".to_owned(), "Synced=True Expired".to_owned()], Phase::Ended)
+        (
+            vec![
+                "Complete=True Expired".to_owned(),
+                "Synced=True Expired".to_owned()
+            ],
+            Phase::Ended
+        )
     );
 }
 
@@ -134,7 +170,10 @@ fn the_worst_of_an_array_leads_and_the_live_rest_is_named() {
     for pair in order.windows(2) {
         let mut world = world();
         world.ask(|nonce| {
-            Reply::Made(vec![remote("good", pair[1], nonce), remote("bad", pair[0], nonce)])
+            Reply::Made(vec![
+                remote("good", pair[1], nonce),
+                remote("bad", pair[0], nonce),
+            ])
         });
         let (alone, _) = asked(pair[0]);
         assert_eq!(world.status().reason, alone.status().reason, "{pair:?}");
@@ -150,14 +189,36 @@ fn the_worst_of_an_array_leads_and_the_live_rest_is_named() {
 fn before_asking_the_connection_decides() {
     let message = "m".to_owned();
     for (sight, reason) in [
-        (ConnectionSight::Missing { message: message.clone() }, "ConnectionNotFound"),
-        (ConnectionSight::Deleting { message: message.clone() }, "ConnectionDeleting"),
-        (ConnectionSight::Unauthorized { message: message.clone() }, "Unauthorized"),
-        (ConnectionSight::NotAllowed { message: message.clone(), orphan: false }, "NotAllowed"),
+        (
+            ConnectionSight::Missing {
+                message: message.clone(),
+            },
+            "ConnectionNotFound",
+        ),
+        (
+            ConnectionSight::Deleting {
+                message: message.clone(),
+            },
+            "ConnectionDeleting",
+        ),
+        (
+            ConnectionSight::Unauthorized {
+                message: message.clone(),
+            },
+            "Unauthorized",
+        ),
+        (
+            ConnectionSight::NotAllowed {
+                message: message.clone(),
+                orphan: false,
+            },
+            "NotAllowed",
+        ),
     ] {
         let mut world = world();
         world.observed.connection = sight;
-        let expected = ["Ready=False", "Stalled=True", "Synced=False"].map(|one| format!("{one} {reason}"));
+        let expected =
+            ["Ready=False", "Stalled=True", "Synced=False"].map(|one| format!("{one} {reason}"));
         assert_eq!(row(&mut world), (expected.to_vec(), Phase::Failed));
     }
 }
@@ -165,11 +226,25 @@ fn before_asking_the_connection_decides() {
 #[test]
 fn once_asked_ready_stays_as_last_known() {
     let (mut world, _) = asked("Active");
-    world.observed.connection = ConnectionSight::Unauthorized { message: "m".to_owned() };
+    world.observed.connection = ConnectionSight::Unauthorized {
+        message: "m".to_owned(),
+    };
     let lines = row(&mut world).0;
-    assert_eq!(lines, ["Ready=True Active", "Stalled=True Unauthorized", "Synced=False Unauthorized"]);
-    world.observed.connection = ConnectionSight::Missing { message: "m".to_owned() };
-    assert_eq!(row(&mut world).0, ["Ready=True Active", "Synced=False ConnectionNotFound"]);
+    assert_eq!(
+        lines,
+        [
+            "Ready=True Active",
+            "Stalled=True Unauthorized",
+            "Synced=False Unauthorized"
+        ]
+    );
+    world.observed.connection = ConnectionSight::Missing {
+        message: "m".to_owned(),
+    };
+    assert_eq!(
+        row(&mut world).0,
+        ["Ready=True Active", "Synced=False ConnectionNotFound"]
+    );
 }
 
 #[test]
@@ -177,12 +252,19 @@ fn an_unreachable_remote_is_told_at_once_and_stale_later() {
     let (mut world, _) = asked("Active");
     world.observed.view.health.failed_rounds = 3;
     world.observed.view.health.failing_since = Some(world.now);
-    assert_eq!(row(&mut world).0, ["Ready=True Active", "Synced=False ApiUnavailable"]);
+    assert_eq!(
+        row(&mut world).0,
+        ["Ready=True Active", "Synced=False ApiUnavailable"]
+    );
     let wait = world.plan().requeue.unwrap();
     let mut world = world.after(wait);
     assert_eq!(
         row(&mut world).0,
-        ["Ready=Unknown StatusStale", "Reconciling=True StatusStale", "Synced=False ApiUnavailable"]
+        [
+            "Ready=Unknown StatusStale",
+            "Reconciling=True StatusStale",
+            "Synced=False ApiUnavailable"
+        ]
     );
 }
 
@@ -190,7 +272,9 @@ fn an_unreachable_remote_is_told_at_once_and_stale_later() {
 fn suspended_before_asking_is_quiet() {
     let mut world = world();
     world.resource.spec.suspend = Some(true);
-    let expected = ["Ready=False Suspended", "Synced=True Suspended"].map(str::to_owned).to_vec();
+    let expected = ["Ready=False Suspended", "Synced=True Suspended"]
+        .map(str::to_owned)
+        .to_vec();
     assert_eq!(row(&mut world), (expected, Phase::Suspended));
 }
 
@@ -200,7 +284,10 @@ fn the_answer_of_a_refusal_is_kept_in_the_message() {
     world.ask(|_| Reply::Refused("400: no such bundle".to_owned()));
     row(&mut world);
     let message = world.status().message.unwrap();
-    assert!(message.contains("no such bundle") && message.contains("another name"), "{message}");
+    assert!(
+        message.contains("no such bundle") && message.contains("another name"),
+        "{message}"
+    );
     assert_eq!(world.status().phase, Some(Phase::Failed));
 }
 
@@ -211,9 +298,13 @@ fn a_resource_being_deleted_keeps_ready_as_it_was() {
     assert_eq!(
         row(&mut world),
         (
-            ["Ready=True Active", "Reconciling=True Revoking", "Synced=True Revoking"]
-                .map(str::to_owned)
-                .to_vec(),
+            [
+                "Ready=True Active",
+                "Reconciling=True Revoking",
+                "Synced=True Revoking"
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             Phase::Revoking
         )
     );
@@ -224,10 +315,18 @@ fn a_refused_revoke_says_so() {
     for (word, reason) in [("Active", "RevokeFailed"), ("Pending", "CancelRefused")] {
         let (world, _) = asked(word);
         let mut world = world.deleted();
-        let refusal = Some(Refusal { status: Some(409), message: "no".to_owned() });
-        let tried = RevokeTry { count: 1, last: world.now, refusal };
+        let refusal = Some(Refusal {
+            status: Some(409),
+            message: "no".to_owned(),
+        });
+        let tried = RevokeTry {
+            count: 1,
+            last: world.now,
+            refusal,
+        };
         world.observed.memory.revokes.insert("r1".to_owned(), tried);
-        let expected = ["Ready=False", "Stalled=True", "Synced=True"].map(|one| format!("{one} {reason}"));
+        let expected =
+            ["Ready=False", "Stalled=True", "Synced=True"].map(|one| format!("{one} {reason}"));
         assert_eq!(row(&mut world).0, expected);
     }
 }
@@ -238,7 +337,10 @@ fn an_orphan_that_is_not_allowed_is_told_once() {
     let mut world = world.deleted();
     world.resource.spec.deletion_policy = Some(DeletionPolicy::Orphan);
     let told = world.fold(&Outcome::Nothing);
-    assert!(told.iter().any(|one| one.reason == "OrphanNotAllowed"), "{told:?}");
+    assert!(
+        told.iter().any(|one| one.reason == "OrphanNotAllowed"),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -246,9 +348,18 @@ fn all_live_requests_are_kept_and_twenty_ended() {
     let mut world = world();
     world.ask(|nonce| {
         let word = |n: usize| if n % 2 == 0 { "Active" } else { "Revoked" };
-        Reply::Made((0..60).map(|n| remote(&format!("r{n}"), word(n), nonce)).collect())
+        Reply::Made(
+            (0..60)
+                .map(|n| remote(&format!("r{n}"), word(n), nonce))
+                .collect(),
+        )
     });
-    let live = world.status().requests.iter().filter(|one| is_live(one)).count();
+    let live = world
+        .status()
+        .requests
+        .iter()
+        .filter(|one| is_live(one))
+        .count();
     assert_eq!((live, world.status().requests.len()), (30, 50));
 }
 
