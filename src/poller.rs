@@ -5,21 +5,39 @@
 //! never talks to Kubernetes, and concludes nothing: that something is gone or was never made is
 //! decided by the controller, from what a [`View`] says was asked, when, and how completely.
 
+mod cadence;
+mod confirm;
+mod drive;
 mod interest;
+mod look;
 mod reads;
+mod record;
+mod state;
 mod store;
+mod sweep;
+mod walk;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::join_all;
 use tokio::sync::{mpsc, watch};
+
+use self::cadence::Tier;
+use self::confirm::Confirm;
+use self::drive::{Tools, drive};
 
 pub use self::interest::{
     Health, Interest, Look, Missing, ResourceKey, Sight, Snapshot, Tracked, View, Wanted,
 };
+use self::look::Looker;
 pub use self::reads::{PageReply, ReadError, Reads, RequestReply};
 pub use self::store::Store;
+use self::sweep::Sweep;
 use crate::clock::Clock;
+use crate::crd::RemoteApi;
 
 /// How often lists are read, at most and by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +51,9 @@ pub struct Cadence {
 }
 
 /// Reads the remote of one connection.
+#[derive(Debug)]
 pub struct Poller {
-    reads: Arc<dyn Reads>,
-    store: Arc<Store>,
-    cadence: Cadence,
-    clock: Arc<dyn Clock>,
-    seed: u64,
+    tools: Tools,
 }
 
 impl Poller {
@@ -54,23 +69,22 @@ impl Poller {
     ) -> Self {
         store.wake_through(wake);
         Self {
-            reads,
-            store,
-            cadence,
-            clock,
-            seed,
+            tools: Tools::new(reads, store, cadence, clock, seed),
         }
     }
 
-    /// Reads until `stop` becomes true or its sender is gone.
+    /// Reads until `stop` becomes true or its sender is gone. Reads under way are then dropped.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let _ = (
-            &self.reads,
-            &self.store,
-            &self.cadence,
-            &self.clock,
-            &self.seed,
-        );
-        let _ = stop.wait_for(|stop| *stop).await;
+        let mut lanes = vec![drive(Confirm::default(), &self.tools).boxed()];
+        for api in [RemoteApi::UserV4, RemoteApi::Delegated] {
+            lanes.push(drive(Looker::new(api), &self.tools).boxed());
+            for tier in Tier::ALL {
+                lanes.push(drive(Sweep::new(api, tier), &self.tools).boxed());
+            }
+        }
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            _ = join_all(lanes) => {}
+        }
     }
 }

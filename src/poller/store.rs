@@ -1,42 +1,65 @@
-//! The store: what is known of the remote.
+//! The store: the one place where the controller and the poller meet. It holds the lock and tells
+//! the lanes that something changed; what is known and how is the matter of `state`.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use apono_client::AccessRequest;
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
+use super::state::{Knowledge, Source};
 use super::{Interest, ResourceKey, Snapshot, View};
 use crate::crd::RemoteApi;
 use crate::marker::{Mark, Nonce};
 
-/// What is known of the remote requests of one connection.
-#[derive(Debug)]
-pub struct Store {}
+/// What is known of the remote requests of one connection. Every call is short and waits for no
+/// IO.
+pub struct Store {
+    knowledge: Mutex<Knowledge>,
+    changes: watch::Sender<u64>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Store").finish_non_exhaustive()
+    }
+}
 
 impl Store {
-    /// An empty store of the cluster whose marks are ours.
+    /// An empty store. `cluster` is the name that our marks bear: live requests with such a mark
+    /// are kept although no resource follows them.
     pub fn new(cluster: &str) -> Self {
-        let _ = cluster;
-        Self {}
+        let (changes, _) = watch::channel(0);
+        Self {
+            knowledge: Mutex::new(Knowledge::new(cluster)),
+            changes,
+        }
     }
 
     /// Says what a resource wants to know; replaces what it said before. Cheap when unchanged.
     pub fn declare(&self, key: &ResourceKey, interest: Interest) {
-        let _ = (key, interest);
+        if self.lock().declare(key, interest) {
+            self.announce();
+        }
     }
 
-    /// Forgets a resource.
+    /// Forgets a resource, and what only it wanted to know.
     pub fn withdraw(&self, key: &ResourceKey) {
-        let _ = key;
+        if self.lock().withdraw(key) {
+            self.announce();
+        }
     }
 
     /// What is known of what the resource declared.
     pub fn view(&self, key: &ResourceKey) -> View {
-        let _ = key;
-        View::default()
+        self.lock().view(key)
     }
 
     /// Takes the answer to the resource's own POST: linked to the nonce even if the remote cut or
-    /// dropped the mark.
+    /// dropped the mark, and held until the resource has declared every id of it. The resource
+    /// itself is not woken.
     pub fn record_reply(
         &self,
         key: &ResourceKey,
@@ -45,35 +68,63 @@ impl Store {
         api: RemoteApi,
         asked_at: Timestamp,
     ) {
-        let _ = (key, nonce, requests, api, asked_at);
+        self.lock().take_reply(key, nonce, requests, api, asked_at);
+        self.announce();
     }
 
-    /// Takes what somebody else read.
+    /// Takes what somebody else read. `asked_at` is when that call was sent.
     pub fn record_read(&self, request: AccessRequest, api: RemoteApi, asked_at: Timestamp) {
-        let _ = (request, api, asked_at);
+        let mut knowledge = self.lock();
+        let concerned = knowledge.take(request, api, asked_at, Timestamp::MAX, Source::Single);
+        knowledge.wake_all(concerned);
+        drop(knowledge);
+        self.announce();
     }
 
-    /// Something was just asked of this id: it is watched closely for a while.
+    /// Something was just asked of this id: the short list is read at once and often, and the id
+    /// itself if it does not show there.
     pub fn hasten(&self, id: &str) {
-        let _ = id;
+        self.lock().hasten(id, Instant::now());
+        self.announce();
     }
 
     /// Another token reads from now on: who it is, what was missing and what was looked at under
-    /// the one before says nothing any more.
-    pub fn token_changed(&self) {}
+    /// the one before says nothing any more. Reading starts again if the old one was refused.
+    pub fn token_changed(&self) {
+        self.lock().change_token(Instant::now());
+        self.announce();
+    }
 
     /// Which resource follows the id; the first by name if several do.
     pub fn owner_of(&self, id: &str) -> Option<ResourceKey> {
-        let _ = id;
-        None
+        self.lock().owner_of(id)
     }
 
-    /// Live requests that bear a mark of this cluster and that no resource follows.
-    pub fn unowned(&self) -> Vec<(Mark, std::sync::Arc<Snapshot>)> {
-        Vec::new()
+    /// Live requests that bear a mark of this cluster and that no resource of this connection
+    /// follows. Whether one of another connection does is for the caller to say.
+    pub fn unowned(&self) -> Vec<(Mark, Arc<Snapshot>)> {
+        self.lock().unowned()
     }
 
     pub(super) fn wake_through(&self, wake: mpsc::UnboundedSender<ResourceKey>) {
-        let _ = wake;
+        self.lock().wake_through(wake);
+    }
+
+    /// What is known. Never held across a wait.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Knowledge> {
+        // What panicked under the lock was a test's assertion: nothing here does.
+        self.knowledge
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Tells the lanes to think again about what is due.
+    pub(super) fn announce(&self) {
+        self.changes
+            .send_modify(|change| *change = change.wrapping_add(1));
     }
 }

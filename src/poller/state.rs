@@ -1,0 +1,356 @@
+//! What the store holds and how its indexes are kept: records by id, who wants what, and which
+//! ids are followed how. No IO and no locks; the lanes ask it what is due, and tell it what they
+//! read.
+
+mod answers;
+mod follow;
+mod looking;
+mod standing;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+pub(super) use self::answers::Source;
+pub(super) use self::follow::{Evidence, Suspect};
+pub(super) use self::looking::Want;
+pub(super) use self::standing::Lane;
+use self::standing::{Identity, LaneHealth};
+use super::record::{Group, Record};
+use super::words::Words;
+use super::{Interest, Look, ResourceKey, View};
+use crate::crd::RemoteApi;
+use crate::marker::{Nonce, Origin};
+
+/// Everything the store knows.
+#[derive(Debug, Default)]
+pub(super) struct Knowledge {
+    pub(super) cluster: String,
+    /// Counts the tokens: what was asked under another proves nothing.
+    pub(super) epoch: u64,
+    resources: BTreeMap<ResourceKey, Arc<Interest>>,
+    records: HashMap<String, Record>,
+
+    /// Which ids bear or answered a nonce, and who wants it.
+    by_nonce: BTreeMap<Nonce, BTreeSet<String>>,
+    wanted: BTreeMap<Nonce, BTreeSet<ResourceKey>>,
+    /// The nonces our own POSTs were answered for, until all they named is tracked.
+    answered: BTreeMap<ResourceKey, BTreeSet<Nonce>>,
+    /// Which ids bear a mark of an origin, and who is of it.
+    by_origin: BTreeMap<Origin, BTreeSet<String>>,
+    cut_origins: BTreeMap<Origin, BTreeSet<String>>,
+    residents: BTreeMap<Origin, BTreeSet<ResourceKey>>,
+    /// Ids that nobody follows.
+    loose: BTreeSet<String>,
+
+    groups: BTreeMap<(RemoteApi, Group), BTreeSet<String>>,
+    /// When a group last gained an id.
+    stirred: BTreeMap<(RemoteApi, Group), Instant>,
+    ends: BTreeSet<(Timestamp, String)>,
+    hastened: BTreeMap<String, Instant>,
+    bursts: VecDeque<Instant>,
+    suspects: BTreeMap<String, Suspect>,
+    /// The lists that were swept of all that is not over.
+    swept: BTreeSet<RemoteApi>,
+    words: BTreeMap<RemoteApi, Words>,
+
+    wants: BTreeMap<(RemoteApi, ResourceKey, Nonce), Want>,
+    looks: BTreeMap<RemoteApi, Look>,
+
+    identity: Identity,
+    lanes: BTreeMap<Lane, LaneHealth>,
+    last_good: Option<Timestamp>,
+    is_refused: bool,
+    paused_until: Option<Instant>,
+
+    wake: Option<mpsc::UnboundedSender<ResourceKey>>,
+    unsent: BTreeSet<ResourceKey>,
+}
+
+impl Knowledge {
+    pub(super) fn new(cluster: &str) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Replaces what a resource wants to know; says whether that is anything else than before.
+    pub(super) fn declare(&mut self, key: &ResourceKey, interest: Interest) -> bool {
+        if self
+            .resources
+            .get(key)
+            .is_some_and(|known| **known == interest)
+        {
+            return false;
+        }
+        let interest = Arc::new(interest);
+        let old = self.resources.insert(key.clone(), Arc::clone(&interest));
+        self.residents
+            .entry(interest.origin.clone())
+            .or_default()
+            .insert(key.clone());
+        for tracked in &interest.ids {
+            let record = self
+                .records
+                .entry(tracked.id.clone())
+                .or_insert_with(|| Record::new(tracked.api));
+            record.owners.insert(key.clone());
+            if record.snapshot.is_none() {
+                record.route = tracked.api;
+            }
+            self.settle(&tracked.id);
+        }
+        for want in &interest.looks {
+            self.want(key, want);
+        }
+        self.drop_known_answers(key, &interest);
+        if let Some(old) = old {
+            self.release(key, &old, Some(&interest));
+        }
+        true
+    }
+
+    /// Forgets a resource; says whether it was known.
+    pub(super) fn withdraw(&mut self, key: &ResourceKey) -> bool {
+        for nonce in self.answered.remove(key).unwrap_or_default() {
+            self.unwant(key, &nonce);
+        }
+        let Some(old) = self.resources.remove(key) else {
+            return false;
+        };
+        self.release(key, &old, None);
+        true
+    }
+
+    /// Lets go of what was declared and is not any more.
+    fn release(&mut self, key: &ResourceKey, old: &Interest, new: Option<&Interest>) {
+        if new.is_none_or(|new| new.origin != old.origin) {
+            remove(&mut self.residents, &old.origin, key);
+        }
+        for tracked in &old.ids {
+            if new.is_some_and(|new| new.ids.iter().any(|kept| kept.id == tracked.id)) {
+                continue;
+            }
+            if let Some(record) = self.records.get_mut(&tracked.id) {
+                record.owners.remove(key);
+                self.settle(&tracked.id);
+            }
+        }
+        for want in &old.looks {
+            let is_kept = |kept: &super::Wanted| kept.nonce == want.nonce && kept.api == want.api;
+            if new.is_some_and(|new| new.looks.iter().any(is_kept)) {
+                continue;
+            }
+            self.wants
+                .remove(&(want.api, key.clone(), want.nonce.clone()));
+            self.unwant(key, &want.nonce);
+        }
+    }
+
+    /// The answers to our own POSTs are held until the resource tracks all they named.
+    fn drop_known_answers(&mut self, key: &ResourceKey, interest: &Interest) {
+        let Some(answered) = self.answered.get(key) else {
+            return;
+        };
+        let is_tracked = |id: &String| interest.ids.iter().any(|tracked| &tracked.id == id);
+        let known: Vec<_> = answered
+            .iter()
+            .filter(|nonce| {
+                self.by_nonce
+                    .get(nonce)
+                    .is_none_or(|ids| ids.iter().all(is_tracked))
+            })
+            .cloned()
+            .collect();
+        for nonce in known {
+            remove(&mut self.answered, key, &nonce);
+            self.unwant(key, &nonce);
+        }
+    }
+
+    /// Nobody of this key wants the nonce any more, unless another of its reasons still holds.
+    fn unwant(&mut self, key: &ResourceKey, nonce: &Nonce) {
+        let is_answered = self
+            .answered
+            .get(key)
+            .is_some_and(|nonces| nonces.contains(nonce));
+        let is_declared = self
+            .resources
+            .get(key)
+            .is_some_and(|interest| interest.looks.iter().any(|want| &want.nonce == nonce));
+        if is_answered || is_declared {
+            return;
+        }
+        remove(&mut self.wanted, nonce, key);
+        for id in self.by_nonce.get(nonce).cloned().unwrap_or_default() {
+            self.settle(&id);
+        }
+    }
+
+    /// Puts a record where the indexes should hold it, or forgets it.
+    fn settle(&mut self, id: &str) {
+        let Some(record) = self.records.get_mut(id) else {
+            return;
+        };
+        let (old, new) = (record.place, record.rightful_place());
+        record.place = new;
+        if record.owners.is_empty() {
+            self.loose.insert(id.to_owned());
+        } else {
+            self.loose.remove(id);
+        }
+        if old.end != new.end {
+            if let Some(end) = old.end {
+                self.ends.remove(&(end, id.to_owned()));
+            }
+            if let Some(end) = new.end {
+                self.ends.insert((end, id.to_owned()));
+            }
+        }
+        if old.group != new.group {
+            if let Some(group) = old.group {
+                remove(&mut self.groups, &group, id);
+            }
+            if let Some(group) = new.group {
+                self.groups.entry(group).or_default().insert(id.to_owned());
+                self.stirred.insert(group, Instant::now());
+                self.expect_unread(id, group);
+            }
+        }
+        if !self.is_kept(id) {
+            self.forget(id);
+        }
+    }
+
+    /// Whether somebody wants to know, or would have to.
+    fn is_kept(&self, id: &str) -> bool {
+        let Some(record) = self.records.get(id) else {
+            return false;
+        };
+        let mut nonces = record
+            .answered
+            .iter()
+            .chain(record.mark.as_ref().map(|mark| &mark.nonce));
+        let is_ours = record.mark.as_ref().is_some_and(|mark| {
+            mark.origin.is_of_cluster(&self.cluster)
+                || mark.is_cut && self.cluster.starts_with(mark.origin.as_str())
+        });
+        !record.owners.is_empty()
+            || nonces.any(|nonce| self.wanted.contains_key(nonce))
+            || is_ours && record.tier().is_some()
+    }
+
+    fn forget(&mut self, id: &str) {
+        let Some(record) = self.records.remove(id) else {
+            return;
+        };
+        for nonce in record
+            .answered
+            .iter()
+            .chain(record.mark.as_ref().map(|mark| &mark.nonce))
+        {
+            remove(&mut self.by_nonce, nonce, id);
+        }
+        if let Some(mark) = &record.mark {
+            remove(&mut self.by_origin, &mark.origin, id);
+            remove(&mut self.cut_origins, &mark.origin, id);
+        }
+        if let Some(group) = record.place.group {
+            remove(&mut self.groups, &group, id);
+        }
+        if let Some(end) = record.place.end {
+            self.ends.remove(&(end, id.to_owned()));
+        }
+        self.loose.remove(id);
+        self.suspects.remove(id);
+        self.hastened.remove(id);
+    }
+
+    /// What is known of what the resource declared.
+    pub(super) fn view(&self, key: &ResourceKey) -> View {
+        let mut view = View {
+            look: self.looks.clone(),
+            identity: self.identity.known(),
+            health: self.health(),
+            ..View::default()
+        };
+        let answered = self.answered.get(key).into_iter().flatten();
+        let interest = self.resources.get(key);
+        let looks = interest.into_iter().flat_map(|interest| &interest.looks);
+        for nonce in answered.chain(looks.map(|want| &want.nonce)) {
+            let ids = self.by_nonce.get(nonce).into_iter().flatten();
+            let found = ids
+                .filter_map(|id| self.records.get(id)?.snapshot.clone())
+                .collect();
+            view.by_nonce.insert(nonce.clone(), found);
+        }
+        let Some(interest) = interest else {
+            return view;
+        };
+        for tracked in &interest.ids {
+            if let Some(record) = self.records.get(&tracked.id) {
+                view.sights.insert(tracked.id.clone(), record.sight());
+            }
+        }
+        view.strays = self.strays(key, &interest.origin);
+        view
+    }
+
+    /// Which resource follows the id.
+    pub(super) fn owner_of(&self, id: &str) -> Option<ResourceKey> {
+        self.records.get(id)?.owners.first().cloned()
+    }
+
+    /// The size of everything that grows with what is read, for the tests of what is forgotten.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.records.len()
+            + self.by_nonce.len()
+            + self.wanted.len()
+            + self.answered.len()
+            + self.by_origin.len()
+            + self.cut_origins.len()
+            + self.residents.len()
+            + self.loose.len()
+            + self.groups.len()
+            + self.ends.len()
+            + self.hastened.len()
+            + self.suspects.len()
+            + self.wants.len()
+    }
+
+    pub(super) fn wake_through(&mut self, wake: mpsc::UnboundedSender<ResourceKey>) {
+        self.wake = Some(wake);
+        let unsent = std::mem::take(&mut self.unsent);
+        self.wake_all(unsent);
+    }
+
+    pub(super) fn wake_all(&mut self, keys: impl IntoIterator<Item = ResourceKey>) {
+        for key in keys {
+            match &self.wake {
+                // Whoever closed the channel wants to hear nothing more.
+                Some(wake) => drop(wake.send(key)),
+                None => drop(self.unsent.insert(key)),
+            }
+        }
+    }
+}
+
+/// Removes one member of a set in a map of sets, and the set when it is empty.
+fn remove<K, V, Q>(map: &mut BTreeMap<K, BTreeSet<V>>, key: &K, member: &Q)
+where
+    K: Ord,
+    V: Ord + std::borrow::Borrow<Q>,
+    Q: Ord + ?Sized,
+{
+    if let Some(set) = map.get_mut(key) {
+        set.remove(member);
+        if set.is_empty() {
+            map.remove(key);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Taking answers: what is kept of them, and whom they concern.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use apono_client::AccessRequest;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{Knowledge, remove};
+use crate::crd::RemoteApi;
+use crate::marker::{Mark, Nonce, Origin};
+use crate::poller::cadence::Tier;
+use crate::poller::record::{Record, Seen};
+use crate::poller::{ResourceKey, Snapshot};
+
+/// Where an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::poller) enum Source {
+    /// A page of a list.
+    List,
+    /// A read of the one id.
+    Single,
+}
+
+impl Knowledge {
+    /// Takes a request as answered; keeps it only if somebody wants to know. `now` tells answers
+    /// that claim to come from the future. Returns whom it told anything new.
+    #[must_use]
+    pub(in crate::poller) fn take(
+        &mut self,
+        request: AccessRequest,
+        api: RemoteApi,
+        asked_at: Timestamp,
+        now: Timestamp,
+        source: Source,
+    ) -> BTreeSet<ResourceKey> {
+        self.words.entry(api).or_default().learn(&request.status);
+        let id = request.id.clone();
+        if !self.records.contains_key(&id) && !self.is_worth_keeping(&request) {
+            return BTreeSet::new();
+        }
+        let record = self
+            .records
+            .entry(id.clone())
+            .or_insert_with(|| Record::new(api));
+        let old_mark = record.mark.clone();
+        let seen = record.see(
+            Snapshot {
+                request,
+                api,
+                asked_at,
+            },
+            now,
+        );
+        if seen == Seen::Stale {
+            return BTreeSet::new();
+        }
+        if source == Source::List {
+            record.is_hidden = false;
+            record.confirms = 0;
+        }
+        self.suspects.remove(&id);
+        self.index_mark(&id, old_mark.as_ref());
+        let concerned = if seen == Seen::Changed {
+            self.concerned(&id)
+        } else {
+            BTreeSet::new()
+        };
+        self.settle(&id);
+        concerned
+    }
+
+    /// Takes the answer to a resource's own POST.
+    pub(in crate::poller) fn take_reply(
+        &mut self,
+        key: &ResourceKey,
+        nonce: &Nonce,
+        requests: Vec<AccessRequest>,
+        api: RemoteApi,
+        asked_at: Timestamp,
+    ) {
+        if requests.is_empty() {
+            return;
+        }
+        self.answered
+            .entry(key.clone())
+            .or_default()
+            .insert(nonce.clone());
+        self.wanted
+            .entry(nonce.clone())
+            .or_default()
+            .insert(key.clone());
+        let mut concerned = BTreeSet::new();
+        for request in requests {
+            let id = request.id.clone();
+            let is_moving = Tier::of(request.status.state()) == Some(Tier::Moving);
+            let record = self
+                .records
+                .entry(id.clone())
+                .or_insert_with(|| Record::new(api));
+            record.answered.insert(nonce.clone());
+            self.by_nonce
+                .entry(nonce.clone())
+                .or_default()
+                .insert(id.clone());
+            concerned.extend(self.take(request, api, asked_at, Timestamp::MAX, Source::Single));
+            if is_moving {
+                self.hasten(&id, Instant::now());
+            }
+        }
+        // Who holds the answer in his hand need not be told of it.
+        concerned.remove(key);
+        self.wake_all(concerned);
+    }
+
+    fn is_worth_keeping(&self, request: &AccessRequest) -> bool {
+        let Some(mark) = request.justification.as_deref().and_then(Mark::parse) else {
+            return false;
+        };
+        self.wanted.contains_key(&mark.nonce)
+            || Tier::of(request.status.state()).is_some()
+                && (mark.origin.is_of_cluster(&self.cluster)
+                    || mark.is_cut && self.cluster.starts_with(mark.origin.as_str()))
+    }
+
+    fn index_mark(&mut self, id: &str, old: Option<&Mark>) {
+        let Some(record) = self.records.get(id) else {
+            return;
+        };
+        if record.mark.as_ref() == old {
+            return;
+        }
+        if let Some(old) = old {
+            if !record.answered.contains(&old.nonce) {
+                remove(&mut self.by_nonce, &old.nonce, id);
+            }
+            remove(&mut self.by_origin, &old.origin, id);
+            remove(&mut self.cut_origins, &old.origin, id);
+        }
+        if let Some(mark) = &record.mark {
+            let origins = if mark.is_cut {
+                &mut self.cut_origins
+            } else {
+                &mut self.by_origin
+            };
+            origins
+                .entry(mark.origin.clone())
+                .or_default()
+                .insert(id.to_owned());
+            self.by_nonce
+                .entry(mark.nonce.clone())
+                .or_default()
+                .insert(id.to_owned());
+        }
+    }
+
+    /// Everybody whose view shows this record.
+    fn concerned(&self, id: &str) -> BTreeSet<ResourceKey> {
+        let Some(record) = self.records.get(id) else {
+            return BTreeSet::new();
+        };
+        let mut keys = record.owners.clone();
+        let nonces = record
+            .answered
+            .iter()
+            .chain(record.mark.as_ref().map(|mark| &mark.nonce));
+        for nonce in nonces {
+            keys.extend(self.wanted.get(nonce).into_iter().flatten().cloned());
+        }
+        if let Some(mark) = &record.mark {
+            // A cut mark names many origins; only its nonce says whom it concerns.
+            if !mark.is_cut {
+                keys.extend(
+                    self.residents
+                        .get(&mark.origin)
+                        .into_iter()
+                        .flatten()
+                        .cloned(),
+                );
+            }
+        }
+        keys
+    }
+
+    /// Requests whose mark names the origin and that the resource does not follow.
+    pub(super) fn strays(&self, key: &ResourceKey, origin: &Origin) -> Vec<(Mark, Arc<Snapshot>)> {
+        let cut = self
+            .cut_origins
+            .iter()
+            .filter(|(cut, _)| origin.as_str().starts_with(cut.as_str()));
+        let ids = self
+            .by_origin
+            .get(origin)
+            .into_iter()
+            .chain(cut.map(|(_, ids)| ids))
+            .flatten();
+        ids.filter_map(|id| self.records.get(id))
+            .filter(|record| !record.owners.contains(key))
+            .filter_map(|record| Some((record.mark.clone()?, record.snapshot.clone()?)))
+            .collect()
+    }
+
+    /// Live requests that bear a mark of this cluster and that nobody follows.
+    pub(in crate::poller) fn unowned(&self) -> Vec<(Mark, Arc<Snapshot>)> {
+        self.loose
+            .iter()
+            .filter_map(|id| self.records.get(id))
+            .filter(|record| record.tier().is_some())
+            .filter_map(|record| Some((record.mark.clone()?, record.snapshot.clone()?)))
+            .filter(|(mark, _)| mark.origin.is_of_cluster(&self.cluster))
+            .collect()
+    }
+}

@@ -1,0 +1,206 @@
+//! Walks a list page by page, can go on where it stumbled, and knows what it has proved: when it
+//! began, whether anything was left out, and in which order the list is. It keeps no items.
+
+use apono_client::{AccessRequest, DelegatedQuery, ListQuery, Page, PageToken};
+use jiff::Timestamp;
+
+use super::{ReadError, Reads};
+use crate::clock::Clock;
+use crate::crd::RemoteApi;
+
+/// Items a page: the API's own default, so surely allowed.
+pub(super) const PAGE_SIZE: u32 = 100;
+/// Pages one round reads at most, so that no list holds a lane for ever.
+pub(super) const PAGES_A_ROUND: u32 = 200;
+/// After so many stumbles at one page its token is taken for dead.
+const STUMBLES: u32 = 3;
+
+/// A walk through one list.
+#[derive(Debug)]
+pub(super) struct Walk {
+    pub(super) api: RemoteApi,
+    pub(super) filter: Vec<String>,
+    /// Under which token it began: a walk is of no use under another.
+    pub(super) epoch: u64,
+    /// When the first page was asked for.
+    pub(super) began: Option<Timestamp>,
+    pub(super) pages: u32,
+    /// Whether every item of every page so far was understood.
+    pub(super) is_whole: bool,
+    pub(super) is_finished: bool,
+    pub(super) order: Order,
+    next: Option<PageToken>,
+    stumbles: u32,
+}
+
+/// One page as it was answered.
+pub(super) struct Leaf {
+    pub(super) items: Vec<AccessRequest>,
+    pub(super) asked_at: Timestamp,
+}
+
+impl Walk {
+    pub(super) fn new(api: RemoteApi, filter: Vec<String>, epoch: u64) -> Self {
+        Self {
+            api,
+            filter,
+            epoch,
+            began: None,
+            pages: 0,
+            is_whole: true,
+            is_finished: false,
+            order: Order::default(),
+            next: None,
+            stumbles: 0,
+        }
+    }
+
+    /// Reads the next page. After an error the same page is asked again, or the first one when
+    /// that failed too often.
+    pub(super) async fn turn(
+        &mut self,
+        reads: &dyn Reads,
+        clock: &dyn Clock,
+    ) -> Result<Leaf, ReadError> {
+        let asked_at = clock.now();
+        match page(reads, self.api, PAGE_SIZE, &self.filter, self.next.as_ref()).await {
+            Ok(page) if page.next.is_some() && page.next == self.next => {
+                self.restart();
+                Err(ReadError::Failed(
+                    "a list names the same next page again".to_owned(),
+                ))
+            }
+            Ok(page) => Ok(self.take(page, asked_at)),
+            Err(error) => {
+                if !matches!(error, ReadError::Paused(_)) {
+                    self.stumbles += 1;
+                }
+                if self.stumbles >= STUMBLES {
+                    self.restart();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn take(&mut self, page: Page<AccessRequest>, asked_at: Timestamp) -> Leaf {
+        self.began.get_or_insert(asked_at);
+        self.pages += 1;
+        self.stumbles = 0;
+        self.is_whole &= page.skipped == 0;
+        self.is_finished = page.next.is_none();
+        self.next = page.next;
+        for item in &page.items {
+            self.order.see(item.creation_date);
+        }
+        Leaf {
+            items: page.items,
+            asked_at,
+        }
+    }
+
+    fn restart(&mut self) {
+        *self = Self::new(self.api, std::mem::take(&mut self.filter), self.epoch);
+    }
+}
+
+/// One page of one of the two lists.
+pub(super) async fn page(
+    reads: &dyn Reads,
+    api: RemoteApi,
+    limit: u32,
+    filter: &[String],
+    token: Option<&PageToken>,
+) -> Result<Page<AccessRequest>, ReadError> {
+    let statuses = filter.to_vec();
+    match api {
+        RemoteApi::UserV4 => {
+            let query = ListQuery {
+                limit: Some(limit),
+                requestor: None,
+                statuses,
+            };
+            reads.access_requests_page(&query, token).await
+        }
+        RemoteApi::Delegated => {
+            let query = DelegatedQuery {
+                limit: Some(limit),
+                grantee: None,
+                statuses,
+            };
+            reads.delegated_access_requests_page(&query, token).await
+        }
+    }
+}
+
+/// In which order a list has come so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Order {
+    newest: Option<Timestamp>,
+    oldest: Option<Timestamp>,
+    is_broken: bool,
+}
+
+impl Order {
+    fn see(&mut self, created: Option<Timestamp>) {
+        let Some(created) = created else {
+            self.is_broken = true;
+            return;
+        };
+        self.is_broken |= self.oldest.is_some_and(|oldest| created > oldest);
+        self.newest.get_or_insert(created);
+        self.oldest = Some(created);
+    }
+
+    /// Whether the list came newest first and is past this moment, so that everything created
+    /// since then was on the pages read. One date alone proves no order.
+    pub(super) fn is_past(&self, moment: Timestamp) -> bool {
+        !self.is_broken && self.newest != self.oldest && self.oldest.is_some_and(|at| at < moment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn order(seconds: &[i64]) -> Order {
+        let mut order = Order::default();
+        for second in seconds {
+            order.see(Some(Timestamp::from_second(*second).unwrap()));
+        }
+        order
+    }
+
+    fn past(seconds: &[i64], moment: i64) -> bool {
+        order(seconds).is_past(Timestamp::from_second(moment).unwrap())
+    }
+
+    #[test]
+    fn only_a_falling_list_is_past_something() {
+        assert!(past(&[9, 7, 7, 3], 4));
+        assert!(!past(&[9, 7, 7, 3], 3));
+        assert!(!past(&[3, 7, 9], 8));
+        assert!(!past(&[9, 3, 7], 4));
+        assert!(!past(&[3, 3], 4));
+        assert!(!past(&[], 4));
+    }
+
+    #[test]
+    fn an_item_without_a_date_proves_nothing() {
+        let mut order = order(&[9, 3]);
+        order.see(None);
+        assert!(!order.is_past(Timestamp::from_second(4).unwrap()));
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_in_any_other_order_is_never_past(
+            seconds in proptest::collection::vec(0_i64..100, 0..20), moment in 0_i64..100,
+        ) {
+            let falls = seconds.windows(2).all(|pair| pair[0] >= pair[1]);
+            prop_assert!(!past(&seconds, moment) || falls);
+        }
+    }
+}
