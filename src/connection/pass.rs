@@ -4,8 +4,9 @@
 //! decode     an unreadable one keeps what runs, and says so
 //! policy     pure: endpoint
 //! token      io: GET of the Secret
-//! equip      remote and poller
+//! equip      remote
 //! verify     io: one page of one item, once per token and while the API does not answer
+//! poll       once the token is proven
 //! register   who waits for this connection is told
 //! persist    io: status, only if it differs
 //! ```
@@ -190,10 +191,14 @@ async fn judge(supervised: &mut Supervised, context: &Context) -> Result<Connect
         Err(NoToken::NotReady(state)) => return Ok(state),
         Err(NoToken::Unknown(error)) => return Err(Error::ReadToken(error)),
     };
-    match supervised.equip(&context.around, endpoint, token) {
-        Ok(()) => Ok(verify(supervised, &place).await),
-        Err(state) => Ok(state),
+    if let Err(state) = supervised.equip(&context.around, endpoint, token) {
+        return Ok(state);
     }
+    let state = verify(supervised, &place).await;
+    if supervised.is_verified {
+        supervised.poll(&context.around);
+    }
+    Ok(state)
 }
 
 fn refused_endpoint(refusal: EndpointRefusal) -> ConnectionState {

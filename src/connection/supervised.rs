@@ -57,6 +57,8 @@ struct BuiltFrom {
 
 struct Running {
     cadence: Cadence,
+    /// Absent: it was stopped.
+    built_from: Option<BuiltFrom>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -111,7 +113,7 @@ impl Supervised {
         })
     }
 
-    /// Brings remote and poller in line with settings and token.
+    /// Brings the remote in line with settings and token.
     pub(super) fn equip(
         &mut self,
         around: &Surroundings,
@@ -143,7 +145,6 @@ impl Supervised {
             self.built_from = Some(built_from);
             self.is_verified = false;
         }
-        self.poll(around, is_new_remote);
         Ok(())
     }
 
@@ -151,6 +152,9 @@ impl Supervised {
     pub(super) fn strip(&mut self, around: &Surroundings) {
         if self.built_from.take().is_some() {
             self.stop();
+            if let Some(poller) = &mut self.poller {
+                poller.built_from = None;
+            }
             let remote = Remote::unconfigured(around.metrics.clone());
             Arc::make_mut(&mut self.connection).remote = remote;
             self.is_verified = false;
@@ -164,19 +168,18 @@ impl Supervised {
         }
     }
 
-    fn poll(&mut self, around: &Surroundings, is_new_remote: bool) {
+    /// Brings the poller in line with settings and remote. To be called once the token is proven:
+    /// a wrong one is tried by one call, not by a sweep as well.
+    pub(super) fn poll(&mut self, around: &Surroundings) {
         let polling = self.connection.settings.polling;
         let cadence = Cadence {
             fast: polling.fast,
             pending: polling.pending,
             active: polling.active,
         };
-        if !is_new_remote
-            && self
-                .poller
-                .as_ref()
-                .is_some_and(|poller| poller.cadence == cadence)
-        {
+        let is_current =
+            |running: &Running| running.cadence == cadence && running.built_from == self.built_from;
+        if self.poller.as_ref().is_some_and(is_current) {
             return;
         }
         let before = self.poller.take();
@@ -204,6 +207,7 @@ impl Supervised {
         });
         self.poller = Some(Running {
             cadence,
+            built_from: self.built_from.clone(),
             stop,
             task,
         });

@@ -23,7 +23,7 @@ use kube::{
 use serde_json::{Value, json};
 
 /// Long enough for a busy machine of two cores.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The key of every token here.
 const KEY: &str = "token";
 
@@ -113,13 +113,13 @@ impl Place {
         };
         let waited =
             tokio::time::timeout(PATIENCE, await_condition(self.connections(), name, is_so));
-        if waited.await.is_err() {
-            panic!(
-                "{name} is not Ready={status} {reason} but {:#}",
-                self.status(name).await
-            );
-        }
-        self.status(name).await
+        let is_in_time = waited.await.is_ok();
+        let found = self.status(name).await;
+        assert!(
+            is_in_time,
+            "{name} is not Ready={status} {reason} but {found:#}"
+        );
+        found
     }
 
     /// The status as it is stored.

@@ -1,0 +1,146 @@
+//! The command line: what can be called, and every setting as flag and environment variable.
+//!
+//! It decides nothing: what is written is checked in `settings.rs`, where an error names the setting.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The program as it is called.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "apono-operator",
+    version,
+    about,
+    disable_help_subcommand = true
+)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator.
+    Run(Box<RunArguments>),
+    /// Print the custom resource definitions as YAML.
+    Crd,
+    /// Print the version.
+    Version,
+}
+
+/// Every setting of `run`, as written.
+#[derive(Args, Clone, Debug)]
+pub struct RunArguments {
+    /// The operator's own namespace: Secrets of cluster connections are read here. Default: the
+    /// pod's namespace, else apono-system.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Scope",
+        value_name = "NAMESPACE"
+    )]
+    pub operator_namespace: Option<String>,
+    /// Namespaces to serve, separated by commas. Default: all. When given, only `AponoConnection`
+    /// is served, nothing of the cluster is read, and the cluster name is required.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Scope",
+        value_delimiter = ',',
+        value_name = "NAMESPACES"
+    )]
+    pub watch_namespaces: Vec<String>,
+    /// The name of this cluster in the justification approvers read: 1 to 32 of a-z, A-Z, 0-9, `-`,
+    /// `_`, `.`. Never change it while requests are open. Default: the first 8 characters of the uid of kube-system.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Scope",
+        value_name = "NAME"
+    )]
+    pub cluster_name: Option<String>,
+    /// The endpoints an `AponoConnection` may name, separated by commas: scheme, host and port.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Remote API",
+        value_delimiter = ',',
+        default_value = "https://api.apono.io",
+        value_name = "URLS"
+    )]
+    pub allowed_endpoints: Vec<String>,
+    /// How long one call to the remote API may take, for example 10s.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Remote API",
+        default_value = "10s",
+        value_name = "DURATION"
+    )]
+    pub remote_timeout: String,
+    /// How long one call to the Kubernetes API may take, watches aside, for example 10s.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Kubernetes",
+        default_value = "10s",
+        value_name = "DURATION"
+    )]
+    pub kube_timeout: String,
+    /// How many resources of one kind are worked on at once, 1 to 1024.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Kubernetes",
+        default_value = "64",
+        value_name = "COUNT"
+    )]
+    pub concurrency: String,
+    /// The address of the health and metrics port; port 0 picks a free one and logs it.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Telemetry",
+        default_value = "[::]:8080",
+        value_name = "ADDRESS"
+    )]
+    pub admin_listen: String,
+    /// How log lines are written. Default: text on a terminal, else json.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Telemetry",
+        value_enum,
+        value_name = "FORMAT"
+    )]
+    pub log_format: Option<LogFormat>,
+    /// Which log lines are written, in the syntax of tracing's `EnvFilter`.
+    #[arg(
+        long = "log",
+        env = "RUST_LOG",
+        hide_env_values = true,
+        help_heading = "Telemetry",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
+    pub log_filter: String,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Text for people.
+    Text,
+}
