@@ -1,6 +1,7 @@
 //! The poller as a whole, against a remote that filters and pages as the real one does, with the
 //! time of tokio standing still until everybody waits.
 
+mod doubting;
 mod following;
 mod looking;
 mod standing;
