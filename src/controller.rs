@@ -44,7 +44,7 @@ use tokio::time::Instant;
 
 pub use context::Context;
 pub use error::Error;
-pub use watch::{Wakes, count_phases, keep, run};
+pub use watch::{Stores, Wakes, count_phases, run};
 
 use crate::{
     crd::{AccessRequest, FINALIZER},

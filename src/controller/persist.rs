@@ -105,6 +105,7 @@ pub async fn read(
 /// Publishes what happened. Best effort: an event never fails a pass.
 pub async fn publish(context: &Context, resource: &AccessRequest, happenings: &[Happening]) {
     for happening in happenings {
+        tracing::info!(reason = happening.reason, "{}", happening.note);
         let event = Event {
             type_: if happening.is_warning {
                 EventType::Warning
