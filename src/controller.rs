@@ -115,12 +115,13 @@ async fn drive(
         (Step::Release, _) => return release(context, &current, &observed).await,
         (Step::Restore(ledger), _) => {
             return match mark::mark(context, &current, ledger.as_ref()).await? {
-                Marked::Stands(_) | Marked::LookAgain => Ok(Action::requeue(SOON)),
+                Marked::Stands(_) => Ok(Action::requeue(SOON)),
+                Marked::LookAgain => Err(Error::Outdated),
             };
         }
         (Step::Create { ledger, nonce }, Some(connection)) => {
             match mark::mark(context, &current, Some(&ledger)).await? {
-                Marked::LookAgain => return Ok(Action::requeue(SOON)),
+                Marked::LookAgain => return Err(Error::Outdated),
                 Marked::Stands(marked) => current = *marked,
             }
             let times = (planned_at, now);

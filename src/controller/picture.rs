@@ -60,6 +60,7 @@ impl Picture {
         }
         picture.adopt_by_nonce(observed, now);
         picture.adopt_strays(resource, observed, now);
+        picture.resolve_answered();
         picture.settle_open_posts(observed);
         picture
     }
@@ -77,6 +78,34 @@ impl Picture {
                 }
             }
         }
+    }
+
+    /// What a sweep came across: a late sibling or twin of a POST on record, or a live request of
+    /// this very object that is on no record.
+    fn adopt_strays(&mut self, resource: &AccessRequest, observed: &Observed, now: Timestamp) {
+        let uid = resource.uid().unwrap_or_default();
+        for (mark, snapshot) in &observed.view.strays {
+            let live = !snapshot.request.status.state().is_terminal();
+            if !live || !mark.names(&observed.origin) {
+                continue;
+            }
+            let unrecorded = || Entry {
+                nonce: mark.nonce.clone(),
+                n: self.ledger.number.max(1),
+                of: String::new(),
+                time: now,
+                outcome: PostOutcome::Answered,
+            };
+            let recorded = self.ledger.entry(mark.nonce.as_str()).cloned();
+            let entry = recorded.or_else(|| mark.nonce.is_of(&uid).then(unrecorded));
+            if let Some(entry) = entry {
+                self.own(snapshot, &entry, true, now);
+            }
+        }
+    }
+
+    /// A POST some of whose requests are known was answered, whatever was thought of it before.
+    fn resolve_answered(&mut self) {
         for request in &self.requests {
             let nonce = request
                 .nonce
@@ -84,25 +113,6 @@ impl Picture {
                 .and_then(|nonce| self.ledger.entry(nonce));
             if let Some(nonce) = nonce.map(|entry| entry.nonce.clone()) {
                 self.ledger.resolve(&nonce, PostOutcome::Answered);
-            }
-        }
-    }
-
-    fn adopt_strays(&mut self, resource: &AccessRequest, observed: &Observed, now: Timestamp) {
-        let uid = resource.uid().unwrap_or_default();
-        for (mark, snapshot) in &observed.view.strays {
-            let live = !snapshot.request.status.state().is_terminal();
-            let known = self.ledger.entry(mark.nonce.as_str()).is_some();
-            if live && !known && mark.nonce.is_of(&uid) && mark.names(&observed.origin) {
-                let (nonce, n) = (mark.nonce.clone(), self.ledger.number.max(1));
-                let entry = Entry {
-                    nonce,
-                    n,
-                    of: String::new(),
-                    time: now,
-                    outcome: PostOutcome::Answered,
-                };
-                self.own(snapshot, &entry, true, now);
             }
         }
     }

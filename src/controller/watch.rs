@@ -142,7 +142,11 @@ async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Err
 #[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 fn after_error(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
     let failures = context.count_failure(&skeleton(&object));
-    tracing::warn!(step = error.label(), error = %Chain(error), failures, "the pass failed");
+    if matches!(error, Error::Outdated) {
+        tracing::debug!(failures, "{error}");
+    } else {
+        tracing::warn!(step = error.label(), error = %Chain(error), failures, "the pass failed");
+    }
     Action::requeue(doubled(FIRST_BACKOFF, failures, MOST_BACKOFF))
 }
 

@@ -307,16 +307,7 @@ fn siblings_of_one_answer_are_all_kept() {
 
 fn stray(world: &mut World, id: &str, byte: u8) {
     let nonce = Nonce::new("uid-1", [byte; crate::marker::RANDOM_BYTES]);
-    let request = remote(id, "Active", &nonce);
-    let mark = crate::marker::Mark::parse(request.justification.as_deref().unwrap()).unwrap();
-    let api = crate::crd::RemoteApi::UserV4;
-    let snapshot = Snapshot {
-        request: request.clone(),
-        api,
-        asked_at: world.now,
-    };
-    world.observed.view.strays.push((mark, snapshot.into()));
-    world.see(request);
+    come_across(world, id, &nonce);
 }
 
 #[test]
@@ -339,6 +330,47 @@ fn a_stray_is_revoked_beside_a_live_request_and_adopted_without_one() {
         world.status().phase,
         Some(crate::crd::Phase::Ended),
         "the worse leads"
+    );
+}
+
+/// A sweep comes across a live request that bears this nonce.
+fn come_across(world: &mut World, id: &str, nonce: &Nonce) {
+    let request = remote(id, "Active", nonce);
+    let mark = crate::marker::Mark::parse(request.justification.as_deref().unwrap()).unwrap();
+    let api = crate::crd::RemoteApi::UserV4;
+    let snapshot = Snapshot {
+        request: request.clone(),
+        api,
+        asked_at: world.now,
+    };
+    world.observed.view.strays.push((mark, snapshot.into()));
+    world.see(request);
+}
+
+#[test]
+fn a_late_sibling_is_kept() {
+    let (mut world, nonce) = asked("Active");
+    come_across(&mut world, "r2", &nonce);
+    world.fold(&Outcome::Nothing);
+    assert_eq!(world.status().requests.len(), 2);
+    assert_eq!(world.plan().step, Step::Wait);
+}
+
+#[test]
+fn a_post_that_was_thought_absent_and_arrived_late_is_revoked_as_a_twin() {
+    let (world, first) = lost();
+    let mut world = world.after(SETTLED);
+    world.look();
+    let second = world.ask(|nonce| Reply::Made(vec![remote("r2", "Active", nonce)]));
+    world.see(remote("r2", "Active", &second));
+    world.fold(&Outcome::Nothing);
+    come_across(&mut world, "r1", &first);
+    world.fold(&Outcome::Nothing);
+    assert_eq!(
+        world.plan().step,
+        Step::Revoke {
+            id: "r1".to_owned()
+        }
     );
 }
 
