@@ -71,13 +71,12 @@ async fn reconcile(
         },
     };
     let resource = match context.fence(&resource) {
-        context::Fence::Fresh => resource,
         context::Fence::Behind(wait) => return Ok(Action::requeue(wait)),
         context::Fence::Overdue if readable => match persist::read(&context, &resource).await? {
             Some(fresh) => fresh,
             None => return Ok(Action::await_change()),
         },
-        context::Fence::Overdue => resource,
+        context::Fence::Fresh | context::Fence::Overdue => resource,
     };
     let intent = match resource.metadata.deletion_timestamp {
         Some(_) => Intent::Release,

@@ -183,15 +183,15 @@ impl Picture {
                 .and_then(|nonce| self.ledger.entry(nonce))
         };
         let same_attempt = |other: &&OwnedRequest| other.attempt == request.attempt;
-        let first = match entry(request) {
-            Some(own) => self.requests.iter().find(|other| {
-                entry(other).is_some_and(|other| other.n == own.n && other.of == own.of)
-            }),
-            None => {
-                let live: Vec<_> = self.live().filter(same_attempt).collect();
-                let recorded = live.iter().find(|other| entry(other).is_some());
-                recorded.or_else(|| live.first()).copied()
-            }
+        let first = if let Some(own) = entry(request) {
+            let same_question = |other: &Entry| other.n == own.n && other.of == own.of;
+            self.requests
+                .iter()
+                .find(|other| entry(other).is_some_and(same_question))
+        } else {
+            let live: Vec<_> = self.live().filter(same_attempt).collect();
+            let recorded = live.iter().find(|other| entry(other).is_some());
+            recorded.or_else(|| live.first()).copied()
         };
         first.is_some_and(|first| first.nonce != request.nonce)
     }

@@ -207,15 +207,11 @@ fn before_asking(resource: &AccessRequest, picture: &Picture, observed: &Observe
             .say(ConditionType::Ready, Truth::False, Reason::Suspended, text)
             .say(ConditionType::Synced, Truth::True, Reason::Suspended, text);
     }
-    match trouble(&observed.connection) {
-        Some((reason, text)) => {
-            Verdict::stuck(Phase::Failed, Truth::False, reason, Truth::False, text)
-        }
-        None => {
-            let text = message::submitting(picture, observed);
-            Verdict::under_way(Phase::Submitting, Reason::Submitting, Truth::Unknown, &text)
-        }
+    if let Some((reason, text)) = trouble(&observed.connection) {
+        return Verdict::stuck(Phase::Failed, Truth::False, reason, Truth::False, text);
     }
+    let text = message::submitting(picture, observed);
+    Verdict::under_way(Phase::Submitting, Reason::Submitting, Truth::Unknown, &text)
 }
 
 /// What keeps a connection from being used, with its reason.
@@ -402,8 +398,7 @@ fn releasing(resource: &AccessRequest, picture: &Picture, observed: &Observed) -
     let standing: Vec<_> = standing.collect();
     let stuck = standing
         .iter()
-        .filter_map(|request| refusal(request, observed))
-        .next();
+        .find_map(|request| refusal(request, observed));
     if let Some((reason, text)) = stuck {
         let truth = if reason == Reason::RemoteNotFound {
             Truth::Unknown

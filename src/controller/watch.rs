@@ -38,7 +38,7 @@ pub type Guarded = DeserializeGuard<AccessRequest>;
 /// After the first failed pass; doubled with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 /// No failed pass waits longer.
-const MOST_BACKOFF: Duration = Duration::from_secs(60);
+const MOST_BACKOFF: Duration = Duration::from_mins(1);
 
 /// What wakes resources beside their own changes.
 pub struct Wakes {
@@ -142,9 +142,8 @@ async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Err
 #[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 fn after_error(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
     let failures = context.count_failure(&skeleton(&object));
-    if matches!(error, Error::Outdated) {
-        tracing::debug!(failures, "{error}");
-    } else {
+    // An object that changed under our hands is nothing to warn of.
+    if !matches!(error, Error::Outdated) {
         tracing::warn!(step = error.label(), error = %Chain(error), failures, "the pass failed");
     }
     Action::requeue(doubled(FIRST_BACKOFF, failures, MOST_BACKOFF))

@@ -99,7 +99,7 @@ fn a_lost_answer_is_looked_for_before_anything_is_asked_again() {
 #[test]
 fn a_look_asked_for_too_early_concludes_nothing() {
     let (world, _) = lost();
-    let mut world = world.after(SETTLED - SECOND);
+    let mut world = world.after(SETTLED.saturating_sub(SECOND));
     world.look();
     assert_eq!(world.clone().after(3600 * SECOND).plan().step, Step::Wait);
     world = world.after(SECOND);
@@ -116,7 +116,7 @@ fn a_look_that_does_not_reach_back_concludes_nothing() {
     let mut world = world.after(2 * SETTLED);
     world.look();
     for look in world.observed.view.look.values_mut() {
-        look.since = world.now - Duration::from_secs(3600);
+        look.since = world.now - Duration::from_hours(1);
     }
     assert_eq!(world.plan().step, Step::Wait);
 }
@@ -258,7 +258,7 @@ fn no_further_post_leaves_after_three_hundred() {
                 .into_iter()
                 .collect(),
         );
-        world.after(Duration::from_secs(3600))
+        world.after(Duration::from_hours(1))
     };
     assert!(matches!(
         with_posts(&world, MOST_POSTS - 1).plan().step,
