@@ -10,7 +10,7 @@ const IMPURE: [&str; 8] = [
     "Client",
     "now(",
     "tracing::",
-    "tokio",
+    "spawn(",
     "rand::",
     "Context",
 ];
