@@ -3,7 +3,7 @@
 //!
 //! | found | means | done |
 //! | --- | --- | --- |
-//! | the nonce of one of our POSTs | sibling of one answer | adopted, also late |
+//! | the nonce of one of our POSTs | sibling of one answer | adopted, also late (then it must be live) |
 //! | a second nonce of the same attempt and origin | twin: the POST was repeated and both arrived | adopted, then revoked |
 //! | a live request that names this object and uid, in no list of ours | stray | adopted; revoked if something of the attempt is live |
 //! | a live request named by the annotation of an earlier resource | re-applied | adopted |
@@ -60,6 +60,7 @@ impl Picture {
         }
         picture.adopt_by_nonce(observed, now);
         picture.adopt_strays(resource, observed, now);
+        picture.answer_posts_of_what_is_owned();
         picture.settle_open_posts(observed);
         picture
     }
@@ -77,6 +78,34 @@ impl Picture {
                 }
             }
         }
+    }
+
+    /// A stray whose nonce is on record is of a POST that nobody looks for any more: one that was
+    /// answered and has a late sibling, or one that was concluded to be absent too early. It is
+    /// taken by its record, so that it counts as sibling or twin.
+    fn adopt_strays(&mut self, resource: &AccessRequest, observed: &Observed, now: Timestamp) {
+        let uid = resource.uid().unwrap_or_default();
+        for (mark, snapshot) in &observed.view.strays {
+            let live = !snapshot.request.status.state().is_terminal();
+            if !live || !mark.names(&observed.origin) {
+                continue;
+            }
+            let entry = match self.ledger.entry(mark.nonce.as_str()) {
+                Some(entry) => entry.clone(),
+                None if mark.nonce.is_of(&uid) => Entry {
+                    nonce: mark.nonce.clone(),
+                    n: self.ledger.number.max(1),
+                    of: String::new(),
+                    time: now,
+                    outcome: PostOutcome::Answered,
+                },
+                None => continue,
+            };
+            self.own(snapshot, &entry, true, now);
+        }
+    }
+
+    fn answer_posts_of_what_is_owned(&mut self) {
         for request in &self.requests {
             let nonce = request
                 .nonce
@@ -84,25 +113,6 @@ impl Picture {
                 .and_then(|nonce| self.ledger.entry(nonce));
             if let Some(nonce) = nonce.map(|entry| entry.nonce.clone()) {
                 self.ledger.resolve(&nonce, PostOutcome::Answered);
-            }
-        }
-    }
-
-    fn adopt_strays(&mut self, resource: &AccessRequest, observed: &Observed, now: Timestamp) {
-        let uid = resource.uid().unwrap_or_default();
-        for (mark, snapshot) in &observed.view.strays {
-            let live = !snapshot.request.status.state().is_terminal();
-            let known = self.ledger.entry(mark.nonce.as_str()).is_some();
-            if live && !known && mark.nonce.is_of(&uid) && mark.names(&observed.origin) {
-                let (nonce, n) = (mark.nonce.clone(), self.ledger.number.max(1));
-                let entry = Entry {
-                    nonce,
-                    n,
-                    of: String::new(),
-                    time: now,
-                    outcome: PostOutcome::Answered,
-                };
-                self.own(snapshot, &entry, true, now);
             }
         }
     }

@@ -291,6 +291,64 @@ fn a_twin_is_revoked_and_the_first_stored_survives() {
 }
 
 #[test]
+fn a_request_that_appears_after_it_was_concluded_absent_is_a_twin() {
+    let (mut world, first) = lost();
+    world = world.after(SETTLED);
+    world.look();
+    let second = world.ask(|nonce| Reply::Made(vec![remote("r2", "Active", nonce)]));
+    world.see(remote("r2", "Active", &second));
+    world.fold(&Outcome::Nothing);
+    late(&mut world, "r1", &first);
+    world.fold(&Outcome::Nothing);
+    let outcomes: Vec<_> = world
+        .status()
+        .attempt
+        .unwrap()
+        .posts
+        .iter()
+        .map(|post| post.outcome)
+        .collect();
+    assert_eq!(outcomes, [Some(PostOutcome::Answered); 2]);
+    assert_eq!(
+        world.plan().step,
+        Step::Revoke {
+            id: "r1".to_owned()
+        }
+    );
+}
+
+#[test]
+fn a_request_that_appears_before_the_repeat_makes_the_repeat_needless() {
+    let (mut world, first) = lost();
+    world = world.after(SETTLED);
+    world.look();
+    world.fold(&Outcome::Nothing);
+    late(&mut world, "r1", &first);
+    assert_eq!(world.plan(), at_once(Step::Wait));
+    world.fold(&Outcome::Nothing);
+    let world = world.after(3600 * SECOND);
+    assert_eq!(world.plan().step, Step::Wait);
+    assert_eq!(world.status().requests[0].id, "r1");
+}
+
+#[test]
+fn a_sibling_that_appears_after_the_answer_is_kept_with_the_others() {
+    let (mut world, nonce) = asked("Active");
+    late(&mut world, "r2", &nonce);
+    world.fold(&Outcome::Nothing);
+    assert_eq!(world.status().requests.len(), 2);
+    assert_eq!(world.plan().step, Step::Wait);
+    let mut world = world.deleted();
+    world.see(remote("r1", "Revoked", &nonce));
+    assert_eq!(
+        world.plan().step,
+        Step::Revoke {
+            id: "r2".to_owned()
+        }
+    );
+}
+
+#[test]
 fn siblings_of_one_answer_are_all_kept() {
     let mut world = world();
     let nonce = world.ask(|nonce| {
@@ -307,7 +365,13 @@ fn siblings_of_one_answer_are_all_kept() {
 
 fn stray(world: &mut World, id: &str, byte: u8) {
     let nonce = Nonce::new("uid-1", [byte; crate::marker::RANDOM_BYTES]);
-    let request = remote(id, "Active", &nonce);
+    late(world, id, &nonce);
+}
+
+/// A sweep shows a live request that no list of ours names, by the mark it bears: the poller does
+/// not look for its nonce any more.
+fn late(world: &mut World, id: &str, nonce: &Nonce) {
+    let request = remote(id, "Active", nonce);
     let mark = crate::marker::Mark::parse(request.justification.as_deref().unwrap()).unwrap();
     let api = crate::crd::RemoteApi::UserV4;
     let snapshot = Snapshot {
