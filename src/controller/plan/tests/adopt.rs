@@ -98,15 +98,6 @@ fn a_stray_is_revoked_beside_a_live_request_and_adopted_without_one() {
 }
 
 #[test]
-fn a_late_sibling_is_kept() {
-    let (mut world, nonce) = asked("Active");
-    come_across(&mut world, "r2", &nonce);
-    world.fold(&Outcome::Nothing);
-    assert_eq!(world.status().requests.len(), 2);
-    assert_eq!(world.plan().step, Step::Wait);
-}
-
-#[test]
 fn a_post_that_was_thought_absent_and_arrived_late_is_revoked_as_a_twin() {
     let (world, first) = lost();
     let mut world = world.after(SETTLED);
@@ -193,4 +184,35 @@ fn the_record_of_another_object_is_discarded() {
         panic!("{:?}", world.plan())
     };
     assert_eq!(ledger.entries.len(), 1);
+}
+
+#[test]
+fn a_request_that_appears_before_the_repeat_makes_the_repeat_needless() {
+    let (mut world, first) = lost();
+    world = world.after(SETTLED);
+    world.look();
+    world.fold(&Outcome::Nothing);
+    come_across(&mut world, "r1", &first);
+    assert_eq!(world.plan(), at_once(Step::Wait));
+    world.fold(&Outcome::Nothing);
+    let world = world.after(3600 * SECOND);
+    assert_eq!(world.plan().step, Step::Wait);
+    assert_eq!(world.status().requests[0].id, "r1");
+}
+
+#[test]
+fn a_sibling_that_appears_after_the_answer_is_kept_with_the_others() {
+    let (mut world, nonce) = asked("Active");
+    come_across(&mut world, "r2", &nonce);
+    world.fold(&Outcome::Nothing);
+    assert_eq!(world.status().requests.len(), 2);
+    assert_eq!(world.plan().step, Step::Wait);
+    let mut world = world.deleted();
+    world.see(remote("r1", "Revoked", &nonce));
+    assert_eq!(
+        world.plan().step,
+        Step::Revoke {
+            id: "r2".to_owned()
+        }
+    );
 }
