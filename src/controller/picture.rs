@@ -95,6 +95,7 @@ impl Picture {
                 of: String::new(),
                 time: now,
                 outcome: PostOutcome::Answered,
+                by: None,
             };
             let recorded = self.ledger.entry(mark.nonce.as_str()).cloned();
             let entry = recorded.or_else(|| mark.nonce.is_of(&uid).then(unrecorded));
@@ -286,7 +287,11 @@ fn is_marked_for(snapshot: &Snapshot, observed: &Observed) -> bool {
         .is_none_or(|mark| mark.names(&observed.origin))
 }
 
+/// Another user's lists do not show what this one made, so they prove nothing.
 fn is_absent(entry: &Entry, observed: &Observed) -> bool {
+    if entry.by.is_some() && entry.by != observed.view.identity {
+        return false;
+    }
     let settled = entry.time + observed.settled_after;
     let reaches_back = entry.time.as_second() - LOOK_MARGIN_SECONDS;
     let judged = |look: &Look| look.asked_at >= settled && look.since.as_second() <= reaches_back;

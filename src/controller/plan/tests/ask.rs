@@ -103,6 +103,21 @@ fn a_look_that_does_not_reach_back_concludes_nothing() {
 }
 
 #[test]
+fn another_users_lists_conclude_nothing() {
+    let mut world = world();
+    world.observed.view.identity = Some("user-1".to_owned());
+    world.ask(|_| Reply::Lost);
+    let mut world = world.after(SETTLED);
+    world.look();
+    for identity in [None, Some("user-2".to_owned())] {
+        world.observed.view.identity = identity;
+        assert_eq!(world.plan().step, Step::Wait);
+    }
+    world.observed.view.identity = Some("user-1".to_owned());
+    assert!(matches!(world.plan().step, Step::Create { .. }));
+}
+
+#[test]
 fn for_somebody_else_both_lists_have_to_be_looked_through() {
     let mut world = world();
     world.observed.asks_for_another = true;
