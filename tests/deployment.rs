@@ -8,6 +8,8 @@
 
 mod shipped;
 
+use std::{fs, path::Path};
+
 use serde_json::{Value, json};
 use shipped::{Said, kubectl, kubectl_with, render, stream, text, try_kubectl};
 
@@ -136,6 +138,18 @@ fn there_is_one_operator_of_this_version_that_may_do_nothing_on_its_node() {
         ] {
             assert_eq!(deployment.pointer(path), Some(&wanted), "{folder} {path}");
         }
+    }
+}
+
+#[test]
+fn every_sample_is_one_that_is_tried() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kustomize/samples");
+    let listed = fs::read_to_string(folder.join("kustomization.yaml")).expect("the list");
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let name = entry.expect("a file").file_name();
+        let name = name.to_string_lossy();
+        let is_tried = listed.contains(&format!("- {name}\n")) || name == "kustomization.yaml";
+        assert!(is_tried, "{name} is not in kustomization.yaml");
     }
 }
 
