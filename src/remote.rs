@@ -98,6 +98,20 @@ impl RemoteError {
         }
     }
 
+    /// What failed, and the API's own words where it gave any, which may differ from one answer to
+    /// the next: for what is said once.
+    pub fn in_full(&self) -> String {
+        match self {
+            Self::Call(error) => match error.body() {
+                Some(words) => format!("{error}: {words}"),
+                None => error.to_string(),
+            },
+            Self::Unconfigured | Self::CircuitOpen | Self::Paused(_) | Self::TooLate => {
+                self.to_string()
+            }
+        }
+    }
+
     /// How long the API asks to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -94,7 +94,7 @@ pub async fn revoke(connection: &Connection, id: &str, memory: &mut Memory, now:
 fn refusal(error: &RemoteError) -> Reply {
     tracing::info!(%error, "create not answered with a request");
     match error.effect() {
-        Effect::Refused => Reply::Refused(error.to_string()),
+        Effect::Refused => Reply::Refused(error.in_full()),
         Effect::NotSent => Reply::NotSent,
         Effect::Unknown => Reply::Lost,
     }

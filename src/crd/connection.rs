@@ -92,9 +92,9 @@ pub struct ClusterAponoConnectionSpec {
     /// The Secret that holds the token, in the namespace of the operator. It can be changed at any
     /// time; a new token in the same Secret needs no change here.
     pub token_secret_ref: SecretKeyRef,
-    /// The certificates to trust besides the public ones: a PEM file as base64 in one line, at
-    /// most 65536 characters. Absent: only the public ones are trusted. It can be changed at any
-    /// time.
+    /// The certificates to trust: a PEM file as base64 in one line, at most 65536 characters. Only
+    /// these are trusted then, and no public ones. Absent: the public ones are trusted, as the
+    /// operator's image holds them. It can be changed at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 65536))]
     #[x_kube(validation = rules::is_base64())]
@@ -187,9 +187,9 @@ pub struct AponoConnectionSpec {
     /// The Secret that holds the token, in the namespace of this connection. It can be changed at
     /// any time; a new token in the same Secret needs no change here.
     pub token_secret_ref: SecretKeyRef,
-    /// The certificates to trust besides the public ones: a PEM file as base64 in one line, at
-    /// most 65536 characters. Absent: only the public ones are trusted. It can be changed at any
-    /// time.
+    /// The certificates to trust: a PEM file as base64 in one line, at most 65536 characters. Only
+    /// these are trusted then, and no public ones. Absent: the public ones are trusted, as the
+    /// operator's image holds them. It can be changed at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 65536))]
     #[x_kube(validation = rules::is_base64())]

@@ -55,6 +55,23 @@ fn throttle(simulator: &Simulator, retry_after: &str) {
 }
 
 #[tokio::test]
+async fn a_refusal_is_told_in_the_words_of_the_api() {
+    let simulator = simulator();
+    let action = Action::Answer {
+        status: 400,
+        retry_after: None,
+        body: Some("custom_fields is required".into()),
+        when: When::Before,
+    };
+    simulator.arm(Fault::new(action).once());
+    let error = list(&remote(&simulator, DEFAULT_TOKEN)).await.unwrap_err();
+    assert!(!error.to_string().contains("custom_fields"), "{error}");
+    let told = error.in_full();
+    assert!(told.starts_with(&error.to_string()), "{told}");
+    assert!(told.contains("custom_fields is required"), "{told}");
+}
+
+#[tokio::test]
 async fn a_refused_token_is_not_sent_again_until_it_changes() {
     let simulator = simulator();
     let remote = remote(&simulator, "wrong");

@@ -1,0 +1,224 @@
+//! The shipped roles are exactly what the operator needs: a whole life as the shipped service
+//! account, in a real apiserver, is never refused, and uses every verb that is granted. What was
+//! used is read from the audit log, so nothing of it is forgotten.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests are not seen as tests by the lint"
+)]
+
+#[path = "rbac/grants.rs"]
+mod grants;
+#[path = "rbac/life.rs"]
+mod life;
+#[path = "rbac/operator.rs"]
+mod operator;
+mod shipped;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use grants::{Call, Grant, grants, lines, needed};
+use life::{Kind, Life};
+use operator::{ACCOUNT, Operator};
+use serde_json::Value;
+use shipped::{kubectl, render, text};
+
+/// The roles of the account are one thing in the cluster.
+static ALONE: Mutex<()> = Mutex::new(());
+/// Roles are known to the apiserver a moment after they are stored.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Roles in force; they are withdrawn when this is dropped.
+struct InForce {
+    documents: Vec<Value>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl InForce {
+    fn new(mut documents: Vec<Value>) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_kind = |document: &Value, kinds: &[&str]| kinds.contains(&text(document, "/kind"));
+        let first = ["Namespace", "ServiceAccount", "CustomResourceDefinition"];
+        shipped::apply(documents.iter().filter(|one| is_kind(one, &first)));
+        kubectl(&["wait", "--for=condition=Established", "crd", "--all"]);
+        documents.retain(|document| text(document, "/apiVersion").starts_with("rbac."));
+        shipped::apply(&documents);
+        let roles = Self {
+            documents,
+            _alone: alone,
+        };
+        for grant in grants(&roles.documents) {
+            roles.wait_for(&grant);
+        }
+        roles
+    }
+
+    fn wait_for(&self, grant: &Grant) {
+        let (resource, part) = grant
+            .resource
+            .split_once('/')
+            .unwrap_or((&grant.resource, ""));
+        let mut target = resource.to_owned();
+        if !grant.group.is_empty() {
+            target = format!("{target}.{}", grant.group);
+        }
+        if let Some(name) = &grant.name {
+            target = format!("{target}/{name}");
+        }
+        let part = format!("--subresource={part}");
+        let (user, group) = (format!("--as={ACCOUNT}"), "--as-group=system:authenticated");
+        let place = match &grant.namespace {
+            Some(namespace) => format!("--namespace={namespace}"),
+            None => "--all-namespaces".to_owned(),
+        };
+        let question = [
+            "auth",
+            "can-i",
+            &grant.verb,
+            &target,
+            &part,
+            &user,
+            group,
+            &place,
+        ];
+        let started = Instant::now();
+        while !shipped::try_kubectl(&question, "").is_success {
+            assert!(started.elapsed() < PATIENCE, "not in force: {grant}");
+        }
+    }
+}
+
+impl Drop for InForce {
+    fn drop(&mut self) {
+        let input = shipped::stream(&self.documents);
+        let said = shipped::try_kubectl(&["delete", "--ignore-not-found", "-f", "-"], &input);
+        if !said.is_success {
+            eprintln!("roles are left behind: {}", said.errors);
+        }
+    }
+}
+
+fn deployment(documents: &[Value]) -> &Value {
+    let mut found = documents.iter();
+    found
+        .find(|document| text(document, "/kind") == "Deployment")
+        .expect("a Deployment")
+}
+
+/// No call was refused, every call is granted by these roles, and every grant was needed.
+///
+/// Other tests' namespaces may still hold resources, which an operator for the whole cluster sees:
+/// calls about them count neither way.
+fn compare(documents: &[Value], entries: &[Value], namespaces: &[&str]) {
+    let granted = grants(documents);
+    let calls: BTreeSet<_> = entries.iter().filter_map(Call::of).collect();
+    let ours: BTreeSet<_> = calls
+        .into_iter()
+        .filter(|call| match call.namespace.as_deref() {
+            Some(namespace) => namespaces.contains(&namespace),
+            None => true,
+        })
+        .collect();
+    let refused: Vec<_> = ours.iter().filter(|call| call.code == 403).collect();
+    assert!(refused.is_empty(), "refused:\n{}", lines(refused));
+    let (used, ungranted) = needed(&granted, &ours);
+    println!(
+        "{} granted, {} used:\n{}",
+        granted.len(),
+        used.len(),
+        lines(&used)
+    );
+    assert!(
+        ungranted.is_empty(),
+        "used, but granted by no role here:\n{}",
+        lines(ungranted)
+    );
+    let unused: Vec<_> = granted.iter().filter(|one| !used.contains(one)).collect();
+    assert!(
+        unused.is_empty(),
+        "granted, but never used:\n{}",
+        lines(unused)
+    );
+    let others = entries.iter().filter(|entry| Call::of(entry).is_none());
+    for entry in others {
+        let (verb, uri) = (text(entry, "/verb"), text(entry, "/requestURI"));
+        // What every account may read: which resources are served.
+        assert!(verb == "get" && uri.starts_with("/apis/"), "{verb} {uri}");
+    }
+}
+
+#[test]
+fn a_whole_cluster_needs_exactly_the_base_and_what_tenants_grant() {
+    let mut documents = render("base");
+    documents.extend(render("namespaced-connections"));
+    let deployment = deployment(&documents).clone();
+    let roles = InForce::new(documents);
+    let (own, other) = (life::namespace(), life::namespace());
+    // The two commands of the README: one Secret of one namespace.
+    let names = ["role", "apono-token", "--verb=get", "--resource=secrets"];
+    let in_own = format!("--namespace={own}");
+    let create = |more: &[&str]| kubectl(&[&["create", &in_own], more].concat());
+    create(&[&names[..], &["--resource-name=apono-token"]].concat());
+    create(&[
+        "rolebinding",
+        "apono-token",
+        "--role=apono-token",
+        "--serviceaccount=apono-system:apono-operator",
+    ]);
+    let granted_there = kubectl(&["get", "role", "apono-token", &in_own, "-o", "json"]);
+    let mut documents = roles.documents.clone();
+    let role = serde_json::from_str(&granted_there).expect("a Role");
+    roles.wait_for(
+        grants(std::slice::from_ref(&role))
+            .first()
+            .expect("one grant"),
+    );
+    documents.push(role);
+
+    let simulator = life::simulator();
+    let settings = [("ALLOWED_ENDPOINTS", simulator.url())];
+    let settings = settings
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let operator = Operator::start(&deployment, &settings);
+    for (kind, namespace) in [
+        (Kind::ClusterAponoConnection, &own),
+        (Kind::AponoConnection, &own),
+        (Kind::AponoConnection, &other),
+    ] {
+        Life::new(&simulator, kind, namespace).live();
+    }
+    compare(&documents, &operator.end(), &[&own, &other, "apono-system"]);
+    life::leave(&own);
+    life::leave(&other);
+}
+
+#[test]
+fn single_namespaces_need_exactly_their_roles() {
+    let documents = render("namespaced");
+    let deployment = deployment(&documents).clone();
+    // What the overlay serves as it is shipped.
+    let namespace = "payments";
+    life::leave(namespace);
+    kubectl(&["create", "namespace", namespace]);
+    let roles = InForce::new(documents);
+    let simulator = life::simulator();
+    let settings = [("ALLOWED_ENDPOINTS", simulator.url())];
+    let settings = settings
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let operator = Operator::start(&deployment, &settings);
+    Life::new(&simulator, Kind::AponoConnection, namespace).live();
+    compare(
+        &roles.documents,
+        &operator.end(),
+        &[namespace, "apono-system"],
+    );
+    drop(roles);
+    life::leave(namespace);
+}
