@@ -13,6 +13,15 @@ use super::wait::{PATIENCE, eventually};
 
 /// As many log lines as a failed wait shows.
 const LINES_SHOWN: usize = 40;
+/// They say little and much of it.
+const LIBRARIES: [&str; 6] = [
+    "kube_client::",
+    "kube_runtime::",
+    "hyper",
+    "rustls::",
+    "tower::",
+    "h2::",
+];
 
 /// The operator; ended when dropped. The log is kept over restarts.
 #[derive(Debug)]
@@ -29,18 +38,21 @@ pub struct Log(Arc<Mutex<Vec<String>>>);
 impl Log {
     /// All of it.
     pub fn text(&self) -> String {
-        self.lines(usize::MAX)
-    }
-
-    /// The last lines of it.
-    pub fn last(&self) -> String {
-        self.lines(LINES_SHOWN)
-    }
-
-    fn lines(&self, most: usize) -> String {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let from = lines.len().saturating_sub(most);
-        lines[from..].join("\n")
+        lines.join("\n")
+    }
+
+    /// The last lines of it that are the operator's own, not those of its libraries.
+    pub fn last(&self) -> String {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = lines.iter().rev().filter(|line| {
+            !LIBRARIES
+                .iter()
+                .any(|one| line.contains(&format!("\"target\":\"{one}")))
+        });
+        let mut own: Vec<_> = own.take(LINES_SHOWN).map(String::as_str).collect();
+        own.reverse();
+        own.join("\n")
     }
 
     fn keep(&self, stream: impl Read + Send + 'static, found: mpsc::Sender<SocketAddr>) {
