@@ -219,11 +219,11 @@ async fn requests(shell: Shell, mut woken: mpsc::UnboundedReceiver<ResourceKey>)
             let (concurrency, stop) = (shell.settings.concurrency, shell.stop.clone());
             controller::run(context, scope, wakes, concurrency, stop, |store| {
                 controller::keep(&phases, &store);
-                tokio::spawn(async move {
+                async move {
                     if store.wait_until_ready().await.is_ok() {
                         gate.open();
                     }
-                });
+                }
             })
             .await;
         }

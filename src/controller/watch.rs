@@ -49,13 +49,16 @@ pub struct Wakes {
 }
 
 /// Runs the controller of one scope (all namespaces, or one) until told to stop.
-pub async fn run(
+///
+/// What `ready` gives is run in the same task: kube's store wakes only the task that asked last
+/// whether it is filled, so one waiting elsewhere may never hear of it.
+pub async fn run<Ready: Future<Output = ()>>(
     context: Arc<Context>,
     scope: Option<&str>,
     wakes: Wakes,
     concurrency: u16,
     stop: watch::Receiver<bool>,
-    ready: impl FnOnce(Store<Guarded>),
+    ready: impl FnOnce(Store<Guarded>) -> Ready,
 ) {
     let api: Api<Guarded> = match scope {
         Some(namespace) => Api::namespaced(context.client.clone(), namespace),
@@ -64,10 +67,10 @@ pub async fn run(
     let scope = scope.map(ToOwned::to_owned);
     let controller = Controller::new(api, watch_config());
     let store = controller.store();
-    ready(store.clone());
+    let ready = ready(store.clone());
     let config = controller::Config::default().concurrency(concurrency);
     let woken = woken(wakes, store, scope);
-    controller
+    let passes = controller
         .with_config(config)
         .reconcile_on(woken)
         .graceful_shutdown_on(stopped(stop))
@@ -75,8 +78,8 @@ pub async fn run(
         .for_each(|result| {
             settle(&context, &result);
             futures::future::ready(())
-        })
-        .await;
+        });
+    futures::future::join(passes, ready).await;
 }
 
 /// The stores of every scope, for the metrics.
