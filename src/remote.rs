@@ -107,6 +107,19 @@ impl RemoteError {
         }
     }
 
+    /// What failed, with what the API said of it: for conditions, where the answer is the matter.
+    pub fn with_answer(&self) -> String {
+        match self {
+            Self::Call(error) => match error.body() {
+                Some(body) => format!("{self}: {body}"),
+                None => self.to_string(),
+            },
+            Self::Unconfigured | Self::CircuitOpen | Self::Paused(_) | Self::TooLate => {
+                self.to_string()
+            }
+        }
+    }
+
     /// Whether the token was refused: the connection's matter, not the request's.
     pub fn is_unauthorized(&self) -> bool {
         match self {

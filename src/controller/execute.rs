@@ -68,7 +68,7 @@ pub async fn revoke(connection: &Connection, id: &str, memory: &mut Memory, now:
         Ok(()) => None,
         Err(error) => Some(Refusal {
             status: error.status(),
-            message: error.to_string(),
+            message: error.with_answer(),
         }),
     };
     if let Some(refusal) = &refusal {
@@ -94,7 +94,7 @@ pub async fn revoke(connection: &Connection, id: &str, memory: &mut Memory, now:
 fn refusal(error: &RemoteError) -> Reply {
     tracing::info!(%error, "create not answered with a request");
     match error.effect() {
-        Effect::Refused => Reply::Refused(error.to_string()),
+        Effect::Refused => Reply::Refused(error.with_answer()),
         Effect::NotSent => Reply::NotSent,
         Effect::Unknown => Reply::Lost,
     }
