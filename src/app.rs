@@ -217,15 +217,8 @@ async fn requests(shell: Shell, mut woken: mpsc::UnboundedReceiver<ResourceKey>)
                 () = shell.stopped() => return,
             }
             let (concurrency, stop) = (shell.settings.concurrency, shell.stop.clone());
-            controller::run(context, scope, wakes, concurrency, stop, |store| {
-                controller::keep(&phases, &store);
-                tokio::spawn(async move {
-                    if store.wait_until_ready().await.is_ok() {
-                        gate.open();
-                    }
-                });
-            })
-            .await;
+            let synced = || gate.open();
+            controller::run(context, scope, wakes, concurrency, stop, &phases, synced).await;
         }
     });
     // Nobody listening means that the controllers have ended, and so will these.

@@ -14,6 +14,7 @@
 //! decided in the pure files.
 
 pub mod attempt;
+pub mod conditions;
 pub mod context;
 pub mod entitlements;
 pub mod error;
@@ -44,7 +45,7 @@ use tokio::time::Instant;
 
 pub use context::Context;
 pub use error::Error;
-pub use watch::{Wakes, count_phases, keep, run};
+pub use watch::{Stores, Wakes, count_phases, run};
 
 use crate::{
     crd::{AccessRequest, FINALIZER},
@@ -71,13 +72,12 @@ async fn reconcile(
         },
     };
     let resource = match context.fence(&resource) {
-        context::Fence::Fresh => resource,
         context::Fence::Behind(wait) => return Ok(Action::requeue(wait)),
         context::Fence::Overdue if readable => match persist::read(&context, &resource).await? {
             Some(fresh) => fresh,
             None => return Ok(Action::await_change()),
         },
-        context::Fence::Overdue => resource,
+        context::Fence::Fresh | context::Fence::Overdue => resource,
     };
     let intent = match resource.metadata.deletion_timestamp {
         Some(_) => Intent::Release,
@@ -115,12 +115,13 @@ async fn drive(
         (Step::Release, _) => return release(context, &current, &observed).await,
         (Step::Restore(ledger), _) => {
             return match mark::mark(context, &current, ledger.as_ref()).await? {
-                Marked::Stands(_) | Marked::LookAgain => Ok(Action::requeue(SOON)),
+                Marked::Stands(_) => Ok(Action::requeue(SOON)),
+                Marked::LookAgain => Err(Error::Outdated),
             };
         }
         (Step::Create { ledger, nonce }, Some(connection)) => {
             match mark::mark(context, &current, Some(&ledger)).await? {
-                Marked::LookAgain => return Ok(Action::requeue(SOON)),
+                Marked::LookAgain => return Err(Error::Outdated),
                 Marked::Stands(marked) => current = *marked,
             }
             let times = (planned_at, now);

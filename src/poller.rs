@@ -15,6 +15,8 @@ mod record;
 mod state;
 mod store;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod words;
 

@@ -50,6 +50,9 @@ pub struct Post {
     /// Empty for a create, else the id that is asked again.
     #[serde(default)]
     pub of: String,
+    /// The remote's id of the token's user, where it was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 impl Record {
@@ -78,6 +81,8 @@ pub struct Entry {
     pub time: Timestamp,
     /// What became of it.
     pub outcome: PostOutcome,
+    /// Whose token it was sent with, where that was known: another user's lists do not show it.
+    pub by: Option<String>,
 }
 
 /// Everything on record for one resource: the annotation and its mirror, put together.
@@ -132,8 +137,13 @@ impl Ledger {
         self.annotation_stands = !self.entries.iter().any(lost);
         self.number = self.number.max(record.n);
         for entry in known {
-            if !self.entries.iter().any(|other| other.nonce == entry.nonce) {
-                self.entries.push(entry);
+            match self
+                .entries
+                .iter_mut()
+                .find(|other| other.nonce == entry.nonce)
+            {
+                Some(mirrored) => mirrored.by = entry.by,
+                None => self.entries.push(entry),
             }
         }
         self.entries.sort_by_key(|entry| entry.time);
@@ -183,7 +193,7 @@ impl Ledger {
     }
 
     /// The ledger with one more create, and without what is too old to matter.
-    pub fn with_create(&self, nonce: Nonce, now: Timestamp) -> Self {
+    pub fn with_create(&self, nonce: Nonce, by: Option<String>, now: Timestamp) -> Self {
         let forgotten = |entry: &Entry| {
             use PostOutcome::{Absent, NotSent, Refused};
             matches!(entry.outcome, Absent | NotSent | Refused)
@@ -204,6 +214,7 @@ impl Ledger {
             of,
             time,
             outcome: PostOutcome::Open,
+            by,
         });
         Self {
             number,
@@ -220,6 +231,7 @@ impl Ledger {
             nonce: entry.nonce.to_string(),
             time: entry.time,
             of: entry.of.clone(),
+            by: entry.by.clone(),
         });
         Record {
             n: self.number,
@@ -271,6 +283,7 @@ fn recorded(post: &Post) -> Option<Entry> {
         of,
         time: post.time,
         outcome: PostOutcome::Open,
+        by: post.by.clone(),
     })
 }
 
@@ -284,5 +297,6 @@ fn mirrored(post: &PostStatus) -> Option<Entry> {
             .as_ref()
             .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         outcome: post.outcome.unwrap_or_default(),
+        by: None,
     })
 }

@@ -7,6 +7,9 @@ use crate::kubernetes;
 /// A pass failed at one of its steps.
 #[derive(Debug, Error)]
 pub enum Error {
+    /// The object has changed since it was seen; nothing was done.
+    #[error("the resource has changed meanwhile; looking again")]
+    Outdated,
     /// The object could not be read.
     #[error("could not read the resource")]
     ReadResource(#[source] kubernetes::Error),
@@ -31,6 +34,7 @@ impl Error {
     /// The step, for metrics and logs.
     pub fn label(&self) -> &'static str {
         match self {
+            Self::Outdated => "outdated",
             Self::ReadResource(_) => "read_resource",
             Self::MarkResource(_) => "mark_resource",
             Self::WriteStatus(_) | Self::WriteContended(_) => "write_status",

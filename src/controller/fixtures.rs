@@ -62,7 +62,7 @@ pub(crate) fn world() -> World {
         memory: Memory::default(),
         origin: origin(),
         settled_after: SETTLED,
-        stale_after: Duration::from_secs(180),
+        stale_after: Duration::from_mins(3),
         asks_for_another: false,
         random: [0; RANDOM_BYTES],
     };
@@ -202,7 +202,7 @@ impl World {
 
     /// A complete look, whose first page is asked for now.
     pub(crate) fn look(&mut self) {
-        let since = self.now - Duration::from_secs(7200);
+        let since = self.now - Duration::from_hours(2);
         self.observed.view.look.insert(
             RemoteApi::UserV4,
             Look {

@@ -8,11 +8,12 @@ use kube::ResourceExt;
 
 use super::{
     attempt::Ledger,
+    conditions::{Truth, Verdict},
     entitlements, message,
     observed::Observed,
     picture::{Picture, is_live, state},
     plan::{Intent, is_orphan},
-    verdict::{self, Truth, Verdict},
+    verdict,
 };
 use crate::{
     crd::{

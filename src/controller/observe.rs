@@ -26,7 +26,7 @@ use crate::{
 /// Entitlements are read page by page, and no further than this: the status shows fewer.
 const MOST_PAGES: usize = 20;
 /// The longest a status may be old before it counts as stale.
-const STALE_AFTER: Duration = Duration::from_secs(300);
+const STALE_AFTER: Duration = Duration::from_mins(5);
 
 /// What was gathered, and the connection to act through.
 pub struct Observation {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
-    runtime::events::{Event, EventType},
+    runtime::events::{Event, EventType, Recorder},
 };
 use serde_json::{Map, Value, json};
 
@@ -105,26 +105,30 @@ pub async fn read(
 /// Publishes what happened. Best effort: an event never fails a pass.
 pub async fn publish(context: &Context, resource: &AccessRequest, happenings: &[Happening]) {
     for happening in happenings {
-        let event = Event {
-            type_: if happening.is_warning {
-                EventType::Warning
-            } else {
-                EventType::Normal
-            },
-            reason: happening.reason.to_owned(),
-            note: Some(cut(&happening.note)),
-            action: happening.reason.to_owned(),
-            secondary: None,
-        };
-        let reference = resource.object_ref(&());
-        // A fresh recorder each time: a kept one repeats the first note of a series.
-        let recorder =
-            kube::runtime::events::Recorder::new(context.client.clone(), FIELD_MANAGER.into());
-        let published = recorder.publish(&event, &reference);
-        context.metrics.kube_write(KubeWrite::Event);
-        if let Err(error) = deadline("publish an event", context.kube_timeout, published).await {
-            tracing::debug!(%error, "event lost");
-        }
+        tracing::info!(reason = happening.reason, "{}", happening.note);
+        publish_one(context, resource, happening).await;
+    }
+}
+
+async fn publish_one(context: &Context, resource: &AccessRequest, happening: &Happening) {
+    let event = Event {
+        type_: if happening.is_warning {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        },
+        reason: happening.reason.to_owned(),
+        note: Some(cut(&happening.note)),
+        action: happening.reason.to_owned(),
+        secondary: None,
+    };
+    let reference = resource.object_ref(&());
+    // A fresh recorder each time: a kept one repeats the first note of a series.
+    let recorder = Recorder::new(context.client.clone(), FIELD_MANAGER.into());
+    let published = recorder.publish(&event, &reference);
+    context.metrics.kube_write(KubeWrite::Event);
+    if let Err(error) = deadline("publish an event", context.kube_timeout, published).await {
+        tracing::debug!(%error, "event lost");
     }
 }
 

@@ -60,6 +60,7 @@ impl Picture {
         }
         picture.adopt_by_nonce(observed, now);
         picture.adopt_strays(resource, observed, now);
+        picture.resolve_answered();
         picture.settle_open_posts(observed);
         picture
     }
@@ -77,6 +78,35 @@ impl Picture {
                 }
             }
         }
+    }
+
+    /// What a sweep came across: a late sibling or twin of a POST on record, or a live request of
+    /// this very object that is on no record.
+    fn adopt_strays(&mut self, resource: &AccessRequest, observed: &Observed, now: Timestamp) {
+        let uid = resource.uid().unwrap_or_default();
+        for (mark, snapshot) in &observed.view.strays {
+            let live = !snapshot.request.status.state().is_terminal();
+            if !live || !mark.names(&observed.origin) {
+                continue;
+            }
+            let unrecorded = || Entry {
+                nonce: mark.nonce.clone(),
+                n: self.ledger.number.max(1),
+                of: String::new(),
+                time: now,
+                outcome: PostOutcome::Answered,
+                by: None,
+            };
+            let recorded = self.ledger.entry(mark.nonce.as_str()).cloned();
+            let entry = recorded.or_else(|| mark.nonce.is_of(&uid).then(unrecorded));
+            if let Some(entry) = entry {
+                self.own(snapshot, &entry, true, now);
+            }
+        }
+    }
+
+    /// A POST some of whose requests are known was answered, whatever was thought of it before.
+    fn resolve_answered(&mut self) {
         for request in &self.requests {
             let nonce = request
                 .nonce
@@ -84,25 +114,6 @@ impl Picture {
                 .and_then(|nonce| self.ledger.entry(nonce));
             if let Some(nonce) = nonce.map(|entry| entry.nonce.clone()) {
                 self.ledger.resolve(&nonce, PostOutcome::Answered);
-            }
-        }
-    }
-
-    fn adopt_strays(&mut self, resource: &AccessRequest, observed: &Observed, now: Timestamp) {
-        let uid = resource.uid().unwrap_or_default();
-        for (mark, snapshot) in &observed.view.strays {
-            let live = !snapshot.request.status.state().is_terminal();
-            let known = self.ledger.entry(mark.nonce.as_str()).is_some();
-            if live && !known && mark.nonce.is_of(&uid) && mark.names(&observed.origin) {
-                let (nonce, n) = (mark.nonce.clone(), self.ledger.number.max(1));
-                let entry = Entry {
-                    nonce,
-                    n,
-                    of: String::new(),
-                    time: now,
-                    outcome: PostOutcome::Answered,
-                };
-                self.own(snapshot, &entry, true, now);
             }
         }
     }
@@ -173,15 +184,15 @@ impl Picture {
                 .and_then(|nonce| self.ledger.entry(nonce))
         };
         let same_attempt = |other: &&OwnedRequest| other.attempt == request.attempt;
-        let first = match entry(request) {
-            Some(own) => self.requests.iter().find(|other| {
-                entry(other).is_some_and(|other| other.n == own.n && other.of == own.of)
-            }),
-            None => {
-                let live: Vec<_> = self.live().filter(same_attempt).collect();
-                let recorded = live.iter().find(|other| entry(other).is_some());
-                recorded.or_else(|| live.first()).copied()
-            }
+        let first = if let Some(own) = entry(request) {
+            let same_question = |other: &Entry| other.n == own.n && other.of == own.of;
+            self.requests
+                .iter()
+                .find(|other| entry(other).is_some_and(same_question))
+        } else {
+            let live: Vec<_> = self.live().filter(same_attempt).collect();
+            let recorded = live.iter().find(|other| entry(other).is_some());
+            recorded.or_else(|| live.first()).copied()
         };
         first.is_some_and(|first| first.nonce != request.nonce)
     }
@@ -276,7 +287,11 @@ fn is_marked_for(snapshot: &Snapshot, observed: &Observed) -> bool {
         .is_none_or(|mark| mark.names(&observed.origin))
 }
 
+/// Another user's lists do not show what this one made, so they prove nothing.
 fn is_absent(entry: &Entry, observed: &Observed) -> bool {
+    if entry.by.is_some() && entry.by != observed.view.identity {
+        return false;
+    }
     let settled = entry.time + observed.settled_after;
     let reaches_back = entry.time.as_second() - LOOK_MARGIN_SECONDS;
     let judged = |look: &Look| look.asked_at >= settled && look.since.as_second() <= reaches_back;

@@ -38,9 +38,9 @@ const REPEAT_AFTER_LOSS: Duration = Duration::from_secs(30);
 /// Repeats of a POST that certainly was not done may come sooner.
 const REPEAT_AFTER_NOT_SENT: Duration = Duration::from_secs(5);
 /// No repeat waits longer.
-const REPEAT_CAP: Duration = Duration::from_secs(600);
+const REPEAT_CAP: Duration = Duration::from_mins(10);
 /// What blocks a request before it was asked is looked at again this often.
-const RECHECK: Duration = Duration::from_secs(600);
+const RECHECK: Duration = Duration::from_mins(10);
 
 /// What the resource is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +190,7 @@ fn ask(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Ti
         };
     }
     let nonce = Nonce::new(&resource.uid().unwrap_or_default(), observed.random);
-    let ledger = ledger.with_create(nonce.clone(), now);
+    let ledger = ledger.with_create(nonce.clone(), observed.view.identity.clone(), now);
     at_once(Step::Create { ledger, nonce })
 }
 

@@ -23,6 +23,7 @@ use apono_client::State;
 use jiff::Timestamp;
 
 use super::{
+    conditions::{Truth, Verdict},
     message,
     observed::{ConnectionSight, Observed},
     picture::{Picture, is_missing, state},
@@ -32,124 +33,6 @@ use crate::crd::{AccessRequest, ConditionType, OwnedRequest, Phase, PostOutcome,
 
 /// This many failed rounds in a row, and the remote counts as out of reach.
 const FAILED_ROUNDS: u32 = 3;
-
-/// The status of a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Truth {
-    /// It holds.
-    True,
-    /// It does not.
-    False,
-    /// Nobody can say.
-    Unknown,
-}
-
-impl Truth {
-    /// The word in the condition.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::True => "True",
-            Self::False => "False",
-            Self::Unknown => "Unknown",
-        }
-    }
-}
-
-/// One condition to set. What is not named is removed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Saying {
-    /// Which condition.
-    pub kind: ConditionType,
-    /// Whether it holds.
-    pub truth: Truth,
-    /// Why.
-    pub reason: Reason,
-    /// What, and what to do next.
-    pub message: String,
-}
-
-/// Everything a resource says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// The conditions, the leading one first.
-    pub sayings: Vec<Saying>,
-    /// Whether Ready stays as it was, whatever it was.
-    pub keeps_ready: bool,
-    /// The phase.
-    pub phase: Phase,
-}
-
-impl Verdict {
-    fn new(phase: Phase) -> Self {
-        Self {
-            sayings: Vec::new(),
-            keeps_ready: false,
-            phase,
-        }
-    }
-
-    fn say(mut self, kind: ConditionType, truth: Truth, reason: Reason, message: &str) -> Self {
-        self.sayings.push(Saying {
-            kind,
-            truth,
-            reason,
-            message: message.to_owned(),
-        });
-        self
-    }
-
-    /// Ready False while something is under way.
-    fn under_way(phase: Phase, reason: Reason, synced: Truth, text: &str) -> Self {
-        use ConditionType::{Ready, Reconciling, Synced};
-        Self::new(phase)
-            .say(Reconciling, Truth::True, reason, text)
-            .say(Ready, Truth::False, reason, text)
-            .say(Synced, synced, reason, text)
-    }
-
-    /// Ready False (or Unknown) and nothing more will happen by itself.
-    fn stuck(phase: Phase, ready: Truth, reason: Reason, synced: Truth, text: &str) -> Self {
-        use ConditionType::{Ready, Stalled, Synced};
-        Self::new(phase)
-            .say(Stalled, Truth::True, reason, text)
-            .say(Ready, ready, reason, text)
-            .say(Synced, synced, reason, text)
-    }
-
-    fn replace(&mut self, kind: ConditionType, truth: Truth, reason: Reason, message: &str) {
-        self.remove(kind);
-        self.sayings.push(Saying {
-            kind,
-            truth,
-            reason,
-            message: message.to_owned(),
-        });
-    }
-
-    fn remove(&mut self, kind: ConditionType) {
-        self.sayings.retain(|saying| saying.kind != kind);
-    }
-
-    fn holds(&self, kind: ConditionType) -> bool {
-        self.sayings
-            .iter()
-            .any(|saying| saying.kind == kind && saying.truth == Truth::True)
-    }
-
-    /// The condition a person should read first.
-    pub fn leading(&self) -> Option<&Saying> {
-        use ConditionType::{Complete, Ready, Reconciling, Stalled};
-        let of = |kind| {
-            self.sayings
-                .iter()
-                .find(move |saying: &&Saying| saying.kind == kind)
-        };
-        of(Stalled)
-            .or_else(|| of(Reconciling))
-            .or_else(|| of(Complete))
-            .or_else(|| of(Ready))
-    }
-}
 
 /// The verdict on a resource.
 pub fn verdict(
@@ -207,15 +90,11 @@ fn before_asking(resource: &AccessRequest, picture: &Picture, observed: &Observe
             .say(ConditionType::Ready, Truth::False, Reason::Suspended, text)
             .say(ConditionType::Synced, Truth::True, Reason::Suspended, text);
     }
-    match trouble(&observed.connection) {
-        Some((reason, text)) => {
-            Verdict::stuck(Phase::Failed, Truth::False, reason, Truth::False, text)
-        }
-        None => {
-            let text = message::submitting(picture, observed);
-            Verdict::under_way(Phase::Submitting, Reason::Submitting, Truth::Unknown, &text)
-        }
+    if let Some((reason, text)) = trouble(&observed.connection) {
+        return Verdict::stuck(Phase::Failed, Truth::False, reason, Truth::False, text);
     }
+    let text = message::submitting(picture, observed);
+    Verdict::under_way(Phase::Submitting, Reason::Submitting, Truth::Unknown, &text)
 }
 
 /// What keeps a connection from being used, with its reason.
@@ -402,8 +281,7 @@ fn releasing(resource: &AccessRequest, picture: &Picture, observed: &Observed) -
     let standing: Vec<_> = standing.collect();
     let stuck = standing
         .iter()
-        .filter_map(|request| refusal(request, observed))
-        .next();
+        .find_map(|request| refusal(request, observed));
     if let Some((reason, text)) = stuck {
         let truth = if reason == Reason::RemoteNotFound {
             Truth::Unknown

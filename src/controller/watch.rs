@@ -38,7 +38,7 @@ pub type Guarded = DeserializeGuard<AccessRequest>;
 /// After the first failed pass; doubled with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 /// No failed pass waits longer.
-const MOST_BACKOFF: Duration = Duration::from_secs(60);
+const MOST_BACKOFF: Duration = Duration::from_mins(1);
 
 /// What wakes resources beside their own changes.
 pub struct Wakes {
@@ -55,7 +55,8 @@ pub async fn run(
     wakes: Wakes,
     concurrency: u16,
     stop: watch::Receiver<bool>,
-    ready: impl FnOnce(Store<Guarded>),
+    stores: &Stores,
+    synced: impl FnOnce(),
 ) {
     let api: Api<Guarded> = match scope {
         Some(namespace) => Api::namespaced(context.client.clone(), namespace),
@@ -64,10 +65,18 @@ pub async fn run(
     let scope = scope.map(ToOwned::to_owned);
     let controller = Controller::new(api, watch_config());
     let store = controller.store();
-    ready(store.clone());
+    keep(stores, &store);
+    let cache = store.clone();
+    // In this task, not one of its own: the store wakes only the last task that waits for it, and
+    // the controller waits too.
+    let first_sync = async move {
+        if cache.wait_until_ready().await.is_ok() {
+            synced();
+        }
+    };
     let config = controller::Config::default().concurrency(concurrency);
     let woken = woken(wakes, store, scope);
-    controller
+    let passes = controller
         .with_config(config)
         .reconcile_on(woken)
         .graceful_shutdown_on(stopped(stop))
@@ -75,15 +84,15 @@ pub async fn run(
         .for_each(|result| {
             settle(&context, &result);
             futures::future::ready(())
-        })
-        .await;
+        });
+    tokio::join!(passes, first_sync);
 }
 
 /// The stores of every scope, for the metrics.
 pub type Stores = Mutex<Vec<Store<Guarded>>>;
 
 /// Keeps a store for [`count_phases`].
-pub fn keep(stores: &Stores, store: &Store<Guarded>) {
+fn keep(stores: &Stores, store: &Store<Guarded>) {
     stores
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -133,7 +142,10 @@ async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Err
 #[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 fn after_error(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
     let failures = context.count_failure(&skeleton(&object));
-    tracing::warn!(step = error.label(), error = %Chain(error), failures, "the pass failed");
+    // An object that changed under our hands is nothing to warn of.
+    if !matches!(error, Error::Outdated) {
+        tracing::warn!(step = error.label(), error = %Chain(error), failures, "the pass failed");
+    }
     Action::requeue(doubled(FIRST_BACKOFF, failures, MOST_BACKOFF))
 }
 

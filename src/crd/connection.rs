@@ -4,6 +4,10 @@
 //! The two kinds differ in where the token is looked for and in who may use the connection, so they
 //! are two types; what they have in common is resolved in one place, [`settings`](super::settings).
 
+#![allow(
+    rustdoc::bare_urls,
+    reason = "the comments become `kubectl explain`, which shows them as they are"
+)]
 #![expect(
     clippy::doc_markdown,
     reason = "the documentation is for kubectl explain: plain text"
@@ -79,7 +83,7 @@ pub const DEFAULT_ENDPOINT: &str = "https://api.apono.io";
 #[serde(rename_all = "camelCase")]
 pub struct ClusterAponoConnectionSpec {
     /// Where the API is, for example "https://api.apono.io", without user, password, query or
-    /// fragment. Plain http is taken only for localhost, 127.0.0.0/8 and [::1], or with
+    /// fragment. Plain http is taken only for localhost, 127.0.0.0/8 and ::1, or with
     /// `insecure: true`. Absent: https://api.apono.io. It cannot be changed later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
@@ -174,7 +178,7 @@ pub struct ClusterAponoConnectionSpec {
 #[serde(rename_all = "camelCase")]
 pub struct AponoConnectionSpec {
     /// Where the API is, for example "https://api.apono.io", without user, password, query or
-    /// fragment. Plain http is taken only for localhost, 127.0.0.0/8 and [::1], or with
+    /// fragment. Plain http is taken only for localhost, 127.0.0.0/8 and ::1, or with
     /// `insecure: true`. Absent: https://api.apono.io. It cannot be changed later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]

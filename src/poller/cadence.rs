@@ -82,6 +82,8 @@ impl Tier {
 pub(super) struct Stake {
     /// Whether anything tracked is in the tier, or is expected to come into it.
     pub(super) is_tracked: bool,
+    /// When the tier ceased to be empty.
+    pub(super) opened: Option<Instant>,
     /// When the tier last gained a member, or something was last asked of one.
     pub(super) stirred: Option<Instant>,
     /// When something was asked, each within the last second or so.
@@ -99,10 +101,11 @@ pub(super) fn next(
     if !stake.is_tracked {
         return None;
     }
-    let stirred = stake.stirred?;
+    let (opened, stirred) = (stake.opened?, stake.stirred?);
     let began = last.map(|(began, _)| began);
-    let from = began.map_or(stirred, |began| began.max(stirred));
-    let routine = from + pause(tier, cadence, from - stirred).mul_f64(jitter);
+    // Not from the newest member: a tier that always gains one would never be read.
+    let from = began.map_or(opened, |began| began.max(opened));
+    let routine = from + pause(tier, cadence, from.duration_since(stirred)).mul_f64(jitter);
     let burst = match tier {
         Tier::Moving => stake
             .bursts
@@ -164,7 +167,7 @@ mod tests {
     const CADENCE: Cadence = Cadence {
         fast: Duration::from_secs(1),
         pending: Duration::from_secs(30),
-        active: Duration::from_secs(60),
+        active: Duration::from_mins(1),
     };
 
     fn due_after(tier: Tier, stirred: u64, last: u64) -> Duration {
@@ -172,6 +175,7 @@ mod tests {
         let at = |millis| start + Duration::from_millis(millis);
         let stake = Stake {
             is_tracked: true,
+            opened: Some(start),
             stirred: Some(at(stirred)),
             bursts: vec![],
         };
@@ -190,6 +194,17 @@ mod tests {
     }
 
     #[test]
+    fn a_tier_that_always_gains_a_member_is_read_all_the_same() {
+        for (tier, limit) in [
+            (Tier::Moving, 1_000),
+            (Tier::Waiting, 5_000),
+            (Tier::Live, 60_000),
+        ] {
+            assert!(due_after(tier, limit - 1, 10) <= Duration::from_millis(limit));
+        }
+    }
+
+    #[test]
     fn every_live_state_has_exactly_one_tier() {
         for tier in Tier::ALL {
             for state in tier.states() {
@@ -204,6 +219,7 @@ mod tests {
         let start = Instant::now();
         let stake = Stake {
             is_tracked: true,
+            opened: Some(start),
             stirred: Some(start),
             bursts: vec![start],
         };
@@ -225,6 +241,7 @@ mod tests {
             .collect();
         let stake = Stake {
             is_tracked: true,
+            opened: Some(start),
             stirred: Some(start),
             bursts,
         };
@@ -245,7 +262,7 @@ mod tests {
             due_after(Tier::Waiting, 0, 3_600_000),
             Duration::from_secs(30)
         );
-        assert_eq!(due_after(Tier::Live, 0, 3_600_000), Duration::from_secs(60));
+        assert_eq!(due_after(Tier::Live, 0, 3_600_000), Duration::from_mins(1));
     }
 
     #[test]

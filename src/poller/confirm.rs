@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::ReadError;
-use super::drive::{Round, Tools};
+use super::drive::{HasRead, Round, Tools};
 use super::state::{Lane, Source};
 use super::walk::{self, Leaf, PAGES_A_ROUND, Walk};
 use crate::crd::RemoteApi;
@@ -102,7 +102,7 @@ impl Confirm {
     }
 
     /// Reads a few of the suspects by id.
-    async fn read_some(&mut self, tools: &Tools) -> Result<(), ReadError> {
+    async fn read_some(&mut self, tools: &Tools) -> Result<HasRead, ReadError> {
         let started = Instant::now();
         let mut due = tools.ask(|knowledge| knowledge.due_suspects(started));
         due.truncate(MANY);
@@ -110,7 +110,8 @@ impl Confirm {
         self.not_before = Some(started + READ_PAUSE * count);
         let reads = stream::iter(due).map(|(id, _, _)| async move { confirm(&id, tools).await });
         let results: Vec<_> = reads.buffer_unordered(AT_ONCE).collect().await;
-        results.into_iter().collect()
+        let answered: Result<Vec<_>, _> = results.into_iter().collect();
+        Ok(HasRead(answered?.contains(&HasRead(true))))
     }
 }
 
@@ -120,8 +121,15 @@ impl Round for Confirm {
     }
 
     fn due(&mut self, tools: &Tools, now: Instant) -> Option<Instant> {
-        let (suspects, end) =
-            tools.ask(|knowledge| (knowledge.suspects_due(), knowledge.next_end()));
+        // Planned ends come whether the remote can be read or not.
+        let wall = tools.clock.now();
+        let (has_ended, suspects, end) = tools.ask(|knowledge| {
+            let has_ended = knowledge.reach_ends(wall, now);
+            (has_ended, knowledge.suspects_due(), knowledge.next_end())
+        });
+        if has_ended {
+            tools.store.announce();
+        }
         let reads = suspects
             .into_iter()
             .chain(self.identity_due(tools, now))
@@ -131,14 +139,13 @@ impl Round for Confirm {
         reads.into_iter().chain(end).min()
     }
 
-    async fn read(&mut self, tools: &Tools) -> Result<(), ReadError> {
-        let (wall, now) = (tools.clock.now(), Instant::now());
-        tools.ask(|knowledge| knowledge.reach_ends(wall, now));
+    async fn read(&mut self, tools: &Tools) -> Result<HasRead, ReadError> {
+        let now = Instant::now();
         if self.identity_due(tools, now).is_some_and(|due| due <= now) {
             self.learn_identity(tools).await?;
         }
         if self.not_before.is_some_and(|not_before| now < not_before) {
-            return Ok(());
+            return Ok(HasRead(false));
         }
         self.sweep_if_many(tools).await?;
         self.read_some(tools).await
@@ -147,10 +154,10 @@ impl Round for Confirm {
 
 /// Reads one id on every route it may live on. Only what stops all reading is an error here: one
 /// id that cannot be read says nothing of the others.
-async fn confirm(id: &str, tools: &Tools) -> Result<(), ReadError> {
+async fn confirm(id: &str, tools: &Tools) -> Result<HasRead, ReadError> {
     let (epoch, suspect) = tools.ask(|knowledge| (knowledge.epoch, knowledge.open_suspect(id)));
     let Some((route, suspect)) = suspect else {
-        return Ok(());
+        return Ok(HasRead(false));
     };
     let asked_at = tools.clock.now();
     let mut found = read(route, id, tools)
@@ -187,9 +194,10 @@ async fn confirm(id: &str, tools: &Tools) -> Result<(), ReadError> {
         Err(ReadError::Failed(error)) => {
             tracing::debug!(id, error, "could not read a request by id");
             tools.ask(|knowledge| knowledge.postpone(id, now));
+            return Ok(HasRead(false));
         }
     }
-    Ok(())
+    Ok(HasRead(true))
 }
 
 async fn read(api: RemoteApi, id: &str, tools: &Tools) -> Result<AccessRequest, ReadError> {

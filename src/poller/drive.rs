@@ -90,6 +90,10 @@ impl Tools {
     }
 }
 
+/// Whether a round that did not fail was answered anything: only then the remote can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HasRead(pub(super) bool);
+
 /// One of the loops that read.
 pub(super) trait Round: Send {
     /// Which one.
@@ -99,7 +103,7 @@ pub(super) trait Round: Send {
     fn due(&mut self, tools: &Tools, now: Instant) -> Option<Instant>;
 
     /// Reads one round.
-    fn read(&mut self, tools: &Tools) -> impl Future<Output = Result<(), ReadError>> + Send;
+    fn read(&mut self, tools: &Tools) -> impl Future<Output = Result<HasRead, ReadError>> + Send;
 }
 
 /// How a lane gets on.
@@ -151,13 +155,19 @@ fn next(round: &mut impl Round, tools: &Tools, pace: &mut Pace, now: Instant) ->
     })
 }
 
-fn note(lane: Lane, result: Result<(), ReadError>, tools: &Tools, pace: &mut Pace) {
+fn note(lane: Lane, result: Result<HasRead, ReadError>, tools: &Tools, pace: &mut Pace) {
     let (now, wall) = (Instant::now(), tools.clock.now());
     let jitter = tools.jitter();
-    let Err(error) = result else {
-        pace.failures = 0;
-        pace.resume_at = Some(now + BREATH);
-        return tools.ask(|knowledge| knowledge.note_good(lane, wall));
+    let error = match result {
+        Ok(HasRead(has_read)) => {
+            pace.failures = 0;
+            pace.resume_at = Some(now + BREATH);
+            if has_read {
+                tools.ask(|knowledge| knowledge.note_good(lane, wall));
+            }
+            return;
+        }
+        Err(error) => error,
     };
     tracing::debug!(?lane, %error, "could not read the remote");
     match error {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::drive::{Round, Tools};
+use super::drive::{HasRead, Round, Tools};
 use super::state::Lane;
 use super::walk::{PAGES_A_ROUND, Walk};
 use super::{Look, ReadError};
@@ -135,7 +135,7 @@ impl Round for Looker {
         due.map(|due| floor.map_or(due, |floor| due.max(floor)))
     }
 
-    async fn read(&mut self, tools: &Tools) -> Result<(), ReadError> {
+    async fn read(&mut self, tools: &Tools) -> Result<HasRead, ReadError> {
         let walk = self
             .walk
             .take()
@@ -155,18 +155,18 @@ impl Round for Looker {
             let horizon = tools.ask(|knowledge| knowledge.horizon(self.api));
             if walk.is_finished {
                 self.end(&walk, Timestamp::MIN, tools);
-                return Ok(());
+                return Ok(HasRead(true));
             }
             match horizon {
-                None => return Ok(()),
+                None => return Ok(HasRead(true)),
                 Some(horizon) if walk.order.is_past(horizon) => {
                     self.end(&walk, horizon, tools);
-                    return Ok(());
+                    return Ok(HasRead(true));
                 }
                 Some(_) => {}
             }
         }
         self.walk = Some(walk);
-        Ok(())
+        Ok(HasRead(true))
     }
 }

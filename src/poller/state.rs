@@ -6,6 +6,9 @@ mod answers;
 mod follow;
 mod looking;
 mod standing;
+mod suspects;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,10 +18,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 pub(super) use self::answers::Source;
-pub(super) use self::follow::{Evidence, Suspect};
+pub(super) use self::follow::Evidence;
 pub(super) use self::looking::Want;
 pub(super) use self::standing::Lane;
 use self::standing::{Identity, LaneHealth};
+pub(super) use self::suspects::Suspect;
 use super::record::{Group, Record};
 use super::words::Words;
 use super::{Interest, Look, ResourceKey, View};
@@ -47,6 +51,8 @@ pub(super) struct Knowledge {
     loose: BTreeSet<String>,
 
     groups: BTreeMap<(RemoteApi, Group), BTreeSet<String>>,
+    /// When a group last ceased to be empty.
+    opened: BTreeMap<(RemoteApi, Group), Instant>,
     /// When a group last gained an id.
     stirred: BTreeMap<(RemoteApi, Group), Instant>,
     ends: BTreeSet<(Timestamp, String)>,
@@ -216,8 +222,13 @@ impl Knowledge {
                 remove(&mut self.groups, &group, id);
             }
             if let Some(group) = new.group {
-                self.groups.entry(group).or_default().insert(id.to_owned());
-                self.stirred.insert(group, Instant::now());
+                let members = self.groups.entry(group).or_default();
+                members.insert(id.to_owned());
+                let now = Instant::now();
+                self.stirred.insert(group, now);
+                if members.len() == 1 {
+                    self.opened.insert(group, now);
+                }
                 self.expect_unread(id, group);
             }
         }

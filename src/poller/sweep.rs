@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::ReadError;
 use super::cadence::{self, Tier};
-use super::drive::{Round, Tools};
+use super::drive::{HasRead, Round, Tools};
 use super::state::{Evidence, Lane};
 use super::walk::{self, PAGES_A_ROUND, Walk};
 use crate::crd::RemoteApi;
@@ -99,7 +99,8 @@ impl Sweep {
             return;
         }
         self.refusals += 1;
-        if self.refusals < REFUSALS {
+        // Less and less often: an outage is the likelier cause.
+        if self.refusals < REFUSALS || !self.refusals.is_power_of_two() {
             return;
         }
         if walk::page(tools.reads.as_ref(), self.api, 1, &[], None)
@@ -131,7 +132,7 @@ impl Round for Sweep {
         due.map(|due| if self.course.is_some() { now } else { due })
     }
 
-    async fn read(&mut self, tools: &Tools) -> Result<(), ReadError> {
+    async fn read(&mut self, tools: &Tools) -> Result<HasRead, ReadError> {
         let epoch = tools.ask(|knowledge| knowledge.epoch);
         let course = self
             .course
@@ -157,7 +158,7 @@ impl Round for Sweep {
             }
             if course.is_over(tools) {
                 self.end(course, tools);
-                return Ok(());
+                return Ok(HasRead(true));
             }
         }
         if course.is_unbounded() {
@@ -165,7 +166,7 @@ impl Round for Sweep {
         } else {
             self.course = Some(course);
         }
-        Ok(())
+        Ok(HasRead(true))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Walks a list page by page, can go on where it stumbled, and knows what it has proved: when it
 //! began, whether anything was left out, and in which order the list is. It keeps no items.
 
+use std::collections::BTreeSet;
+
 use apono_client::{AccessRequest, DelegatedQuery, ListQuery, Page, PageToken};
 use jiff::Timestamp;
 
@@ -31,6 +33,8 @@ pub(super) struct Walk {
     pub(super) order: Order,
     next: Option<PageToken>,
     stumbles: u32,
+    /// The ids of the page before: what is inserted in front pushes some of them onto this one.
+    before: BTreeSet<String>,
 }
 
 /// One page as it was answered.
@@ -52,6 +56,7 @@ impl Walk {
             order: Order::default(),
             next: None,
             stumbles: 0,
+            before: BTreeSet::new(),
         }
     }
 
@@ -90,9 +95,14 @@ impl Walk {
         self.is_whole &= page.skipped == 0;
         self.is_finished = page.next.is_none();
         self.next = page.next;
-        for item in &page.items {
+        for item in page
+            .items
+            .iter()
+            .filter(|item| !self.before.contains(&item.id))
+        {
             self.order.see(item.creation_date);
         }
+        self.before = page.items.iter().map(|item| item.id.clone()).collect();
         Leaf {
             items: page.items,
             asked_at,

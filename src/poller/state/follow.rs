@@ -1,5 +1,5 @@
-//! Following ids: when a tier is due, what a sweep should have shown and did not, and what is
-//! then read by itself. "Not on a page" is never "gone": it is a reason to ask for the id.
+//! Following ids by sweeps: when a tier is due, what a sweep should have shown and did not, and the
+//! planned ends. What was not shown is suspected; it is never taken for gone.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,32 +8,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::Knowledge;
+use super::{Knowledge, Suspect};
 use crate::crd::RemoteApi;
-use crate::poller::ResourceKey;
-use crate::poller::cadence::{BURST, CLOSE_WATCH, Stake, Tier, confirm_gap, missing_gap};
-use crate::poller::record::{Group, Record};
+use crate::poller::cadence::{BURST, CLOSE_WATCH, Stake, Tier, confirm_gap};
+use crate::poller::record::Group;
 use crate::poller::words::Words;
 
 /// New ids are gathered for so long before they are read: after a restart they come in thousands.
 const GATHER: Duration = Duration::from_millis(250);
 /// An id that was hastened is expected on the short list this soon.
 const SOON: Duration = Duration::from_millis(200);
-/// A list may lag behind by so much: what changed since then says nothing about the filter.
-const LIST_LAG: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
 /// A request that nobody follows is kept for so long after it was last seen.
 const LOOSE_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
-
-/// An id that something should have shown and did not.
-#[derive(Clone, Debug)]
-pub(in crate::poller) struct Suspect {
-    /// When it may be read by itself.
-    pub(in crate::poller) due: Instant,
-    /// Whether everything was already swept for it.
-    pub(in crate::poller) is_swept_for: bool,
-    /// The sweep that did not show it.
-    pub(in crate::poller) evidence: Option<Arc<Evidence>>,
-}
 
 /// What a sweep asked for and was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +63,7 @@ impl Knowledge {
         let group = (api, Group::Tier(tier));
         let mut stake = Stake {
             is_tracked: self.groups.contains_key(&group),
+            opened: self.opened.get(&group).copied(),
             stirred: self.stirred.get(&group).copied(),
             bursts: Vec::new(),
         };
@@ -90,6 +77,7 @@ impl Knowledge {
             if let Some(newest) = hastened.map(|(_, since)| *since).max() {
                 stake.is_tracked = true;
                 stake.stirred = stake.stirred.max(Some(newest));
+                stake.opened = stake.opened.or(Some(newest));
                 stake.bursts = self.bursts.iter().copied().collect();
             }
         }
@@ -192,7 +180,9 @@ impl Knowledge {
             return;
         };
         let is_over = record.snapshot.is_some() && record.tier().is_none();
-        if is_over || record.absence.is_some() || record.checked_at() >= Some(began) {
+        let is_elsewhere = record.route != evidence.api || record.owners.is_empty();
+        if is_over || is_elsewhere || record.absence.is_some() || record.checked_at() >= Some(began)
+        {
             return;
         }
         let rested = record
@@ -240,128 +230,20 @@ impl Knowledge {
         }
     }
 
-    /// When the next suspect may be read.
-    pub(in crate::poller) fn suspects_due(&self) -> Option<Instant> {
-        self.suspects.values().map(|suspect| suspect.due).min()
-    }
-
-    /// The suspects that may be read now: their routes, and whether all was swept for them.
-    pub(in crate::poller) fn due_suspects(&self, now: Instant) -> Vec<(String, RemoteApi, bool)> {
-        let due = self
-            .suspects
-            .iter()
-            .filter(|(_, suspect)| suspect.due <= now);
-        due.filter_map(|(id, suspect)| {
-            Some((
-                id.clone(),
-                self.records.get(id)?.route,
-                suspect.is_swept_for,
-            ))
-        })
-        .collect()
-    }
-
-    /// Whether one of these is still to be shown by a sweep that began then.
-    pub(in crate::poller) fn is_any_open(&self, ids: &[String], began: Timestamp) -> bool {
-        ids.iter()
-            .filter_map(|id| self.records.get(id))
-            .any(|record| record.checked_at() < Some(began))
-    }
-
-    /// Everything was swept for these; what is left is read by itself.
-    pub(in crate::poller) fn swept_for(&mut self, ids: &[String]) {
-        for id in ids {
-            if let Some(suspect) = self.suspects.get_mut(id) {
-                suspect.is_swept_for = true;
-            }
-        }
-    }
-
-    /// Before a single read: what is suspected, to be judged by what the read says.
-    pub(in crate::poller) fn open_suspect(&mut self, id: &str) -> Option<(RemoteApi, Suspect)> {
-        let route = self.records.get(id)?.route;
-        Some((route, self.suspects.get(id)?.clone()))
-    }
-
-    /// After a single read that found it: whether the sweep that did not show it is to blame.
-    pub(in crate::poller) fn judge(&mut self, id: &str, suspect: &Suspect, now: Instant) {
-        self.suspects.remove(id);
-        let Some(record) = self.records.get_mut(id) else {
-            return;
-        };
-        record.confirmed_at = Some(now);
-        record.confirms = record.confirms.saturating_add(1);
-        let Some(evidence) = &suspect.evidence else {
-            return;
-        };
-        if !is_hidden_from(record, evidence) {
-            return;
-        }
-        let words = self.words.entry(evidence.api).or_default();
-        if !evidence.filter.is_empty() {
-            if !record.is_hidden {
-                words.strike(id);
-            }
-        } else if evidence.is_complete {
-            record.is_hidden = true;
-            words.acquit(id);
-        }
-    }
-
-    /// A single read failed for its own reasons.
-    pub(in crate::poller) fn postpone(&mut self, id: &str, now: Instant) {
-        if let Some(record) = self.records.get_mut(id) {
-            record.confirmed_at = Some(now);
-            record.confirms = record.confirms.saturating_add(1);
-            let due = now + confirm_gap(record.confirms);
-            if let Some(suspect) = self.suspects.get_mut(id) {
-                suspect.due = due;
-            }
-        }
-    }
-
-    /// Every route answered 404 to this id. Returns whom that concerns.
-    pub(in crate::poller) fn miss(
-        &mut self,
-        id: &str,
-        asked_at: Timestamp,
-        now: Instant,
-    ) -> BTreeSet<ResourceKey> {
-        let Some(record) = self.records.get_mut(id) else {
-            return BTreeSet::new();
-        };
-        let counts = record.miss(asked_at);
-        let times = record.absence.map_or(0, |absence| absence.times);
-        let concerned = if counts {
-            record.owners.clone()
-        } else {
-            BTreeSet::new()
-        };
-        let due = now + missing_gap(times);
-        self.hastened.remove(id);
-        self.suspects.insert(
-            id.to_owned(),
-            Suspect {
-                due,
-                is_swept_for: true,
-                evidence: None,
-            },
-        );
-        self.settle(id);
-        concerned
-    }
-
     /// The next planned end.
     pub(in crate::poller) fn next_end(&self) -> Option<Timestamp> {
         self.ends.first().map(|(end, _)| *end)
     }
 
     /// Acts on the planned ends that have come: the owners hear of it, the ids are watched.
-    pub(in crate::poller) fn reach_ends(&mut self, wall: Timestamp, now: Instant) {
+    /// Says whether there were any.
+    pub(in crate::poller) fn reach_ends(&mut self, wall: Timestamp, now: Instant) -> bool {
+        let mut has_ended = false;
         while let Some((end, id)) = self.ends.first().cloned() {
             if end > wall {
-                return;
+                break;
             }
+            has_ended = true;
             self.ends.pop_first();
             if let Some(record) = self.records.get_mut(&id) {
                 record.end_handled = Some(end);
@@ -371,50 +253,6 @@ impl Knowledge {
             }
             self.hasten(&id, now);
         }
+        has_ended
     }
-
-    /// The ids that are missing and the token whose fault that might be is not known.
-    pub(super) fn is_any_missing(&self) -> bool {
-        self.groups
-            .keys()
-            .any(|(_, group)| *group == Group::Missing)
-    }
-
-    /// Another token: what was missing under the one before is unknown again.
-    pub(super) fn drop_absences(&mut self, now: Instant) {
-        let missing: BTreeSet<String> = self
-            .groups
-            .iter()
-            .filter(|((_, group), _)| *group == Group::Missing)
-            .flat_map(|(_, ids)| ids.iter().cloned())
-            .collect();
-        for id in missing {
-            if let Some(record) = self.records.get_mut(&id) {
-                record.absence = None;
-                record.confirms = 0;
-                let owners = record.owners.clone();
-                self.wake_all(owners);
-            }
-            self.settle(&id);
-            let suspect = Suspect {
-                due: now,
-                is_swept_for: false,
-                evidence: None,
-            };
-            self.suspects.insert(id, suspect);
-        }
-    }
-}
-
-/// Whether the sweep should have shown the record as it is now: it was in that state long before,
-/// and the sweep asked for its word and was given not one request of that word.
-fn is_hidden_from(record: &Record, evidence: &Evidence) -> bool {
-    let Some(snapshot) = &record.snapshot else {
-        return false;
-    };
-    let word = snapshot.request.status.word();
-    let was_asked = evidence.filter.is_empty() || evidence.filter.iter().any(|asked| asked == word);
-    let is_shown = !evidence.filter.is_empty() && evidence.shown.contains(word);
-    let is_settled = record.settled + LIST_LAG <= evidence.began;
-    record.tier().is_some() && was_asked && is_settled && !is_shown
 }

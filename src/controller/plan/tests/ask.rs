@@ -1,0 +1,239 @@
+//! Whether, and when, something is asked.
+
+use super::*;
+
+#[test]
+fn a_new_resource_is_asked_for() {
+    let Step::Create { ledger, nonce } = world().plan().step else {
+        panic!()
+    };
+    assert_eq!(ledger.number, 1);
+    assert_eq!(ledger.entries.len(), 1);
+    assert!(nonce.is_of("uid-1"));
+}
+
+#[test]
+fn a_suspended_resource_is_not_asked_for() {
+    let mut world = world();
+    world.resource.spec.suspend = Some(true);
+    assert_eq!(world.plan().step, Step::Wait);
+}
+
+#[test]
+fn nothing_is_asked_through_a_connection_that_cannot_be_used() {
+    let message = String::new();
+    for sight in [
+        ConnectionSight::Missing {
+            message: message.clone(),
+        },
+        ConnectionSight::Deleting {
+            message: message.clone(),
+        },
+        ConnectionSight::NotReady {
+            message: message.clone(),
+            callable: true,
+        },
+        ConnectionSight::Unauthorized {
+            message: message.clone(),
+        },
+        ConnectionSight::NotAllowed {
+            message: message.clone(),
+            orphan: true,
+        },
+    ] {
+        let mut world = world();
+        world.observed.connection = sight;
+        assert_eq!(
+            world.plan(),
+            Plan {
+                step: Step::Wait,
+                requeue: Some(RECHECK)
+            }
+        );
+    }
+}
+
+#[test]
+fn nothing_is_asked_while_the_remote_wants_a_pause() {
+    let mut world = world();
+    world.observed.connection = ConnectionSight::Usable {
+        orphan: false,
+        paused: Some(7 * SECOND),
+    };
+    assert_eq!(world.plan().step, Step::Wait);
+    assert!(world.plan().requeue.unwrap() >= 7 * SECOND);
+}
+
+#[test]
+fn a_lost_answer_is_looked_for_before_anything_is_asked_again() {
+    let (mut world, _) = lost();
+    for wait in [0, 10, 29, 60, 3600] {
+        world = world.after(wait * SECOND);
+        assert_eq!(
+            world.plan().step,
+            Step::Wait,
+            "after {wait} s without a look"
+        );
+    }
+}
+
+#[test]
+fn a_look_asked_for_too_early_concludes_nothing() {
+    let (world, _) = lost();
+    let mut world = world.after(SETTLED.saturating_sub(SECOND));
+    world.look();
+    assert_eq!(world.clone().after(3600 * SECOND).plan().step, Step::Wait);
+    world = world.after(SECOND);
+    world.look();
+    let Step::Create { ledger, .. } = world.plan().step else {
+        panic!()
+    };
+    assert_eq!(ledger.entries.len(), 2, "the repeat is an entry of its own");
+}
+
+#[test]
+fn a_look_that_does_not_reach_back_concludes_nothing() {
+    let (world, _) = lost();
+    let mut world = world.after(2 * SETTLED);
+    world.look();
+    for look in world.observed.view.look.values_mut() {
+        look.since = world.now - Duration::from_hours(1);
+    }
+    assert_eq!(world.plan().step, Step::Wait);
+}
+
+#[test]
+fn another_users_lists_conclude_nothing() {
+    let mut world = world();
+    world.observed.view.identity = Some("user-1".to_owned());
+    world.ask(|_| Reply::Lost);
+    let mut world = world.after(SETTLED);
+    world.look();
+    for identity in [None, Some("user-2".to_owned())] {
+        world.observed.view.identity = identity;
+        assert_eq!(world.plan().step, Step::Wait);
+    }
+    world.observed.view.identity = Some("user-1".to_owned());
+    assert!(matches!(world.plan().step, Step::Create { .. }));
+}
+
+#[test]
+fn for_somebody_else_both_lists_have_to_be_looked_through() {
+    let mut world = world();
+    world.observed.asks_for_another = true;
+    world.ask(|_| Reply::Lost);
+    let mut world = world.after(2 * SETTLED);
+    world.look();
+    assert_eq!(world.plan().step, Step::Wait);
+    let look = world.observed.view.look.values().next().copied().unwrap();
+    world
+        .observed
+        .view
+        .look
+        .insert(crate::crd::RemoteApi::Delegated, look);
+    assert!(matches!(world.plan().step, Step::Create { .. }));
+}
+
+#[test]
+fn what_certainly_was_not_sent_is_sent_again_without_a_look_but_later() {
+    let mut world = world();
+    world.ask(|_| Reply::NotSent);
+    assert_eq!(world.plan().step, Step::Wait);
+    assert!(matches!(
+        world.after(REPEAT_AFTER_NOT_SENT).plan().step,
+        Step::Create { .. }
+    ));
+}
+
+#[test]
+fn repeats_come_slower_and_slower() {
+    let mut world = world();
+    for pause in [5, 10, 20, 40] {
+        world.ask(|_| Reply::NotSent);
+        world = world.after(Duration::from_secs(pause - 1));
+        assert_eq!(world.plan().step, Step::Wait, "after {} s", pause - 1);
+        world = world.after(SECOND);
+    }
+}
+
+#[test]
+fn a_refused_create_is_final() {
+    let mut world = world();
+    world.ask(|_| Reply::Refused("400".to_owned()));
+    let world = world.after(1_000_000 * SECOND);
+    assert_eq!(
+        world.plan(),
+        Plan {
+            step: Step::Wait,
+            requeue: None
+        }
+    );
+}
+
+#[test]
+fn an_empty_answer_is_looked_for_once_and_then_refused() {
+    let mut world = world();
+    world.ask(|_| Reply::Empty);
+    assert_eq!(world.plan().step, Step::Wait);
+    let mut world = world.after(SETTLED);
+    world.look();
+    world.fold(&Outcome::Nothing);
+    assert_eq!(
+        world.plan(),
+        Plan {
+            step: Step::Wait,
+            requeue: None
+        }
+    );
+    assert_eq!(world.status().reason.as_deref(), Some("RequestRefused"));
+}
+
+#[test]
+fn no_further_post_leaves_after_three_hundred() {
+    let mut world = world();
+    world.ask(|_| Reply::NotSent);
+    let with_posts = |world: &World, count: usize| {
+        let mut world = world.clone();
+        let attempt = world
+            .resource
+            .status
+            .as_mut()
+            .and_then(|status| status.attempt.as_mut());
+        let posts = &mut attempt.unwrap().posts;
+        while posts.len() < count {
+            let random = u64::try_from(posts.len()).unwrap().to_le_bytes();
+            let mut bytes = [9; crate::marker::RANDOM_BYTES];
+            bytes[..8].copy_from_slice(&random);
+            let nonce = Nonce::new("uid-1", bytes).to_string();
+            posts.push(crate::crd::PostStatus {
+                nonce,
+                ..posts[0].clone()
+            });
+        }
+        world.resource.metadata.annotations = None;
+        let Step::Restore(Some(ledger)) = world.plan().step else {
+            panic!()
+        };
+        let record = ledger.record(&world.resource).to_annotation();
+        world.resource.metadata.annotations = Some(
+            [(ATTEMPT_ANNOTATION.to_owned(), record)]
+                .into_iter()
+                .collect(),
+        );
+        world.after(Duration::from_hours(1))
+    };
+    assert!(matches!(
+        with_posts(&world, MOST_POSTS - 1).plan().step,
+        Step::Create { .. }
+    ));
+    assert_eq!(with_posts(&world, MOST_POSTS).plan().step, Step::Wait);
+}
+
+#[test]
+fn ended_requests_are_not_asked_for_again() {
+    for word in ["Revoked", "Rejected", "Failed", "EXPIRED"] {
+        let (world, _) = asked(word);
+        let world = world.after(1_000_000 * SECOND);
+        assert_eq!(world.plan().step, Step::Wait, "{word}");
+    }
+}

@@ -1,0 +1,204 @@
+//! When a deletion revokes, waits and lets go.
+
+use super::*;
+
+#[test]
+fn nothing_is_restored_on_an_object_that_is_being_deleted() {
+    let (mut world, _) = asked("Active");
+    world.resource.metadata.annotations = None;
+    assert_eq!(
+        world.deleted().plan().step,
+        Step::Revoke {
+            id: "r1".to_owned()
+        }
+    );
+}
+
+#[test]
+fn deletion_of_what_was_never_asked_is_immediate() {
+    let mut world = world().deleted();
+    world.observed.connection = ConnectionSight::Missing {
+        message: String::new(),
+    };
+    assert_eq!(world.plan().step, Step::Release);
+}
+
+#[test]
+fn deletion_revokes_what_is_live_and_waits_until_it_is_read_back() {
+    for word in [
+        "Initializing",
+        "Pending",
+        "PendingMFA",
+        "Granting",
+        "Active",
+        "Sleeping",
+    ] {
+        let (world, nonce) = asked(word);
+        let mut world = world.deleted();
+        assert_eq!(
+            world.plan().step,
+            Step::Revoke {
+                id: "r1".to_owned()
+            },
+            "{word}"
+        );
+        let last = world.now;
+        let tried = RevokeTry {
+            count: 1,
+            last,
+            refusal: None,
+        };
+        world.observed.memory.revokes.insert("r1".to_owned(), tried);
+        assert_eq!(world.plan().step, Step::Wait, "{word}: once");
+        world.see(remote("r1", "Revoking", &nonce));
+        assert_eq!(world.plan().step, Step::Wait);
+        world.see(remote("r1", "Revoked", &nonce));
+        assert_eq!(world.plan().step, Step::Release);
+    }
+}
+
+#[test]
+fn a_revoke_that_changed_nothing_is_sent_again() {
+    let (world, _) = asked("Active");
+    let mut world = world.deleted();
+    let tried = RevokeTry {
+        count: 1,
+        last: world.now,
+        refusal: None,
+    };
+    world.observed.memory.revokes.insert("r1".to_owned(), tried);
+    let wait = world.plan().requeue.unwrap();
+    assert_eq!(
+        world.after(wait).plan().step,
+        Step::Revoke {
+            id: "r1".to_owned()
+        }
+    );
+}
+
+#[test]
+fn deletion_looks_for_a_lost_answer_before_it_lets_go() {
+    let (world, nonce) = lost();
+    let mut world = world.deleted();
+    assert_eq!(world.plan().step, Step::Wait);
+    let mut absent = world.clone().after(SETTLED);
+    absent.look();
+    assert_eq!(absent.plan().step, Step::Release);
+    world.find(&nonce, "r1", "Active");
+    assert_eq!(
+        world.plan().step,
+        Step::Revoke {
+            id: "r1".to_owned()
+        }
+    );
+}
+
+#[test]
+fn deletion_waits_for_a_connection() {
+    for sight in [
+        ConnectionSight::Missing {
+            message: String::new(),
+        },
+        ConnectionSight::Unauthorized {
+            message: String::new(),
+        },
+        ConnectionSight::NotReady {
+            message: String::new(),
+            callable: false,
+        },
+    ] {
+        let (world, _) = asked("Active");
+        let mut world = world.deleted();
+        world.observed.connection = sight;
+        assert_eq!(world.plan().step, Step::Wait);
+    }
+}
+
+#[test]
+fn orphaning_needs_the_connections_leave() {
+    let (world, _) = asked("Active");
+    let mut world = world.deleted();
+    world.resource.spec.deletion_policy = Some(DeletionPolicy::Orphan);
+    assert_eq!(
+        world.plan().step,
+        Step::Revoke {
+            id: "r1".to_owned()
+        }
+    );
+    world.observed.connection = ConnectionSight::Usable {
+        orphan: true,
+        paused: None,
+    };
+    assert_eq!(world.plan().step, Step::Release);
+}
+
+#[test]
+fn a_failed_request_has_ended_only_if_it_never_was_access() {
+    let (world, _) = asked("Failed");
+    let world = world.deleted();
+    let revoke = Step::Revoke {
+        id: "r1".to_owned(),
+    };
+    assert_eq!(world.plan().step, revoke, "entitlements not read");
+
+    let entitlement = |word: &str| {
+        serde_json::from_value(serde_json::json!({
+            "integration": {"id": "i", "name": "n"},
+            "resource": {"id": "r", "source_id": "s", "type": {"id": "t", "label": "l"}, "name": "n"},
+            "permission": {"name": "p"}, "status": word
+        }))
+        .unwrap()
+    };
+    for (word, ended) in [
+        ("Failure", true),
+        ("Pending", true),
+        ("Granted", false),
+        ("Whatever", false),
+    ] {
+        let mut world = world.clone();
+        world
+            .observed
+            .entitlements
+            .insert("r1".to_owned(), vec![entitlement(word)]);
+        let expected = if ended { Step::Release } else { revoke.clone() };
+        assert_eq!(world.plan().step, expected, "{word}");
+    }
+
+    let (mut seen, nonce) = asked("Active");
+    seen.see(remote("r1", "Failed", &nonce));
+    seen.fold(&Outcome::Nothing);
+    let mut seen = seen.deleted();
+    seen.observed
+        .entitlements
+        .insert("r1".to_owned(), vec![entitlement("Failure")]);
+    assert_eq!(seen.plan().step, revoke, "it was active once");
+}
+
+#[test]
+fn not_found_is_an_end_only_for_the_user_who_made_it_and_only_if_said_often() {
+    let user = |id: &str| Some(id.to_owned());
+    for (times, seconds, identity, ended) in [
+        (3, 30, user("user-1"), true),
+        (2, 30, user("user-1"), false),
+        (3, 29, user("user-1"), false),
+        (3, 30, user("user-2"), false),
+        (9, 900, None, false),
+    ] {
+        let (world, _) = asked("Active");
+        let mut world = world.deleted();
+        let tried = RevokeTry {
+            count: 1,
+            last: world.now,
+            refusal: None,
+        };
+        world.observed.memory.revokes.insert("r1".to_owned(), tried);
+        world.lose("r1", times, seconds);
+        world.observed.view.identity = identity.clone();
+        let released = world.plan().step == Step::Release;
+        assert_eq!(released, ended, "{times} times, {seconds} s, {identity:?}");
+        assert!(matches!(
+            world.observed.view.sights.get("r1"),
+            Some(Sight::Missing(_))
+        ));
+    }
+}
