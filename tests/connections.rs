@@ -9,18 +9,13 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-#[path = "connections/operator.rs"]
-mod operator;
+mod support;
 
-use std::time::Duration;
+use std::time::Instant;
 
-use apono_simulator::{Config, DEFAULT_TOKEN, DEFAULT_USER, Outside, Simulator};
-use operator::Place;
-use serde_json::Value;
-
-fn simulator() -> Simulator {
-    Simulator::start(&Config::instant()).unwrap()
-}
+use apono_simulator::{Config, DEFAULT_USER, Outside, Simulator};
+use serde_json::{Value, json};
+use support::{CONNECTION, Setup, World};
 
 /// So that the own list has a page that names the user.
 fn ask(simulator: &Simulator) {
@@ -47,104 +42,92 @@ fn message(status: &Value) -> &str {
 
 #[tokio::test]
 async fn a_connection_becomes_ready_says_whose_token_it_is_and_rests() {
-    let simulator = simulator();
-    ask(&simulator);
-    let place = Place::new().await;
-    let operator = place.operator(&simulator.url());
-    operator.ready().await;
-    place.store_token("good", DEFAULT_TOKEN).await;
-    place.connect("good", &simulator.url()).await;
+    let world = World::new(Setup::default().unconnected()).await;
+    ask(&world.simulator);
+    world.operator.ready().await;
+    world.store_token(CONNECTION, &world.token).await;
+    let url = world.simulator.url();
+    world.connect(CONNECTION, &url, json!({})).await;
 
-    let status = place.wait_for("good", "True", "Ready").await;
+    let status = world.wait_connection(CONNECTION, "True", "Ready").await;
     assert_eq!(status["identity"]["sourceId"], DEFAULT_USER);
     assert_eq!(status["observedGeneration"], 1);
     assert!(!has(&status, "Stalled") && !has(&status, "Reconciling"));
 
     // Nothing has changed, so nothing is written: not by the next pass either.
-    let version = place.version("good").await;
-    operator.more_passes(1).await;
-    assert_eq!(place.version("good").await, version);
-    let (_, metrics) = operator.admin("/metrics").await;
-    assert!(
-        metrics.contains("apono_operator_connections_ready 1"),
-        "{metrics}"
-    );
+    let version = world.connection_version(CONNECTION).await;
+    world.operator.more_passes("connection", 1).await;
+    assert_eq!(world.connection_version(CONNECTION).await, version);
+    world
+        .operator
+        .shows("apono_operator_connections_ready 1")
+        .await;
 
-    place.disconnect("good").await;
-    operator.shows("apono_operator_connections 0").await;
-    let (code, log) = operator.end().await;
-    assert_eq!(code, Some(0));
-    assert!(!log.contains(DEFAULT_TOKEN), "the token is in the log");
-    place.leave().await;
+    world.disconnect(CONNECTION).await;
+    world.operator.shows("apono_operator_connections 0").await;
+    world.end().await;
 }
 
 #[tokio::test]
 async fn a_missing_secret_is_named_and_found_when_it_comes() {
-    let simulator = simulator();
-    let place = Place::new().await;
-    let operator = place.operator(&simulator.url());
-    place.connect("late", &simulator.url()).await;
-    let status = place.wait_for("late", "False", "SecretNotFound").await;
-    assert!(
-        message(&status).contains(&format!("`{}/late`", place.namespace)),
-        "{status}"
-    );
+    let world = World::new(Setup::default().unconnected()).await;
+    let url = world.simulator.url();
+    world.connect("late", &url, json!({})).await;
+    let status = world
+        .wait_connection("late", "False", "SecretNotFound")
+        .await;
+    let wanted = format!("`{}/late`", world.cluster.namespace);
+    assert!(message(&status).contains(&wanted), "{status}");
     assert!(has(&status, "Stalled"));
-    assert!(simulator.calls().is_empty());
+    assert!(world.simulator.calls().is_empty());
 
-    place.store_token("late", DEFAULT_TOKEN).await;
-    place.wait_for("late", "True", "Ready").await;
-    drop(operator);
-    place.leave().await;
+    world.store_token("late", &world.token).await;
+    world.wait_connection("late", "True", "Ready").await;
+    world.end().await;
 }
 
 #[tokio::test]
 async fn a_wrong_token_is_tried_once_and_the_right_one_works_without_a_restart() {
-    let simulator = simulator();
-    let place = Place::new().await;
-    let operator = place.operator(&simulator.url());
-    place.store_token("rotated", "wrong-token").await;
-    place.connect("rotated", &simulator.url()).await;
-    let status = place.wait_for("rotated", "False", "Unauthorized").await;
-    let wanted = format!("key `token` of Secret `{}/rotated`", place.namespace);
+    let world = World::new(Setup::default().unconnected()).await;
+    world.store_token("rotated", "wrong-token").await;
+    let url = world.simulator.url();
+    world.connect("rotated", &url, json!({})).await;
+    let status = world
+        .wait_connection("rotated", "False", "Unauthorized")
+        .await;
+    let namespace = &world.cluster.namespace;
+    let wanted = format!("key `token` of Secret `{namespace}/rotated`");
     assert!(message(&status).contains(&wanted), "{status}");
 
     // Two looks at the Secret later the API has still been asked once.
-    operator.more_passes(2).await;
-    assert_eq!(simulator.calls().len(), 1);
-    let (_, metrics) = operator.admin("/metrics").await;
-    assert!(
-        metrics.contains("apono_operator_connections_circuit_open 1"),
-        "{metrics}"
-    );
+    world.operator.more_passes("connection", 2).await;
+    assert_eq!(world.simulator.calls().len(), 1);
+    world
+        .operator
+        .shows("apono_operator_connections_circuit_open 1")
+        .await;
 
-    place.store_token("rotated", DEFAULT_TOKEN).await;
-    let started = std::time::Instant::now();
-    place.wait_for("rotated", "True", "Ready").await;
-    assert!(
-        started.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        started.elapsed()
-    );
-
-    let (_, log) = operator.end().await;
-    assert!(!log.contains("wrong-token") && !log.contains(DEFAULT_TOKEN));
-    place.leave().await;
+    world.store_token("rotated", &world.token).await;
+    let started = Instant::now();
+    world.wait_connection("rotated", "True", "Ready").await;
+    let taken = started.elapsed();
+    assert!(taken.as_secs() < 10, "{taken:?}");
+    assert!(!world.operator.log().text().contains("wrong-token"));
+    world.end().await;
 }
 
 #[tokio::test]
 async fn an_endpoint_the_settings_do_not_list_is_never_called() {
-    let (listed, other) = (simulator(), simulator());
-    let place = Place::new().await;
-    let operator = place.operator(&listed.url());
-    place.store_token("elsewhere", DEFAULT_TOKEN).await;
-    place.connect("elsewhere", &other.url()).await;
-    let status = place
-        .wait_for("elsewhere", "False", "EndpointNotAllowed")
+    let other = Simulator::start(&Config::instant()).unwrap();
+    let world = World::new(Setup::default().unconnected()).await;
+    world.store_token("elsewhere", &world.token).await;
+    world.connect("elsewhere", &other.url(), json!({})).await;
+    let status = world
+        .wait_connection("elsewhere", "False", "EndpointNotAllowed")
         .await;
-    assert!(message(&status).contains(&listed.url()), "{status}");
+    let listed = world.simulator.url();
+    assert!(message(&status).contains(&listed), "{status}");
     assert!(message(&status).contains("ALLOWED_ENDPOINTS"), "{status}");
     assert!(other.calls().is_empty());
-    drop(operator);
-    place.leave().await;
+    world.end().await;
 }

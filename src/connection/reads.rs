@@ -1,7 +1,7 @@
 //! The remote as the poller sees it: four reads through the gate. It also notes whose token it is,
 //! since the own list says so in passing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use apono_client::{AccessRequest, DelegatedQuery, Endpoint, ListQuery, Page, PageToken};
 use futures::FutureExt as _;
@@ -14,6 +14,9 @@ use crate::{
     telemetry::Chain,
 };
 
+/// While the circuit is open, reads ask the gate again this often; nothing is sent for it.
+const CIRCUIT_PAUSE: Duration = Duration::from_secs(1);
+
 /// The reads of one connection.
 pub(super) struct GatedReads {
     pub(super) remote: Remote,
@@ -24,7 +27,9 @@ impl From<RemoteError> for ReadError {
     fn from(error: RemoteError) -> Self {
         match error {
             RemoteError::Call(error) => error.into(),
-            RemoteError::CircuitOpen => Self::Unauthorized,
+            // Nothing was sent, so nothing was learned of the token: a trial of a new one may be under
+            // way. Taken for a refusal it would end all reading of a token that is good.
+            RemoteError::CircuitOpen => Self::Paused(CIRCUIT_PAUSE),
             RemoteError::Paused(left) => Self::Paused(left),
             error @ (RemoteError::Unconfigured | RemoteError::TooLate) => {
                 Self::Failed(Chain(&error).to_string())
@@ -114,4 +119,15 @@ pub(super) fn note(identity: &watch::Sender<Option<Identity>>, page: &Page<Acces
         }
         is_new
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circuit_that_is_open_says_nothing_of_the_token() {
+        let error = ReadError::from(RemoteError::CircuitOpen);
+        assert_eq!(error, ReadError::Paused(CIRCUIT_PAUSE));
+    }
 }

@@ -71,20 +71,36 @@ pub enum Fence {
 
 impl Context {
     fn kept<T>(&self, resource: &AccessRequest, look: impl FnOnce(&mut Kept) -> T) -> T {
-        let key = (
-            resource.namespace().unwrap_or_default(),
-            resource.name_any(),
-        );
+        let namespace = resource.namespace().unwrap_or_default();
+        let key = (namespace, resource.name_any());
         let uid = resource.uid().unwrap_or_default();
         let mut all = self.lock();
-        let kept = all.entry(key).or_default();
-        if kept.uid != uid {
-            *kept = Kept {
-                uid,
-                ..Kept::default()
-            };
+        let kept = all.entry(key.clone()).or_default();
+        let fresh = Kept {
+            uid,
+            ..Kept::default()
+        };
+        let before = (kept.uid != fresh.uid).then(|| std::mem::replace(kept, fresh));
+        let seen = look(kept);
+        drop(all);
+        if let Some(before) = before {
+            self.withdraw_kept(key, before);
         }
-        look(kept)
+        seen
+    }
+
+    /// Another resource has the name now. What the one before followed is free for it to adopt.
+    fn withdraw_kept(&self, (namespace, name): ObjectKey, kept: Kept) {
+        let Some(connection) = kept.connection else {
+            return;
+        };
+        let uid = kept.uid;
+        let key = ResourceKey {
+            namespace,
+            name,
+            uid,
+        };
+        self.withdraw(&connection, &key);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ObjectKey, Kept>> {
@@ -170,19 +186,9 @@ impl Context {
     /// The resource is gone: nothing about it is kept.
     pub fn forget_object(&self, namespace: &str, name: &str) {
         let key = (namespace.to_owned(), name.to_owned());
-        let Some(kept) = self.lock().remove(&key) else {
-            return;
-        };
-        if let Some(connection) = kept.connection {
-            let (namespace, name) = key;
-            self.withdraw(
-                &connection,
-                &ResourceKey {
-                    namespace,
-                    name,
-                    uid: kept.uid,
-                },
-            );
+        let kept = self.lock().remove(&key);
+        if let Some(kept) = kept {
+            self.withdraw_kept(key, kept);
         }
     }
 
