@@ -48,7 +48,8 @@ pub async fn observe(
     let (connection, sight) = match context.registry.find(&key) {
         Found::Missing => (None, missing(&key)),
         Found::Deleting(connection) => {
-            let message = format!("{key} is being deleted; create a connection of another name");
+            let message =
+                format!("{key} is being deleted; create a new AccessRequest that names another");
             let sight = match sight(context, &connection, resource) {
                 ConnectionSight::Usable { .. } => ConnectionSight::Deleting { message },
                 other => other,
@@ -97,7 +98,8 @@ pub fn resource_key(resource: &AccessRequest) -> ResourceKey {
 }
 
 fn missing(key: &ConnectionKey) -> ConnectionSight {
-    let message = format!("there is no {key}; create it, or name another in spec.connectionRef");
+    let message =
+        format!("there is no {key}; create it, or a new AccessRequest that names another");
     ConnectionSight::Missing { message }
 }
 
