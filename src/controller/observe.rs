@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     connection::{Connection, ConnectionKey, ConnectionState, Found},
-    crd::{AccessRequest, OwnedRequest, RemoteApi},
+    crd::{AccessRequest, ConnectionReason, OwnedRequest, RemoteApi},
     marker::Origin,
     poller::{Interest, ResourceKey, Tracked, View, Wanted},
 };
@@ -117,6 +117,10 @@ fn sight(context: &Context, connection: &Connection, resource: &AccessRequest) -
         ConnectionState::Unauthorized { message } => ConnectionSight::Unauthorized {
             message: format!("{}: {message}", connection.key),
         },
+        ConnectionState::NotReady {
+            reason: ConnectionReason::Verifying,
+            ..
+        } => ConnectionSight::Verifying,
         ConnectionState::NotReady { message, .. } => ConnectionSight::NotReady {
             message: format!("{} cannot be used: {message}", connection.key),
             callable: connection.remote.is_configured(),
