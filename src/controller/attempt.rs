@@ -50,6 +50,9 @@ pub struct Post {
     /// Empty for a create, else the id that is asked again.
     #[serde(default)]
     pub of: String,
+    /// The id of the user whose token it was to be sent with, where that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
 }
 
 impl Record {
@@ -76,6 +79,9 @@ pub struct Entry {
     pub of: String,
     /// When it was marked.
     pub time: Timestamp,
+    /// The id of the user whose token it was to be sent with, where that is known. It stands in the
+    /// annotation only.
+    pub user: Option<String>,
     /// What became of it.
     pub outcome: PostOutcome,
 }
@@ -132,8 +138,10 @@ impl Ledger {
         self.annotation_stands = !self.entries.iter().any(lost);
         self.number = self.number.max(record.n);
         for entry in known {
-            if !self.entries.iter().any(|other| other.nonce == entry.nonce) {
-                self.entries.push(entry);
+            let mirrored = self.entries.iter_mut().find(|it| it.nonce == entry.nonce);
+            match mirrored {
+                Some(mirrored) => mirrored.user = entry.user,
+                None => self.entries.push(entry),
             }
         }
         self.entries.sort_by_key(|entry| entry.time);
@@ -183,7 +191,7 @@ impl Ledger {
     }
 
     /// The ledger with one more create, and without what is too old to matter.
-    pub fn with_create(&self, nonce: Nonce, now: Timestamp) -> Self {
+    pub fn with_create(&self, nonce: Nonce, user: Option<String>, now: Timestamp) -> Self {
         let forgotten = |entry: &Entry| {
             use PostOutcome::{Absent, NotSent, Refused};
             matches!(entry.outcome, Absent | NotSent | Refused)
@@ -203,6 +211,7 @@ impl Ledger {
             n: number,
             of,
             time,
+            user,
             outcome: PostOutcome::Open,
         });
         Self {
@@ -220,6 +229,7 @@ impl Ledger {
             nonce: entry.nonce.to_string(),
             time: entry.time,
             of: entry.of.clone(),
+            user: entry.user.clone(),
         });
         Record {
             n: self.number,
@@ -270,6 +280,7 @@ fn recorded(post: &Post) -> Option<Entry> {
         n: post.n,
         of,
         time: post.time,
+        user: post.user.clone(),
         outcome: PostOutcome::Open,
     })
 }
@@ -283,6 +294,7 @@ fn mirrored(post: &PostStatus) -> Option<Entry> {
             .time
             .as_ref()
             .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        user: None,
         outcome: post.outcome.unwrap_or_default(),
     })
 }

@@ -173,6 +173,33 @@ fn a_found_request_of_another_object_is_not_touched() {
 }
 
 #[test]
+fn a_look_with_another_users_token_concludes_nothing() {
+    let user = |id: &str| Some(id.to_owned());
+    let mut world = world();
+    world.observed.user = user("user-1");
+    world.ask(|_| Reply::Lost);
+    let mut world = world.after(SETTLED);
+    world.look();
+    for other in [user("user-2"), None] {
+        world.observed.view.identity = other;
+        world.fold(&Outcome::Nothing);
+        assert_eq!(world.plan().step, Step::Wait);
+        assert!(world.status().message.unwrap().contains("token"));
+        let mut deleted = world.clone().deleted();
+        assert_eq!(deleted.plan().step, Step::Wait);
+        deleted.fold(&Outcome::Nothing);
+        assert!(deleted.status().message.unwrap().contains("token"));
+    }
+    let mut shared = world.clone();
+    shared.observed.view.is_shared = true;
+    world.observed.view.identity = user("user-1");
+    for world in [world, shared] {
+        assert!(matches!(world.plan().step, Step::Create { .. }));
+        assert_eq!(world.deleted().plan().step, Step::Release);
+    }
+}
+
+#[test]
 fn what_certainly_was_not_sent_is_sent_again_without_a_look_but_later() {
     let mut world = world();
     world.ask(|_| Reply::NotSent);
