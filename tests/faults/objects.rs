@@ -91,6 +91,13 @@ async fn a_replace_while_the_answer_is_lost_asks_for_nothing_twice() {
         metadata.remove(dropped);
     }
     give(&world, "replace", &object);
+    // Without its finalizer it would go at once when it is deleted, and nobody could help it.
+    world
+        .wait_for("orders", "finalizer and record are back", |found| {
+            found.finalizers().iter().any(|name| name == FINALIZER)
+                && found.annotations().contains_key(ATTEMPT_ANNOTATION)
+        })
+        .await;
     world.wait_reason("orders", "Active").await;
     world.only_remote("orders");
     assert_eq!(world.calls(Endpoint::Create), 1);
@@ -230,9 +237,12 @@ async fn an_object_that_cannot_be_read_is_released_after_a_restart_as_well() {
     let arguments = ["patch", "accreq", "odd", "--subresource=status"];
     let arguments = [&arguments[..], &["--type=merge", "-p", &patch]].concat();
     world.cluster.kubectl(&arguments);
-    world.delete("odd").await;
+    let delete = |how: &str| world.cluster.kubectl(&["delete", "accreq", "odd", how]);
+    delete("--wait=false");
     world.operator.start();
-    world.wait_gone("odd").await;
+    world
+        .cluster
+        .kubectl(&["wait", "accreq", "odd", "--for=delete", "--timeout=40s"]);
     world.only_remote("odd");
     world.assert_live(0);
     world.end().await;

@@ -28,6 +28,13 @@ fn ask_as_the_other(world: &World) {
     world.simulator.create(outside).unwrap();
 }
 
+/// Who a token is can be told once it has asked for something and that was listed.
+async fn know_the_user(world: &World) {
+    world.ask_bundle("earlier", "prod-read").await;
+    world.wait_reason("earlier", "Active").await;
+    world.more_polls(3).await;
+}
+
 /// Gives the connection another token, and has it looked at now.
 async fn swap(world: &World, token: &str) {
     world.store_token(CONNECTION, token).await;
@@ -75,16 +82,14 @@ async fn what_another_user_cannot_see_is_not_taken_for_done() {
 async fn a_lost_create_is_not_repeated_by_another_user() {
     let world = World::new(two_users()).await;
     ask_as_the_other(&world);
-    // Somebody has asked before, so it is known who the token is.
-    world.ask_bundle("earlier", "prod-read").await;
-    world.wait_reason("earlier", "Active").await;
+    know_the_user(&world).await;
     let when = When::After;
     world.simulator.arm(next_create(Action::Hang { when }));
     world.ask_bundle("orders", "prod-read").await;
     world.executed_creates(3).await;
     swap(&world, OTHERS_TOKEN).await;
     tokio::time::sleep(REPEAT + WINDOW).await;
-    assert_eq!(world.calls(Endpoint::Create), 2);
+    assert_eq!(world.calls(Endpoint::Create), 2, "{}", world.last_words());
     world.only_remote("orders");
 
     swap(&world, &world.token).await;
@@ -97,8 +102,7 @@ async fn a_lost_create_is_not_repeated_by_another_user() {
 async fn what_was_lost_is_not_let_go_because_another_user_cannot_find_it() {
     let world = World::new(two_users()).await;
     ask_as_the_other(&world);
-    world.ask_bundle("earlier", "prod-read").await;
-    world.wait_reason("earlier", "Active").await;
+    know_the_user(&world).await;
     let when = When::After;
     world.simulator.arm(next_create(Action::Hang { when }));
     world.ask_bundle("orders", "prod-read").await;
