@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use apono_simulator::{Endpoint, Fault, When};
+use kube::api::{DeleteParams, PostParams};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::{
-    helpers::{REPEAT, answer, crowd},
+    helpers::{REPEAT, answer, crowd, request},
     support::World,
 };
 
@@ -45,12 +46,15 @@ async fn a_process_that_is_killed_twenty_times_asks_fifty_times_and_takes_fifty_
     let names = names();
 
     let (requests, all) = (world.cluster.requests(), names.clone());
-    let object = world.request("template", "prod-read");
+    let object = request("template", "prod-read");
     let creations = tokio::spawn(async move {
         for name in all {
             let mut object = object.clone();
             object.metadata.name = Some(name);
-            requests.create(&Default::default(), &object).await.unwrap();
+            requests
+                .create(&PostParams::default(), &object)
+                .await
+                .unwrap();
             tokio::time::sleep(PACE).await;
         }
     });
@@ -63,7 +67,10 @@ async fn a_process_that_is_killed_twenty_times_asks_fifty_times_and_takes_fifty_
     let (requests, all) = (world.cluster.requests(), names.clone());
     let deletions = tokio::spawn(async move {
         for name in all {
-            requests.delete(&name, &Default::default()).await.unwrap();
+            requests
+                .delete(&name, &DeleteParams::default())
+                .await
+                .unwrap();
             tokio::time::sleep(PACE).await;
         }
     });

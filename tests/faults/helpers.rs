@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use apono_operator::crd::AccessRequest;
 use apono_simulator::{Action, Endpoint, Fault, When};
+use kube::api::ListParams;
 
 use crate::support::{CONNECTION, Setup, World};
 
@@ -101,7 +102,7 @@ impl World {
     /// Waits until every one of these has this leading reason.
     pub async fn all_within(&self, limit: Duration, names: &[String], wanted: &str) {
         within(limit, wanted, async || {
-            let list = self.cluster.requests().list(&Default::default()).await;
+            let list = self.cluster.requests().list(&ListParams::default()).await;
             let list = list.unwrap().items;
             let is_so = |one: &&AccessRequest| reason(one) == wanted;
             let count = list.iter().filter(is_so).count();
@@ -116,7 +117,7 @@ impl World {
     /// Waits until no resource is left.
     pub async fn none_within(&self, limit: Duration) {
         within(limit, "all are gone", async || {
-            let list = self.cluster.requests().list(&Default::default()).await;
+            let list = self.cluster.requests().list(&ListParams::default()).await;
             let list = list.unwrap().items;
             let first = serde_json::to_string(&list.first()).unwrap();
             let missing = || format!("{} are left: {first}\n{}", list.len(), self.last_words());
@@ -137,17 +138,15 @@ impl World {
     }
 }
 
-impl World {
-    /// An access request for a bundle, to be created by whoever asks.
-    pub fn request(&self, name: &str, bundle: &str) -> AccessRequest {
-        let object = serde_json::json!({
-            "apiVersion": "access.apono.io/v1alpha1", "kind": "AccessRequest",
-            "metadata": {"name": name},
-            "spec": {
-                "access": {"bundle": bundle},
-                "connectionRef": {"kind": "AponoConnection", "name": CONNECTION}
-            }
-        });
-        serde_json::from_value(object).unwrap()
-    }
+/// An access request for a bundle, to be created by whoever asks.
+pub fn request(name: &str, bundle: &str) -> AccessRequest {
+    let object = serde_json::json!({
+        "apiVersion": "access.apono.io/v1alpha1", "kind": "AccessRequest",
+        "metadata": {"name": name},
+        "spec": {
+            "access": {"bundle": bundle},
+            "connectionRef": {"kind": "AponoConnection", "name": CONNECTION}
+        }
+    });
+    serde_json::from_value(object).unwrap()
 }

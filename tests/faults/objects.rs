@@ -10,7 +10,7 @@ use std::{
 };
 
 use apono_operator::crd::{ATTEMPT_ANNOTATION, FINALIZER};
-use apono_simulator::{Endpoint, Outside};
+use apono_simulator::{Action, Endpoint, Fault, Outside, When};
 use kube::{
     ResourceExt as _,
     api::{Patch, PatchParams},
@@ -18,7 +18,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    helpers::{REPEAT, crowd, next_create, setup, within},
+    helpers::{REPEAT, answer, crowd, next_create, setup, within},
     support::World,
 };
 
@@ -42,8 +42,8 @@ fn give(world: &World, verb: &str, object: &Value) {
 fn force_away(world: &World, name: &str) {
     let patch = r#"{"metadata":{"finalizers":null}}"#;
     let kubectl = |arguments: &[&str]| world.cluster.kubectl(arguments);
+    kubectl(&["delete", "accreq", name, "--wait=false"]);
     kubectl(&["patch", "accreq", name, "--type=merge", "-p", patch]);
-    kubectl(&["delete", "accreq", name, "--wait=true", "--timeout=20s"]);
 }
 
 #[tokio::test]
@@ -79,10 +79,8 @@ async fn a_replace_that_drops_finalizer_and_record_changes_nothing() {
 #[tokio::test]
 async fn a_replace_while_the_answer_is_lost_asks_for_nothing_twice() {
     let world = World::new(setup()).await;
-    let when = apono_simulator::When::After;
-    world
-        .simulator
-        .arm(next_create(apono_simulator::Action::Drop { when }));
+    let when = When::After;
+    world.simulator.arm(next_create(Action::Drop { when }));
     world.ask_bundle("orders", "prod-read").await;
     world.executed_creates(1).await;
     let mut object = export(&world, "orders");
@@ -137,32 +135,19 @@ async fn what_is_forced_away_and_applied_again_under_the_operators_eyes_adopts_w
     world.ask_bundle("orders", "prod-read").await;
     world.wait_reason("orders", "Active").await;
     let exported = export(&world, "orders");
-    // At once, or the operator puts the finalizer back.
-    let deleted = async {
-        let requests = world.cluster.requests();
-        requests
-            .delete("orders", &Default::default())
-            .await
-            .unwrap();
-        let strip = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-        let how = PatchParams::default();
-        // Gone already, if the operator was faster.
-        let _ = requests.patch("orders", &how, &strip).await;
-    };
-    deleted.await;
-    world.wait_gone("orders").await;
-    let was_live = !world.remote("orders")[0].status.is_terminal();
+    // The remote does not let go, so whoever deletes it loses patience.
+    let stuck = Fault::new(answer(500, When::Before)).at(Endpoint::Revoke);
+    let stuck = world.simulator.arm(stuck);
+    world.delete("orders").await;
+    world.wait_calls(Endpoint::Revoke, 1).await;
+    force_away(&world, "orders");
     give(&world, "apply", &exported);
-    world.wait_reason("orders", "Active").await;
+    let found = world.wait_reason("orders", "Active").await;
+    assert_ne!(found.uid().as_deref(), exported["metadata"]["uid"].as_str());
     world.more_polls(5).await;
-    world.assert_live(1);
-    let asked = world.calls(Endpoint::Create);
-    assert_eq!(
-        asked,
-        if was_live { 1 } else { 2 },
-        "{:?}",
-        world.remote_states()
-    );
+    world.only_remote("orders");
+    assert_eq!(world.calls(Endpoint::Create), 1);
+    world.simulator.disarm(stuck).unwrap();
     world.delete("orders").await;
     world.wait_gone("orders").await;
     world.assert_live(0);
@@ -226,10 +211,8 @@ async fn an_object_that_cannot_be_read_holds_up_nobody_and_is_released_with_its_
 #[tokio::test]
 async fn an_object_that_cannot_be_read_is_released_after_a_restart_as_well() {
     let mut world = World::new(setup()).await;
-    let when = apono_simulator::When::After;
-    world
-        .simulator
-        .arm(next_create(apono_simulator::Action::Hang { when }));
+    let when = When::After;
+    world.simulator.arm(next_create(Action::Hang { when }));
     world.ask_bundle("odd", "prod-read").await;
     world.executed_creates(1).await;
     world.operator.kill();

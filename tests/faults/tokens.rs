@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use apono_simulator::{Action, DEFAULT_USER, Endpoint, Outside, User, When};
+use apono_simulator::{Action, DEFAULT_USER, Endpoint, Fault, Outside, User, When};
 use serde_json::json;
 
 use crate::{
@@ -176,5 +176,70 @@ async fn a_new_token_that_is_wrong_too_is_tried_once() {
     world.wait_gone("orders").await;
     world.assert_live(0);
     assert!(!world.operator.log().text().contains("wrong-as-well"));
+    world.end().await;
+}
+
+/// An answer in which the remote repeats the token it was called with.
+fn echo(status: u16, token: &str, when: When) -> Action {
+    Action::Answer {
+        status,
+        retry_after: None,
+        body: Some(format!(
+            r#"{{"code":"Bad","message":"Authorization: Bearer {token}"}}"#
+        )),
+        when,
+    }
+}
+
+#[tokio::test]
+async fn no_error_shows_a_token_even_if_the_remote_repeats_it() {
+    let world = World::new(setup()).await;
+    world.ask_bundle("leaving", "prod-read").await;
+    world.wait_reason("leaving", "Active").await;
+    let token = world.token.clone();
+    let revoke = echo(403, &token, When::Before);
+    world
+        .simulator
+        .arm(Fault::new(revoke).at(Endpoint::Revoke).times(2));
+    world.delete("leaving").await;
+    world.wait_reason("leaving", "RevokeFailed").await;
+
+    let refused = [("bad", 400), ("forbidden", 403), ("missing", 404)];
+    let lost = [("broken", 500), ("late", 504), ("slow", 408)];
+    for (name, status) in refused.into_iter().chain(lost) {
+        let made = world.calls(Endpoint::Create);
+        let fault = echo(status, &token, When::Before);
+        world.simulator.arm(next_create(fault));
+        world.ask_bundle(name, "prod-read").await;
+        world.wait_calls(Endpoint::Create, made + 1).await;
+    }
+    for (name, _) in refused {
+        world.wait_reason(name, "RequestRefused").await;
+    }
+    for (name, _) in lost {
+        world.wait_reason(name, "Recovering").await;
+    }
+    world.token_is_nowhere().await;
+    for endpoint in [Endpoint::List, Endpoint::Entitlements, Endpoint::Get] {
+        let fault = echo(500, &token, When::Before);
+        world.simulator.arm(Fault::new(fault).at(endpoint).times(9));
+    }
+    world.more_polls(12).await;
+    world.token_is_nowhere().await;
+
+    // And while it is refused.
+    let new = format!("{token}-rotated");
+    let users = vec![new.clone()];
+    world.simulator.set_tokens(DEFAULT_USER, users).unwrap();
+    world
+        .wait_connection(CONNECTION, "False", "Unauthorized")
+        .await;
+    world.token_is_nowhere().await;
+    world.store_token(CONNECTION, &new).await;
+    world.gone_within(REPEAT, "leaving").await;
+    for (name, _) in lost {
+        world.reason_within(REPEAT, name, "Active").await;
+        world.only_remote(name);
+    }
     world.end().await;
 }
