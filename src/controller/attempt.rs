@@ -50,9 +50,9 @@ pub struct Post {
     /// Empty for a create, else the id that is asked again.
     #[serde(default)]
     pub of: String,
-    /// The remote's id of the token's user, where it was known.
+    /// The id of the user whose token it was to be sent with, where that was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
+    pub user: Option<String>,
 }
 
 impl Record {
@@ -79,10 +79,11 @@ pub struct Entry {
     pub of: String,
     /// When it was marked.
     pub time: Timestamp,
+    /// The id of the user whose token it was to be sent with, where that is known. It stands in the
+    /// annotation only.
+    pub user: Option<String>,
     /// What became of it.
     pub outcome: PostOutcome,
-    /// Whose token it was sent with, where that was known: another user's lists do not show it.
-    pub by: Option<String>,
 }
 
 /// Everything on record for one resource: the annotation and its mirror, put together.
@@ -137,12 +138,9 @@ impl Ledger {
         self.annotation_stands = !self.entries.iter().any(lost);
         self.number = self.number.max(record.n);
         for entry in known {
-            match self
-                .entries
-                .iter_mut()
-                .find(|other| other.nonce == entry.nonce)
-            {
-                Some(mirrored) => mirrored.by = entry.by,
+            let mirrored = self.entries.iter_mut().find(|it| it.nonce == entry.nonce);
+            match mirrored {
+                Some(mirrored) => mirrored.user = entry.user,
                 None => self.entries.push(entry),
             }
         }
@@ -193,7 +191,7 @@ impl Ledger {
     }
 
     /// The ledger with one more create, and without what is too old to matter.
-    pub fn with_create(&self, nonce: Nonce, by: Option<String>, now: Timestamp) -> Self {
+    pub fn with_create(&self, nonce: Nonce, user: Option<String>, now: Timestamp) -> Self {
         let forgotten = |entry: &Entry| {
             use PostOutcome::{Absent, NotSent, Refused};
             matches!(entry.outcome, Absent | NotSent | Refused)
@@ -213,8 +211,8 @@ impl Ledger {
             n: number,
             of,
             time,
+            user,
             outcome: PostOutcome::Open,
-            by,
         });
         Self {
             number,
@@ -231,7 +229,7 @@ impl Ledger {
             nonce: entry.nonce.to_string(),
             time: entry.time,
             of: entry.of.clone(),
-            by: entry.by.clone(),
+            user: entry.user.clone(),
         });
         Record {
             n: self.number,
@@ -282,8 +280,8 @@ fn recorded(post: &Post) -> Option<Entry> {
         n: post.n,
         of,
         time: post.time,
+        user: post.user.clone(),
         outcome: PostOutcome::Open,
-        by: post.by.clone(),
     })
 }
 
@@ -296,7 +294,7 @@ fn mirrored(post: &PostStatus) -> Option<Entry> {
             .time
             .as_ref()
             .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        user: None,
         outcome: post.outcome.unwrap_or_default(),
-        by: None,
     })
 }

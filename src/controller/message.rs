@@ -8,13 +8,17 @@ use jiff::Timestamp;
 use super::{
     attempt::Entry,
     observed::{Observed, Refusal},
-    picture::{Picture, is_live},
+    picture::{Picture, is_live, is_looked_for_in_vain},
     verdict::Standing,
 };
 use crate::crd::{AccessRequest, OwnedRequest, PostOutcome};
 
 /// The longest message; the API server would take more, a person would not.
 const MOST_CHARACTERS: usize = 1000;
+/// An answer was lost, and only the user who asked can find what was made.
+const LOST_BY_ANOTHER: &str = "the answer to the create was lost, and the connection's token is \
+    another user's now or cannot be told; give the connection the token that asked, to look for the \
+    request";
 /// As many ids as a sentence bears.
 const MOST_IDS: usize = 5;
 
@@ -42,7 +46,16 @@ pub fn bounded(text: &str) -> String {
 }
 
 /// An answer was lost.
-pub fn recovering<'a>(open: impl Iterator<Item = &'a Entry>, observed: &Observed) -> String {
+pub fn recovering<'a>(
+    open: impl Iterator<Item = &'a Entry> + Clone,
+    observed: &Observed,
+) -> String {
+    if open
+        .clone()
+        .any(|entry| is_looked_for_in_vain(entry, observed))
+    {
+        return LOST_BY_ANOTHER.to_owned();
+    }
     let until = open.map(|entry| entry.time + observed.settled_after).max();
     let until = until.map_or_else(String::new, |until| {
         format!(
@@ -199,9 +212,18 @@ pub fn cancel_refused(request: &OwnedRequest, refusal: &Refusal) -> String {
 }
 
 /// Deletion under way.
-pub fn releasing(standing: &[&OwnedRequest], open: usize, orphan_ignored: bool) -> String {
-    let text = match (standing.is_empty(), open) {
+pub fn releasing<'a>(
+    standing: &[&OwnedRequest],
+    open: impl Iterator<Item = &'a Entry> + Clone,
+    observed: &Observed,
+    orphan_ignored: bool,
+) -> String {
+    let of_another = open
+        .clone()
+        .any(|entry| is_looked_for_in_vain(entry, observed));
+    let text = match (standing.is_empty(), open.count()) {
         (true, 0) => "everything is taken back".to_owned(),
+        (true, _) if of_another => LOST_BY_ANOTHER.to_owned(),
         (true, _) => "looking for a request whose answer was lost, to take it back".to_owned(),
         (false, _) => format!("taking back {}", ids(standing)),
     };

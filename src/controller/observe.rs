@@ -64,6 +64,7 @@ pub async fn observe(
     let mut observed = values(context, resource, sight, connection.as_deref(), memory);
     if let Some(connection) = &connection {
         observed.view = view(context, connection, resource, &observed);
+        observed.user = user(connection, &observed.view);
         let picture = Picture::of(resource, &observed, now);
         let wanted = entitlements::wanted(resource, &picture, &observed, intent, now);
         read_entitlements(
@@ -149,6 +150,7 @@ fn values(
         settled_after: MARK_VALID + context.remote_timeout + settle,
         stale_after: STALE_AFTER.min(active.saturating_mul(3)),
         asks_for_another: resource.spec.grantee.is_some(),
+        user: None,
         random: rand::rng().random(),
     }
 }
@@ -176,6 +178,15 @@ fn view(
     view.strays.retain(|(_, one)| is_free(&one.request.id));
     context.interested(&key, &connection.key);
     view
+}
+
+/// Whose token it is: what the lists say, before they were read what the connection's status does.
+fn user(connection: &Connection, view: &View) -> Option<String> {
+    if view.is_shared {
+        return None;
+    }
+    let known = view.identity.clone();
+    known.or_else(|| connection.identity()?.id)
 }
 
 /// What the poller should read for this resource: what is live, what a deletion has to see end, and

@@ -33,6 +33,8 @@ pub struct Observed {
     pub stale_after: Duration,
     /// Whether the resource asks for somebody else: then two lists have to be looked through.
     pub asks_for_another: bool,
+    /// The id of the user whose token a create will be sent with, as far as that is known.
+    pub user: Option<String>,
     /// Randomness for one nonce.
     pub random: [u8; crate::marker::RANDOM_BYTES],
 }

@@ -89,19 +89,19 @@ impl Picture {
             if !live || !mark.names(&observed.origin) {
                 continue;
             }
-            let unrecorded = || Entry {
-                nonce: mark.nonce.clone(),
-                n: self.ledger.number.max(1),
-                of: String::new(),
-                time: now,
-                outcome: PostOutcome::Answered,
-                by: None,
+            let entry = match self.ledger.entry(mark.nonce.as_str()) {
+                Some(entry) => entry.clone(),
+                None if mark.nonce.is_of(&uid) => Entry {
+                    nonce: mark.nonce.clone(),
+                    n: self.ledger.number.max(1),
+                    of: String::new(),
+                    time: now,
+                    user: None,
+                    outcome: PostOutcome::Answered,
+                },
+                None => continue,
             };
-            let recorded = self.ledger.entry(mark.nonce.as_str()).cloned();
-            let entry = recorded.or_else(|| mark.nonce.is_of(&uid).then(unrecorded));
-            if let Some(entry) = entry {
-                self.own(snapshot, &entry, true, now);
-            }
+            self.own(snapshot, &entry, true, now);
         }
     }
 
@@ -161,7 +161,7 @@ impl Picture {
     }
 
     /// The POSTs whose answer is not known: to be looked for before anything is asked again.
-    pub fn searching(&self) -> impl Iterator<Item = &Entry> {
+    pub fn searching(&self) -> impl Iterator<Item = &Entry> + Clone {
         let open = |entry: &&Entry| entry.outcome == PostOutcome::Open;
         self.ledger
             .entries
@@ -287,11 +287,23 @@ fn is_marked_for(snapshot: &Snapshot, observed: &Observed) -> bool {
         .is_none_or(|mark| mark.names(&observed.origin))
 }
 
-/// Another user's lists do not show what this one made, so they prove nothing.
+/// Whether a look found nothing and proves nothing: it was made with the token of another user than
+/// the POST was marked for, or of one who cannot be told.
+pub fn is_looked_for_in_vain(entry: &Entry, observed: &Observed) -> bool {
+    is_looked_for(entry, observed) && !is_by_the_asker(entry, observed)
+}
+
 fn is_absent(entry: &Entry, observed: &Observed) -> bool {
-    if entry.by.is_some() && entry.by != observed.view.identity {
-        return false;
-    }
+    is_looked_for(entry, observed) && is_by_the_asker(entry, observed)
+}
+
+/// Whether the lists that were looked at are those of the user the POST was marked for. A list that
+/// names several users does not tell, and nor does a mark that names none.
+fn is_by_the_asker(entry: &Entry, observed: &Observed) -> bool {
+    entry.user.is_none() || observed.view.is_shared || entry.user == observed.view.identity
+}
+
+fn is_looked_for(entry: &Entry, observed: &Observed) -> bool {
     let settled = entry.time + observed.settled_after;
     let reaches_back = entry.time.as_second() - LOOK_MARGIN_SECONDS;
     let judged = |look: &Look| look.asked_at >= settled && look.since.as_second() <= reaches_back;

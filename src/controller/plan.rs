@@ -190,7 +190,7 @@ fn ask(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Ti
         };
     }
     let nonce = Nonce::new(&resource.uid().unwrap_or_default(), observed.random);
-    let ledger = ledger.with_create(nonce.clone(), observed.view.identity.clone(), now);
+    let ledger = ledger.with_create(nonce.clone(), observed.user.clone(), now);
     at_once(Step::Create { ledger, nonce })
 }
 

@@ -306,7 +306,7 @@ fn releasing(resource: &AccessRequest, picture: &Picture, observed: &Observed) -
         );
     }
     let ignored = is_orphan(resource) && !observed.connection.allows_orphan();
-    let text = message::releasing(&standing, picture.searching().count(), ignored);
+    let text = message::releasing(&standing, picture.searching(), observed, ignored);
     verdict = verdict.say(Reconciling, Truth::True, Reason::Revoking, &text);
     if is_out_of_reach(observed) {
         let text = message::out_of_reach(observed);

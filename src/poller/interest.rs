@@ -126,6 +126,8 @@ pub struct View {
     pub look: BTreeMap<RemoteApi, Look>,
     /// Who the present token is: the requestor of every own request it reads.
     pub identity: Option<String>,
+    /// Whether the own list names several requestors: then it does not say who the token is.
+    pub is_shared: bool,
     /// How well the remote can be read.
     pub health: Health,
 }

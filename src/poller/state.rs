@@ -286,6 +286,7 @@ impl Knowledge {
         let mut view = View {
             look: self.looks.clone(),
             identity: self.identity.known(),
+            is_shared: self.identity == Identity::Mixed,
             health: self.health(),
             ..View::default()
         };

@@ -103,18 +103,30 @@ fn a_look_that_does_not_reach_back_concludes_nothing() {
 }
 
 #[test]
-fn another_users_lists_conclude_nothing() {
+fn a_look_with_another_users_token_concludes_nothing() {
+    let user = |id: &str| Some(id.to_owned());
     let mut world = world();
-    world.observed.view.identity = Some("user-1".to_owned());
+    world.observed.user = user("user-1");
     world.ask(|_| Reply::Lost);
     let mut world = world.after(SETTLED);
     world.look();
-    for identity in [None, Some("user-2".to_owned())] {
-        world.observed.view.identity = identity;
+    for other in [user("user-2"), None] {
+        world.observed.view.identity = other;
+        world.fold(&Outcome::Nothing);
         assert_eq!(world.plan().step, Step::Wait);
+        assert!(world.status().message.unwrap().contains("token"));
+        let mut deleted = world.clone().deleted();
+        assert_eq!(deleted.plan().step, Step::Wait);
+        deleted.fold(&Outcome::Nothing);
+        assert!(deleted.status().message.unwrap().contains("token"));
     }
-    world.observed.view.identity = Some("user-1".to_owned());
-    assert!(matches!(world.plan().step, Step::Create { .. }));
+    let mut shared = world.clone();
+    shared.observed.view.is_shared = true;
+    world.observed.view.identity = user("user-1");
+    for world in [world, shared] {
+        assert!(matches!(world.plan().step, Step::Create { .. }));
+        assert_eq!(world.deleted().plan().step, Step::Release);
+    }
 }
 
 #[test]
