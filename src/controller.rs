@@ -54,6 +54,7 @@ use crate::{
 use fold::{Happening, Outcome};
 use mark::Marked;
 use observe::{Observation, observe};
+use observed::ConnectionSight;
 use plan::{Intent, Plan, Step, plan};
 
 /// After a pass that found its object changed, or that has more to do.
@@ -109,6 +110,10 @@ async fn drive(
         mut observed,
         connection,
     } = observe(context, &resource, intent, now).await;
+    if observed.connection == ConnectionSight::Verifying {
+        // The connection wakes its resources when its token has been tried.
+        return Ok(Action::await_change());
+    }
     let Plan { step, requeue } = plan(&resource, &observed, intent, now);
     let mut current = resource;
     let outcome = match (step, &connection) {

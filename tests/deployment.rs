@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "helpers of tests are not seen as tests by the lint"
 )]
 

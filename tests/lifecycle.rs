@@ -11,20 +11,56 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "lifecycle/before.rs"]
+mod before;
+#[path = "lifecycle/cost.rs"]
+mod cost;
+#[path = "lifecycle/end.rs"]
+mod end;
+#[path = "lifecycle/grant.rs"]
+mod grant;
+#[path = "lifecycle/revoke.rs"]
+mod revoke;
 mod support;
 
-use support::{Setup, World};
+use apono_operator::crd::AccessRequest;
+use apono_simulator::{
+    Fate,
+    catalogue::{GrantFate, RevokeFate},
+};
+use serde_json::Value;
+use support::World;
 
-#[tokio::test]
-async fn a_bundle_becomes_active() {
-    let world = World::new(Setup::default()).await;
-    world.ask_bundle("orders", "prod-read").await;
-    world
-        .wait_row("orders", "Ready=True:Active Synced=True -> Current")
-        .await;
-    world.assert_live(1);
-    world.delete("orders").await;
-    world.wait_gone("orders").await;
-    world.assert_live(0);
-    world.end().await;
+const ACTIVE: &str = "Ready=True:Active Synced=True -> Current";
+const EXPIRED: &str = "Synced=True Complete=True:Expired -> Current";
+const PENDING: &str = "Ready=False:PendingApproval Reconciling=True Synced=True -> InProgress";
+
+/// The status as users read it.
+fn status(resource: &AccessRequest) -> Value {
+    serde_json::to_value(&resource.status).unwrap()
+}
+
+/// Active, and described: what it gives is read after it is known to be live.
+async fn described(world: &World, name: &str) -> Value {
+    let found = world.wait_for(name, "Active and described", |found| {
+        let summary = &status(found)["entitlementSummary"];
+        support::row(found) == ACTIVE
+            && summary["granted"].is_u64()
+            && !status(found)["grantee"].is_null()
+    });
+    status(&found.await)
+}
+
+fn sticky_grant() -> Fate {
+    Fate {
+        grant: GrantFate::Stick,
+        ..Fate::default()
+    }
+}
+
+fn sticky_revoke() -> Fate {
+    Fate {
+        revoke: RevokeFate::Stick,
+        ..Fate::default()
+    }
 }

@@ -5,6 +5,7 @@
 #![expect(
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "helpers of tests are not seen as tests by the lint"
 )]
 
@@ -53,43 +54,44 @@ impl InForce {
             _alone: alone,
         };
         for grant in grants(&roles.documents) {
-            roles.wait_for(&grant);
+            wait_for(&grant);
         }
         roles
     }
+}
 
-    fn wait_for(&self, grant: &Grant) {
-        let (resource, part) = grant
-            .resource
-            .split_once('/')
-            .unwrap_or((&grant.resource, ""));
-        let mut target = resource.to_owned();
-        if !grant.group.is_empty() {
-            target = format!("{target}.{}", grant.group);
-        }
-        if let Some(name) = &grant.name {
-            target = format!("{target}/{name}");
-        }
-        let part = format!("--subresource={part}");
-        let (user, group) = (format!("--as={ACCOUNT}"), "--as-group=system:authenticated");
-        let place = match &grant.namespace {
-            Some(namespace) => format!("--namespace={namespace}"),
-            None => "--all-namespaces".to_owned(),
-        };
-        let question = [
-            "auth",
-            "can-i",
-            &grant.verb,
-            &target,
-            &part,
-            &user,
-            group,
-            &place,
-        ];
-        let started = Instant::now();
-        while !shipped::try_kubectl(&question, "").is_success {
-            assert!(started.elapsed() < PATIENCE, "not in force: {grant}");
-        }
+/// Waits until the apiserver knows of the grant.
+fn wait_for(grant: &Grant) {
+    let (resource, part) = grant
+        .resource
+        .split_once('/')
+        .unwrap_or((&grant.resource, ""));
+    let mut target = resource.to_owned();
+    if !grant.group.is_empty() {
+        target = format!("{target}.{}", grant.group);
+    }
+    if let Some(name) = &grant.name {
+        target = format!("{target}/{name}");
+    }
+    let part = format!("--subresource={part}");
+    let (user, group) = (format!("--as={ACCOUNT}"), "--as-group=system:authenticated");
+    let place = match &grant.namespace {
+        Some(namespace) => format!("--namespace={namespace}"),
+        None => "--all-namespaces".to_owned(),
+    };
+    let question = [
+        "auth",
+        "can-i",
+        &grant.verb,
+        &target,
+        &part,
+        &user,
+        group,
+        &place,
+    ];
+    let started = Instant::now();
+    while !shipped::try_kubectl(&question, "").is_success {
+        assert!(started.elapsed() < PATIENCE, "not in force: {grant}");
     }
 }
 
@@ -173,7 +175,7 @@ fn a_whole_cluster_needs_exactly_the_base_and_what_tenants_grant() {
     let granted_there = kubectl(&["get", "role", "apono-token", &in_own, "-o", "json"]);
     let mut documents = roles.documents.clone();
     let role = serde_json::from_str(&granted_there).expect("a Role");
-    roles.wait_for(
+    wait_for(
         grants(std::slice::from_ref(&role))
             .first()
             .expect("one grant"),

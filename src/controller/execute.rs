@@ -64,30 +64,34 @@ pub async fn revoke(connection: &Connection, id: &str, memory: &mut Memory, now:
         .call(Endpoint::RevokeAccessRequest, |client| async move {
             client.revoke(id).await
         });
-    let refusal = match call.await {
-        Ok(()) => None,
-        Err(error) => Some(Refusal {
-            status: error.status(),
-            message: error.to_string(),
-        }),
+    let answer = call.await;
+    let before = memory.revokes.remove(id);
+    let refusal = answer.err().map(|error| {
+        tracing::info!(%id, %error, "revoke not accepted");
+        let known = before.as_ref().and_then(|tried| tried.refusal.clone());
+        told(&error, known)
+    });
+    let count = before.map_or(0, |tried| tried.count).saturating_add(1);
+    let last = now;
+    let tried = RevokeTry {
+        count,
+        last,
+        refusal,
     };
-    if let Some(refusal) = &refusal {
-        tracing::info!(%id, message = %refusal.message, "revoke not accepted");
-    }
-    let count = memory
-        .revokes
-        .get(id)
-        .map_or(0, |tried| tried.count)
-        .saturating_add(1);
-    memory.revokes.insert(
-        id.to_owned(),
-        RevokeTry {
-            count,
-            last: now,
-            refusal,
-        },
-    );
+    memory.revokes.insert(id.to_owned(), tried);
     connection.store.hasten(id);
+}
+
+/// The refusal to show. The same answer is told in the words it came in first: the remote's words
+/// may differ each time, and the status would never come to rest.
+fn told(error: &RemoteError, known: Option<Refusal>) -> Refusal {
+    let status = error.status();
+    known
+        .filter(|known| known.status == status)
+        .unwrap_or_else(|| Refusal {
+            status,
+            message: error.in_full(),
+        })
 }
 
 /// What an error of a create means: 4.1.3 of the design, decided by the client.

@@ -99,7 +99,7 @@ pub fn fold(
     }
     let old = resource.status.clone().unwrap_or_default();
     let happenings = happenings(&old, resource, &verdict, observed, intent);
-    let status = status(resource, old, &picture, &verdict, observed, now);
+    let status = status(resource, old, &picture, &verdict, (observed, outcome), now);
     (status, happenings)
 }
 
@@ -164,7 +164,7 @@ fn status(
     old: AccessRequestStatus,
     picture: &Picture,
     verdict: &Verdict,
-    observed: &Observed,
+    (observed, outcome): (&Observed, &Outcome),
     now: Timestamp,
 ) -> AccessRequestStatus {
     let leading = verdict.leading();
@@ -186,12 +186,37 @@ fn status(
         conditions: conditions(&old.conditions, verdict, resource.metadata.generation, now),
         ..old
     };
-    describe(&mut new, &current, observed);
+    let known: Vec<_> = current
+        .iter()
+        .filter_map(|one| last_read(&one.id, observed, outcome))
+        .collect();
+    if known.len() == current.len() && !known.is_empty() {
+        describe(&mut new, &known);
+    }
+    show_entitlements(&mut new, &current, observed);
     new
 }
 
-/// What the remote says of the current requests; where it was not read, the old stays.
-fn describe(status: &mut AccessRequestStatus, current: &[&OwnedRequest], observed: &Observed) {
+/// A request as it was read last: by the poller, or in the answer to the create of this very pass.
+fn last_read<'a>(id: &str, observed: &'a Observed, outcome: &'a Outcome) -> Option<&'a Remote> {
+    if let Some(Sight::Seen(snapshot)) = observed.view.sights.get(id) {
+        return Some(&snapshot.request);
+    }
+    match outcome {
+        Outcome::Posted {
+            reply: Reply::Made(made),
+            ..
+        } => made.iter().find(|one| one.id == id),
+        Outcome::Posted { .. } | Outcome::Nothing | Outcome::Revoked => None,
+    }
+}
+
+/// Where they were not read in this pass, the old ones stay.
+fn show_entitlements(
+    status: &mut AccessRequestStatus,
+    current: &[&OwnedRequest],
+    observed: &Observed,
+) {
     let read = current
         .iter()
         .filter_map(|one| observed.entitlements.get(&one.id));
@@ -200,18 +225,11 @@ fn describe(status: &mut AccessRequestStatus, current: &[&OwnedRequest], observe
         status.entitlements = shown;
         status.entitlement_summary = Some(summary);
     }
-    let seen = |one: &&OwnedRequest| match observed.view.sights.get(&one.id) {
-        Some(Sight::Seen(snapshot)) => Some(snapshot.clone()),
-        _ => None,
-    };
-    let snapshots: Vec<_> = current.iter().filter_map(seen).collect();
-    if snapshots.len() < current.len() || snapshots.is_empty() {
-        return;
-    }
-    let mut groups: Vec<_> = snapshots
-        .iter()
-        .flat_map(|one| groups(&one.request))
-        .collect();
+}
+
+/// What the remote says of the current requests.
+fn describe(status: &mut AccessRequestStatus, known: &[&Remote]) {
+    let mut groups: Vec<_> = known.iter().flat_map(|one| groups(one)).collect();
     groups.sort();
     groups.dedup();
     groups.truncate(MOST_GROUPS);
@@ -224,15 +242,11 @@ fn describe(status: &mut AccessRequestStatus, current: &[&OwnedRequest], observe
         id: Some(one.id.clone()),
         source_id: Some(one.source_id.clone()),
     };
-    status.bundle = snapshots
+    status.bundle = known.iter().find_map(|one| one.bundle.as_ref().map(named));
+    status.requestor = known
         .iter()
-        .find_map(|one| one.request.bundle.as_ref().map(named));
-    status.requestor = snapshots
-        .iter()
-        .find_map(|one| one.request.requestor.as_ref().map(user));
-    status.grantee = snapshots
-        .iter()
-        .find_map(|one| one.request.grantee.as_ref().map(user));
+        .find_map(|one| one.requestor.as_ref().map(user));
+    status.grantee = known.iter().find_map(|one| one.grantee.as_ref().map(user));
 }
 
 fn groups(remote: &Remote) -> Vec<AccessGroup> {

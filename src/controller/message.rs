@@ -121,7 +121,8 @@ pub fn standing(
              a new AccessRequest to ask"
         ),
         Standing::Unknown => format!(
-            "the remote reports {named} as `{}`, which this version does not know; watching",
+            "the remote reports {named} as `{}`, which this version does not know; watching, \
+             update the operator if it stays so",
             words(of_worst)
         ),
         Standing::Revoking => format!("the remote is taking back {named}"),
@@ -229,7 +230,8 @@ pub fn out_of_reach(observed: &Observed) -> String {
         .unwrap_or_default();
     let error = health.error.as_deref().unwrap_or("no answer");
     bounded(&format!(
-        "the remote cannot be read{since}: {error}; the state shown is the last known"
+        "the remote cannot be read{since}: {error}; the state shown is the last known; see the \
+         connection's status"
     ))
 }
 

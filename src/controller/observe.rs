@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     connection::{Connection, ConnectionKey, ConnectionState, Found},
-    crd::{AccessRequest, OwnedRequest, RemoteApi},
+    crd::{AccessRequest, ConnectionReason, OwnedRequest, RemoteApi},
     marker::Origin,
     poller::{Interest, ResourceKey, Tracked, View, Wanted},
 };
@@ -48,7 +48,8 @@ pub async fn observe(
     let (connection, sight) = match context.registry.find(&key) {
         Found::Missing => (None, missing(&key)),
         Found::Deleting(connection) => {
-            let message = format!("{key} is being deleted; create a connection of another name");
+            let message =
+                format!("{key} is being deleted; create a new AccessRequest that names another");
             let sight = match sight(context, &connection, resource) {
                 ConnectionSight::Usable { .. } => ConnectionSight::Deleting { message },
                 other => other,
@@ -97,7 +98,8 @@ pub fn resource_key(resource: &AccessRequest) -> ResourceKey {
 }
 
 fn missing(key: &ConnectionKey) -> ConnectionSight {
-    let message = format!("there is no {key}; create it, or name another in spec.connectionRef");
+    let message =
+        format!("there is no {key}; create it, or a new AccessRequest that names another");
     ConnectionSight::Missing { message }
 }
 
@@ -115,6 +117,10 @@ fn sight(context: &Context, connection: &Connection, resource: &AccessRequest) -
         ConnectionState::Unauthorized { message } => ConnectionSight::Unauthorized {
             message: format!("{}: {message}", connection.key),
         },
+        ConnectionState::NotReady {
+            reason: ConnectionReason::Verifying,
+            ..
+        } => ConnectionSight::Verifying,
         ConnectionState::NotReady { message, .. } => ConnectionSight::NotReady {
             message: format!("{} cannot be used: {message}", connection.key),
             callable: connection.remote.is_configured(),

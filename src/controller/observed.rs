@@ -50,6 +50,8 @@ pub enum ConnectionSight {
         /// What to do.
         message: String,
     },
+    /// Its token has not been tried yet, as after a start: nothing is known of it, and nothing said.
+    Verifying,
     /// It cannot be used yet.
     NotReady {
         /// Why, and what to do.
@@ -84,7 +86,7 @@ impl ConnectionSight {
         match self {
             Self::Usable { .. } | Self::NotAllowed { .. } | Self::Deleting { .. } => true,
             Self::NotReady { callable, .. } => *callable,
-            Self::Missing { .. } | Self::Unauthorized { .. } => false,
+            Self::Missing { .. } | Self::Unauthorized { .. } | Self::Verifying => false,
         }
     }
 

@@ -152,6 +152,7 @@ async fn patch_status(
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
     };
+    tracing::debug!(%change, "status");
     let patch = Patch::Merge(json!({ "metadata": precondition(resource), "status": change }));
     let name = resource.name_any();
     let patched = deadline(

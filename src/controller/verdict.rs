@@ -105,7 +105,7 @@ fn trouble(connection: &ConnectionSight) -> Option<(Reason, &str)> {
         ConnectionSight::NotReady { message, .. } => Some((Reason::ConnectionNotReady, message)),
         ConnectionSight::Unauthorized { message } => Some((Reason::Unauthorized, message)),
         ConnectionSight::NotAllowed { message, .. } => Some((Reason::NotAllowed, message)),
-        ConnectionSight::Usable { .. } => None,
+        ConnectionSight::Usable { .. } | ConnectionSight::Verifying => None,
     }
 }
 

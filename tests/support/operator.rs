@@ -14,7 +14,8 @@ use super::wait::{PATIENCE, eventually};
 /// As many log lines as a failed wait shows.
 const LINES_SHOWN: usize = 40;
 /// They say little and much of it.
-const LIBRARIES: [&str; 6] = [
+const LIBRARIES: [&str; 7] = [
+    "reqwest::",
     "kube_client::",
     "kube_runtime::",
     "hyper",
@@ -188,13 +189,23 @@ impl Operator {
         .await;
     }
 
-    /// Waits until a controller (`connection`, `access_request`) has made this many more passes.
-    pub async fn more_passes(&self, controller: &str, count: u32) {
+    /// How many passes a controller (`connection`, `access_request`) has made.
+    pub async fn passes(&self, controller: &str) -> f64 {
         let name =
             format!("apono_operator_passes_total{{controller=\"{controller}\",outcome=\"done\"}}");
-        let wanted = self.metric(&name).await + f64::from(count);
+        self.metric(&name).await
+    }
+
+    /// Waits until a controller has made this many more passes.
+    pub async fn more_passes(&self, controller: &str, count: u32) {
+        let wanted = self.passes(controller).await + f64::from(count);
+        self.wait_passes(controller, wanted).await;
+    }
+
+    /// Waits until a controller has made this many passes.
+    pub async fn wait_passes(&self, controller: &str, wanted: f64) {
         eventually("more passes", async || {
-            let made = self.metric(&name).await;
+            let made = self.passes(controller).await;
             (made >= wanted)
                 .then_some(())
                 .ok_or_else(|| format!("{made} passes of {wanted}"))

@@ -44,6 +44,16 @@ impl Knowledge {
             return;
         };
         record.confirms = 0;
+        if record.snapshot.is_some() && record.tier().is_none() {
+            // No list of what moves shows what has ended, so that it moves again after all (a
+            // revoke that failed and is repeated) is only seen by reading it.
+            let suspect = Suspect {
+                due: now + SOON,
+                is_swept_for: true,
+                evidence: None,
+            };
+            self.suspects.insert(id.to_owned(), suspect);
+        }
         self.hastened.insert(id.to_owned(), now);
         let longest = BURST.last().copied().unwrap_or_default();
         self.bursts
