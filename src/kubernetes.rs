@@ -7,6 +7,7 @@
 
 use std::{future::Future, time::Duration};
 
+use axum::http::{HeaderValue, header};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Config, runtime::watcher};
 use thiserror::Error;
@@ -17,6 +18,9 @@ const WATCH_SECONDS: u32 = 25;
 const SILENCE: Duration = Duration::from_secs(30);
 /// Connecting takes no longer than this, so that a call's deadline leaves room for the call.
 const CONNECT: Duration = Duration::from_secs(5);
+/// Audit logs and the apiserver's metrics tell clients apart by it; kube sends none by itself.
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("apono-operator/", env!("CARGO_PKG_VERSION")));
 /// The namespace whose uid names the cluster.
 const CLUSTER_NAMESPACE: &str = "kube-system";
 /// How much of the uid is the name.
@@ -97,6 +101,7 @@ pub fn client(mut config: Config) -> Result<Client, Error> {
     config.write_timeout = Some(SILENCE);
     // Without it the time a pooled connection sat idle would count as silence.
     config.reset_reader_on_write = true;
+    config.headers.push((header::USER_AGENT, USER_AGENT));
     Client::try_from(config).map_err(|source| Error::BuildClient(Box::new(source)))
 }
 

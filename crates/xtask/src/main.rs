@@ -2,6 +2,7 @@
 
 mod check;
 mod control_plane;
+mod demo;
 mod generate;
 mod process;
 mod test;
@@ -24,6 +25,8 @@ struct Command {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Show the operator at work: a control plane, a simulated Apono, three requests, their end.
+    Demo(demo::Arguments),
     /// Run every test, against a Kubernetes control plane of their own.
     Test(test::Arguments),
     /// Check format, lints, generated files, docs and dependencies.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> anyhow::Result<ExitCode> {
     match task {
+        Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Check => check::run(),
         Task::Generate { check: false } => generate::write(),

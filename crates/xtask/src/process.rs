@@ -123,6 +123,13 @@ pub(crate) fn wait_until(
     Ok(())
 }
 
+/// The last lines of a log.
+pub(crate) fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    let (_, last) = lines.split_at(lines.len().saturating_sub(15));
+    last.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,5 +157,15 @@ mod tests {
                 .to_string()
                 .contains("the moon")
         );
+    }
+
+    #[test]
+    fn the_tail_of_a_log_is_its_last_lines() {
+        let log = (0..40)
+            .map(|n| format!("line {n}"))
+            .collect::<Vec<_>>()
+            .join("\n");
+        assert!(tail(&log).starts_with("line 25\n") && tail(&log).ends_with("line 39"));
+        assert_eq!(tail("one"), "one");
     }
 }

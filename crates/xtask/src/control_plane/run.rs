@@ -18,7 +18,7 @@ use super::certificates::{Authority, Identity, kubeconfig, service_account, toke
 use super::folder::RunFolder;
 use super::{AUDIT_LOG, KUBECONFIG, OPERATOR_KUBECONFIG, OPERATOR_NAME, OPERATOR_NAMESPACE};
 use crate::process::supervised::{EXIT_WITH_PARENT, Supervised};
-use crate::process::{self, capture};
+use crate::process::{self, capture, tail};
 
 /// A loaded machine of two cores needs half a minute; more than this is a failure.
 const START_DEADLINE: Duration = Duration::from_mins(2);
@@ -343,13 +343,6 @@ fn free_ports<const N: usize>() -> Result<[u16; N]> {
     Ok(ports)
 }
 
-/// The last lines of a log.
-fn tail(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().collect();
-    let (_, last) = lines.split_at(lines.len().saturating_sub(15));
-    last.join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,15 +351,5 @@ mod tests {
     fn ports_chosen_together_differ() {
         let [a, b, c] = free_ports().expect("ports");
         assert!(a != b && b != c && a != c && a > 0);
-    }
-
-    #[test]
-    fn the_tail_of_a_log_is_its_last_lines() {
-        let log = (0..40)
-            .map(|n| format!("line {n}"))
-            .collect::<Vec<_>>()
-            .join("\n");
-        assert!(tail(&log).starts_with("line 25\n") && tail(&log).ends_with("line 39"));
-        assert_eq!(tail("one"), "one");
     }
 }

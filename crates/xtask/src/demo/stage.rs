@@ -1,0 +1,178 @@
+//! Everything that runs: control plane, simulator, operator, and how to reach them. It all ends when
+//! this is dropped.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::cluster::{Cluster, Watch};
+use super::page::{self, Page};
+use super::programs::{self, Program};
+use super::remote::Remote;
+use super::{NAMESPACE, OPERATOR_NAMESPACE};
+use crate::control_plane::ControlPlane;
+
+const SAMPLES: &str = "deploy/kustomize/samples";
+
+/// The token that the simulator takes, made up for the demo.
+const TOKEN: &str = "demo-token";
+
+/// The line of the sample that says where Apono is, and is replaced.
+const ENDPOINT: &str = "# endpoint: https://api.apono.io";
+
+/// What is applied, in this order: by a bundle, by a bundle that needs a person, by ids.
+pub(crate) const REQUESTS: [&str; 3] = [
+    "request-bundle.yaml",
+    "request-approval.yaml",
+    "request-entitlements.yaml",
+];
+
+/// What runs. Fields are dropped in this order: who uses something goes before it.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) watch: Watch,
+    operator: Program,
+    simulator: Program,
+    pub(crate) plane: ControlPlane,
+    pub(crate) cluster: Cluster,
+    pub(crate) remote: Remote,
+}
+
+impl Stage {
+    /// Builds and starts everything and installs the operator, telling each step. No access is
+    /// asked for yet.
+    pub(crate) fn set_up(page: Page, logs: &Path) -> Result<Self> {
+        let built = programs::build()?;
+        // Never a cluster that others use: the operator serves all of its namespaces.
+        let plane = ControlPlane::start()?;
+        let cluster = Cluster::new(&plane);
+        let (simulator, url) = Program::simulator(&built, TOKEN, logs)?;
+        page.heading("1. Install");
+        install(page, &cluster)?;
+        let account = plane.operator_kubeconfig();
+        let account = account.context("the control plane has no account for the operator")?;
+        let operator = Program::operator(&built, &account, logs)?;
+        page::say("No node runs the pod here: the same program runs beside, as the pod's account.");
+        page::say(&format!("Its log: {}", shown(operator.log())));
+        connect(page, &cluster, &url, logs)?;
+        Ok(Self {
+            watch: cluster.watch(NAMESPACE)?,
+            operator,
+            simulator,
+            plane,
+            cluster,
+            remote: Remote::new(url),
+        })
+    }
+
+    /// Fails if anything that should run has ended.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.operator.check()?;
+        self.simulator.check()?;
+        self.plane.check()
+    }
+
+    /// Shows the three samples and applies each.
+    pub(crate) fn ask(&self, page: Page) -> Result<()> {
+        for file in REQUESTS {
+            let file = format!("{SAMPLES}/{file}");
+            page.command(&format!("cat {file}"));
+            page.quote(&without_comments(&read(&file)?));
+            self.cluster.show(page, &["apply", "-f", &file])?;
+        }
+        Ok(())
+    }
+}
+
+fn install(page: Page, cluster: &Cluster) -> Result<()> {
+    let folder = "deploy/kustomize/base";
+    cluster.show(page, &["apply", "--server-side", "-k", folder])?;
+    cluster.show(page, &["create", "namespace", NAMESPACE])
+}
+
+/// The connection of the samples, with the simulator in the place of the real Apono.
+fn connect(page: Page, cluster: &Cluster, url: &str, logs: &Path) -> Result<()> {
+    page.heading("2. Say where Apono is, with which token, and who may use it");
+    let literal = format!("--from-literal=token={TOKEN}");
+    let secret = [
+        "create",
+        "secret",
+        "generic",
+        "apono-token",
+        "-n",
+        OPERATOR_NAMESPACE,
+    ];
+    cluster.show(page, &[&secret[..], &[&literal]].concat())?;
+    let sample = format!("{SAMPLES}/connection.yaml");
+    let manifest = connection(&read(&sample)?, url)
+        .with_context(|| format!("`{sample}` has no line `{ENDPOINT}` to replace"))?;
+    let file = logs.join("connection.yaml");
+    std::fs::write(&file, &manifest)
+        .with_context(|| format!("could not write `{}`", file.display()))?;
+    let file = shown(&file);
+    page.command(&format!("cat {file}"));
+    page.quote(&without_comments(&manifest));
+    cluster.show(page, &["apply", "-f", &file])?;
+    let connection = "clusteraponoconnection/default";
+    cluster.show(
+        page,
+        &["wait", connection, "--for=condition=Ready", "--timeout=60s"],
+    )
+}
+
+fn connection(sample: &str, url: &str) -> Option<String> {
+    let plain = url.starts_with("http://127.0.0.1:");
+    (plain && sample.contains(ENDPOINT))
+        .then(|| sample.replacen(ENDPOINT, &format!("endpoint: {url}"), 1))
+}
+
+/// A path as it is typed in the root of the workspace.
+fn shown(path: &Path) -> String {
+    let inside = path.strip_prefix(crate::workspace());
+    inside.unwrap_or(path).display().to_string()
+}
+
+fn read(file: &str) -> Result<String> {
+    let path = crate::workspace().join(file);
+    std::fs::read_to_string(path).with_context(|| format!("could not read `{file}`"))
+}
+
+/// A manifest as an account shows it.
+fn without_comments(manifest: &str) -> String {
+    let lines = manifest
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_connection_is_sent_to_the_simulator() {
+        let sample = read(&format!("{SAMPLES}/connection.yaml")).unwrap();
+        let manifest = connection(&sample, "http://127.0.0.1:4").unwrap();
+        assert!(
+            manifest.contains("\n  endpoint: http://127.0.0.1:4\n"),
+            "{manifest}"
+        );
+        assert!(!manifest.contains(ENDPOINT));
+    }
+
+    #[test]
+    fn the_samples_are_in_the_namespace_that_is_watched() {
+        for file in REQUESTS {
+            let sample = read(&format!("{SAMPLES}/{file}")).unwrap();
+            assert!(
+                sample.contains(&format!("namespace: {NAMESPACE}\n")),
+                "{file}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_manifest_is_shown_without_its_comments() {
+        assert_eq!(without_comments("a: 1\n  # why\nb: 2\n"), "a: 1\nb: 2");
+    }
+}
