@@ -84,17 +84,23 @@ async fn reconcile(
         Some(_) => Intent::Release,
         None => Intent::Hold,
     };
-    if intent == Intent::Release && !resource.finalizers().iter().any(|name| name == FINALIZER) {
-        let nothing_owned = resource
-            .status
-            .as_ref()
-            .is_none_or(|status| status.requests.is_empty());
-        if nothing_owned {
-            context.forget(&resource);
-            return Ok(Action::await_change());
-        }
+    if intent == Intent::Release && !is_held(&resource) && owes_nothing(&resource) {
+        context.forget(&resource);
+        return Ok(Action::await_change());
     }
     drive(&context, resource, intent, readable).await
+}
+
+/// Whether our finalizer is on it.
+fn is_held(resource: &AccessRequest) -> bool {
+    resource.finalizers().iter().any(|name| name == FINALIZER)
+}
+
+/// Whether nothing of it can be at the remote, as far as its own record tells.
+fn owes_nothing(resource: &AccessRequest) -> bool {
+    let ledger = attempt::Ledger::of(resource);
+    let requests = resource.status.as_ref().map(|status| &status.requests);
+    ledger.is_empty() && requests.is_none_or(Vec::is_empty)
 }
 
 /// Observe, plan, mark, execute, fold, persist: for both intents.
@@ -190,7 +196,8 @@ async fn release(
         ("Revoked", message::released(&picture.requests))
     };
     mark::unmark(context, resource).await?;
-    if !picture.requests.is_empty() {
+    // Where somebody else's finalizer keeps the object, it comes by again and is said once.
+    if is_held(resource) && !picture.requests.is_empty() {
         persist::publish(
             context,
             resource,

@@ -335,11 +335,15 @@ fn happenings(
     let is_warning = leading.kind == ConditionType::Stalled
         || (leading.kind == ConditionType::Ready && leading.truth != Truth::True);
     let is_warning = is_warning && leading.reason != Reason::Suspended;
-    let mut all = vec![Happening {
-        is_warning,
-        reason: leading.reason.as_str(),
-        note: leading.message.clone(),
-    }];
+    let mut all = Vec::new();
+    // That a request is being made is seen from what comes of it, a moment later.
+    if leading.reason != Reason::Submitting {
+        all.push(Happening {
+            is_warning,
+            reason: leading.reason.as_str(),
+            note: leading.message.clone(),
+        });
+    }
     let first = intent == Intent::Release && old.phase != Some(crate::crd::Phase::Revoking);
     let refused = is_orphan(resource) && !observed.connection.allows_orphan();
     if first && refused {

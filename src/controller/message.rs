@@ -69,7 +69,7 @@ pub fn recovering<'a>(
 /// Nothing is there yet.
 pub fn submitting(picture: &Picture, observed: &Observed) -> String {
     if observed.connection.paused().is_some() {
-        return "the remote asked everybody to wait; the request follows".to_owned();
+        return "Apono asked everybody to wait; the request follows".to_owned();
     }
     match picture
         .ledger
@@ -78,13 +78,13 @@ pub fn submitting(picture: &Picture, observed: &Observed) -> String {
         .map(|entry| entry.outcome)
     {
         Some(PostOutcome::NotSent) => {
-            "the remote did not take the request; it is sent again, see the connection's status"
+            "Apono did not take the request; it is sent again, see the connection's status"
                 .to_owned()
         }
         Some(PostOutcome::Absent) => {
-            "the request did not arrive at the remote; it is sent again".to_owned()
+            "the request did not arrive at Apono; it is sent again".to_owned()
         }
-        _ => "asking the remote".to_owned(),
+        _ => "asking Apono".to_owned(),
     }
 }
 
@@ -100,7 +100,7 @@ pub fn refused(resource: &AccessRequest) -> String {
 /// The remote refused the create with this answer.
 pub fn refusal_of_create(answer: &str) -> String {
     bounded(&format!(
-        "the remote refused the request: {answer}; correct it and create a new AccessRequest with \
+        "Apono refused the request: {answer}; correct it and create a new AccessRequest with \
          another name"
     ))
 }
@@ -115,14 +115,14 @@ pub fn standing(
     let named = ids(of_worst);
     let text = match worst {
         Standing::Missing => {
-            format!("{named} cannot be found at the remote; check whose token the connection uses")
+            format!("{named} cannot be found at Apono; check whose token the connection uses")
         }
         Standing::RevokeFailed => format!(
-            "the remote failed to take back {named}: the access may still be live; ask an Apono \
+            "Apono failed to take back {named}: the access may still be live; ask an Apono \
              administrator"
         ),
         Standing::GrantFailed => format!(
-            "the remote could not grant {named}; ask an Apono administrator, then create a new \
+            "Apono could not grant {named}; ask an Apono administrator, then create a new \
              AccessRequest with another name"
         ),
         Standing::Rejected => format!(
@@ -130,21 +130,21 @@ pub fn standing(
              another name"
         ),
         Standing::RevokedUpstream => format!(
-            "{named} was taken back at the remote before its end; nothing is asked again, create \
+            "{named} was taken back at Apono before its end; nothing is asked again, create \
              a new AccessRequest to ask"
         ),
         Standing::Unknown => format!(
-            "the remote reports {named} as `{}`, which this version does not know; watching, \
+            "Apono reports {named} as `{}`, which this version does not know; watching, \
              update the operator if it stays so",
             words(of_worst)
         ),
-        Standing::Revoking => format!("the remote is taking back {named}"),
+        Standing::Revoking => format!("Apono is taking back {named}"),
         Standing::Pending => format!("{named} waits for an approver; approve it in Apono"),
         Standing::PendingMfa => {
             format!("{named} waits for a multi-factor check; pass it in Apono")
         }
-        Standing::Initializing => format!("the remote is preparing {named}"),
-        Standing::Granting => format!("approved; the remote is setting up {named}"),
+        Standing::Initializing => format!("Apono is preparing {named}"),
+        Standing::Granting => format!("approved; Apono is setting up {named}"),
         Standing::Active => active(all),
         Standing::Expired => format!("{} ended as planned", target(resource)),
     };
@@ -187,7 +187,7 @@ fn live_rest(worst: Standing, of_worst: &[&OwnedRequest], all: &[&OwnedRequest])
 /// An id that no route knows.
 pub fn not_found(request: &OwnedRequest) -> String {
     format!(
-        "the remote has no request {}, and nothing shows that the token is still its owner's; \
+        "Apono has no request {}, and nothing shows that the token is still its owner's; \
          give the connection the token that made it, or revoke it in Apono",
         request.id
     )
@@ -197,7 +197,7 @@ pub fn not_found(request: &OwnedRequest) -> String {
 pub fn revoke_failed(request: &OwnedRequest, refusal: Option<&Refusal>) -> String {
     let said = refusal.map_or_else(String::new, |refusal| format!(" ({})", refusal.message));
     bounded(&format!(
-        "the remote failed to take back {}{said}: the access may still be live; retrying, ask an \
+        "Apono failed to take back {}{said}: the access may still be live; retrying, ask an \
          Apono administrator",
         request.id
     ))
@@ -206,7 +206,7 @@ pub fn revoke_failed(request: &OwnedRequest, refusal: Option<&Refusal>) -> Strin
 /// The remote will not cancel it while it is pending.
 pub fn cancel_refused(request: &OwnedRequest, refusal: &Refusal) -> String {
     bounded(&format!(
-        "the remote does not cancel {} while it is pending ({}); retrying, or decide it in Apono",
+        "Apono does not cancel {} while it is pending ({}); retrying, or decide it in Apono",
         request.id, refusal.message
     ))
 }
@@ -252,7 +252,7 @@ pub fn out_of_reach(observed: &Observed) -> String {
         .unwrap_or_default();
     let error = health.error.as_deref().unwrap_or("no answer");
     bounded(&format!(
-        "the remote cannot be read{since}: {error}; the state shown is the last known; see the \
+        "Apono cannot be read{since}: {error}; the state shown is the last known; see the \
          connection's status"
     ))
 }
@@ -263,17 +263,14 @@ pub fn released(requests: &[OwnedRequest]) -> String {
     if all.is_empty() {
         return "nothing was asked for, nothing had to be taken back".to_owned();
     }
-    bounded(&format!(
-        "{} ended, as read back from the remote",
-        ids(&all)
-    ))
+    bounded(&format!("{} ended, as read back from Apono", ids(&all)))
 }
 
 /// The access is left where it is.
 pub fn orphaned(requests: &[OwnedRequest]) -> String {
     let live: Vec<_> = requests.iter().filter(|one| is_live(one)).collect();
     bounded(&format!(
-        "{} stays at the remote: deletionPolicy Orphan",
+        "{} stays at Apono: deletionPolicy Orphan",
         ids(&live)
     ))
 }

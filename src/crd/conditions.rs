@@ -13,7 +13,7 @@ pub enum ConditionType {
     Reconciling,
     /// Nothing more will happen without a person; removed when not true.
     Stalled,
-    /// The status is what the remote said last.
+    /// The status is what Apono said last.
     Synced,
     /// The access was granted and has ended as planned or as asked here.
     Complete,
@@ -50,9 +50,9 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// The request is being made at the remote.
+    /// The request is being made at Apono.
     Submitting = "Submitting",
-    /// An answer of the remote was lost; the request is being looked for.
+    /// An answer of Apono was lost; the request is being looked for.
     Recovering = "Recovering",
     /// An approver has to decide.
     PendingApproval = "PendingApproval",
@@ -62,11 +62,11 @@ reasons! {
     Granting = "Granting",
     /// The access is live.
     Active = "Active",
-    /// The remote refused the request when it was made.
+    /// Apono refused the request when it was made.
     RequestRefused = "RequestRefused",
     /// An approver rejected the request.
     Rejected = "Rejected",
-    /// The remote could not set the access up.
+    /// Apono could not set the access up.
     GrantFailed = "GrantFailed",
     /// The access ended at its planned end.
     Expired = "Expired",
@@ -76,13 +76,13 @@ reasons! {
     RevokedUpstream = "RevokedUpstream",
     /// An owned remote request is no longer found.
     RemoteNotFound = "RemoteNotFound",
-    /// The remote reports a status this version does not know.
+    /// Apono reports a status this version does not know.
     UnknownStatus = "UnknownStatus",
-    /// The remote cannot be reached.
+    /// Apono cannot be reached.
     ApiUnavailable = "ApiUnavailable",
-    /// The remote has not been read for too long.
+    /// Apono has not been read for too long.
     StatusStale = "StatusStale",
-    /// The remote refused the token.
+    /// Apono refused the token.
     Unauthorized = "Unauthorized",
     /// The connection does not exist.
     ConnectionNotFound = "ConnectionNotFound",
@@ -96,9 +96,9 @@ reasons! {
     Suspended = "Suspended",
     /// The access is being taken back.
     Revoking = "Revoking",
-    /// The remote could not take the access back; retried.
+    /// Apono could not take the access back; retried.
     RevokeFailed = "RevokeFailed",
-    /// The remote refused to cancel a pending request; retried.
+    /// Apono refused to cancel a pending request; retried.
     CancelRefused = "CancelRefused",
 }
 
