@@ -20,7 +20,7 @@ fn seen(error: &Error) -> (ErrorClass, Effect, Option<u16>) {
 async fn a_create_by_bundle_comes_back_as_it_was_asked_for() {
     let (_simulator, client) = start(at(NOON, Config::instant()));
     let mut asked = bundle("prod-read");
-    asked.duration = Some(Duration::from_secs(1800));
+    asked.duration = Some(Duration::from_mins(30));
     asked.custom_fields = [("ticket".into(), "T-1".into())].into();
     let made = one(&client, &asked).await;
     assert_eq!(made.justification.as_deref(), Some("a reason"));

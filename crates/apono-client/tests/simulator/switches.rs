@@ -52,19 +52,19 @@ const STATES: [State; 9] = [
 
 #[tokio::test]
 async fn all_nine_states_are_read_in_any_letter_case_and_shown_as_they_came() {
-    let spellings: [(WordCase, fn(&str) -> String); 3] = [
-        (WordCase::Pascal, str::to_owned),
-        (WordCase::Upper, str::to_uppercase),
-        (WordCase::Lower, str::to_lowercase),
-    ];
-    for (word_case, spelt) in spellings {
+    for word_case in [WordCase::Pascal, WordCase::Upper, WordCase::Lower] {
         let (simulator, client) = start(Config::explicit());
         simulator.set_switches(|it| it.word_case = word_case);
         let seen = every_state(&simulator, &client).await;
         let states: Vec<_> = seen.iter().map(|it| it.status.state()).collect();
         assert_eq!(states, STATES, "{word_case:?}");
         let words: Vec<_> = seen.iter().map(|it| it.status.word()).collect();
-        assert_eq!(words, STATES.map(|state| spelt(state.as_str())));
+        let spelt = STATES.map(|state| match word_case {
+            WordCase::Pascal => state.as_str().to_owned(),
+            WordCase::Upper => state.as_str().to_uppercase(),
+            WordCase::Lower => state.as_str().to_lowercase(),
+        });
+        assert_eq!(words, spelt);
         // A word as received is a filter the service understands.
         let query = ListQuery {
             statuses: vec![words[5].to_owned()],
