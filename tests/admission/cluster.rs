@@ -1,8 +1,9 @@
 //! A namespace of a test's own in the real apiserver, with the definitions installed.
 
 use std::{
-    env,
+    env, fs,
     io::Write as _,
+    path::PathBuf,
     process::{Command, Output, Stdio},
     time::Duration,
 };
@@ -74,14 +75,42 @@ impl Cluster {
             )
             .await
             .unwrap();
-        Self {
+        let cluster = Self {
             client,
             namespace,
             kubeconfig,
+        };
+        cluster.discovered().await;
+        cluster
+    }
+
+    /// Resolves when kubectl knows the kinds by their short names: the apiserver serves a new kind
+    /// before it lists it.
+    async fn discovered(&self) {
+        let arguments = [
+            "api-resources",
+            "--api-group",
+            "access.apono.io",
+            "--no-headers",
+        ];
+        for _ in 0..300 {
+            let (listed, _) = texts(&self.run(&arguments, ""));
+            if listed.contains("accreq") && listed.lines().count() == all_crds().len() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        panic!("the kinds are not listed within 30 s");
+    }
+
+    /// Where kubectl keeps what it has discovered: not shared, for another test may have looked
+    /// before the kinds were there.
+    fn cache(&self) -> PathBuf {
+        env::temp_dir().join(format!("kubectl-{}", self.namespace))
     }
 
     async fn end(&self) {
+        let _ = fs::remove_dir_all(self.cache());
         let connections: Api<ClusterAponoConnection> = Api::all(self.client.clone());
         // Only tests that make one have one.
         let _ = connections
@@ -214,6 +243,8 @@ impl Cluster {
                 "--namespace",
                 &self.namespace,
             ])
+            .arg("--cache-dir")
+            .arg(self.cache())
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
