@@ -22,6 +22,8 @@ use crate::{
 pub const MARK_VALID: Duration = Duration::from_secs(5);
 /// POSTs nobody answered are forgotten after this time.
 const UNANSWERED_KEPT: Duration = Duration::from_hours(24);
+/// The first second of the year 9000: with days to spare before the last time there is.
+const LATEST_SECOND: i64 = 221_845_392_000;
 /// With this many POSTs on record no further one leaves.
 pub const MOST_POSTS: usize = 300;
 
@@ -272,8 +274,14 @@ fn ceil_to_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second() + extra).unwrap_or(time)
 }
 
+/// People can write annotations. A time that leaves no room for the waits counted from it is none
+/// of ours.
+fn has_room(time: Timestamp) -> bool {
+    time.as_second() < LATEST_SECOND
+}
+
 fn recorded(post: &Post) -> Option<Entry> {
-    let nonce = Nonce::parse(&post.nonce)?;
+    let nonce = Nonce::parse(&post.nonce).filter(|_| has_room(post.time))?;
     let of = post.of.clone();
     Some(Entry {
         nonce,
@@ -293,7 +301,9 @@ fn mirrored(post: &PostStatus) -> Option<Entry> {
         time: post
             .time
             .as_ref()
-            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+            .map(|time| time.0)
+            .filter(|time| has_room(*time))
+            .unwrap_or(Timestamp::UNIX_EPOCH),
         user: None,
         outcome: post.outcome.unwrap_or_default(),
     })

@@ -159,7 +159,11 @@ impl Context {
 
     /// A pass went through.
     pub fn clear_failures(&self, resource: &AccessRequest) {
-        self.kept(resource, |kept| kept.failures = 0);
+        let namespace = resource.namespace().unwrap_or_default();
+        // One that was just forgotten stays forgotten.
+        if let Some(kept) = self.lock().get_mut(&(namespace, resource.name_any())) {
+            kept.failures = 0;
+        }
     }
 
     /// Remembers whose store knows the resource; one it has left forgets it.

@@ -71,6 +71,9 @@ pub fn submitting(picture: &Picture, observed: &Observed) -> String {
     if observed.connection.paused().is_some() {
         return "Apono asked everybody to wait; the request follows".to_owned();
     }
+    if observed.connection.is_unreachable() {
+        return "Apono does not answer; the request follows when it does".to_owned();
+    }
     match picture
         .ledger
         .creates()

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Entitlements are read page by page, and no further than this: the status shows fewer.
-const MOST_PAGES: usize = 20;
+const MOST_PAGES: usize = 100;
 /// The longest a status may be old before it counts as stale.
 const STALE_AFTER: Duration = Duration::from_mins(5);
 
@@ -51,7 +51,9 @@ pub async fn observe(
             let message =
                 format!("{key} is being deleted; create a new AccessRequest that names another");
             let sight = match sight(context, &connection, resource) {
-                ConnectionSight::Usable { .. } => ConnectionSight::Deleting { message },
+                ConnectionSight::Usable { orphan, .. } => {
+                    ConnectionSight::Deleting { message, orphan }
+                }
                 other => other,
             };
             (Some(connection), sight)
@@ -117,14 +119,17 @@ fn sight(context: &Context, connection: &Connection, resource: &AccessRequest) -
         }
         ConnectionState::Unauthorized { message } => ConnectionSight::Unauthorized {
             message: format!("{}: {message}", connection.key),
+            orphan,
         },
         ConnectionState::NotReady {
             reason: ConnectionReason::Verifying,
             ..
         } => ConnectionSight::Verifying,
-        ConnectionState::NotReady { message, .. } => ConnectionSight::NotReady {
+        ConnectionState::NotReady { message, reason } => ConnectionSight::NotReady {
             message: format!("{} cannot be used: {message}", connection.key),
             callable: connection.remote.is_configured(),
+            unreachable: reason == ConnectionReason::ApiUnavailable,
+            orphan,
         },
     }
 }
@@ -236,6 +241,7 @@ async fn read_entitlements(
         if let Some(all) = read_all(connection, id).await {
             observed.entitlements.insert(id.clone(), all);
         } else {
+            tracing::debug!(%id, "entitlements not read");
             observed.entitlements.clear();
             observed.memory.entitlements_failed = Some(now);
             break;
@@ -259,19 +265,16 @@ async fn read_all(connection: &Connection, id: &str) -> Option<Vec<Entitlement>>
             .call(Endpoint::ListEntitlements, |client| async move {
                 client.entitlements_page(id, from.as_ref()).await
             });
-        match call.await {
-            Ok(page) => {
-                all.extend(page.items);
-                token = page.next;
-            }
-            Err(error) => {
-                tracing::debug!(%id, %error, "entitlements not read");
-                return None;
-            }
+        let page = call.await.ok()?;
+        if page.skipped > 0 {
+            // What cannot be read may be what was granted: a list with a hole proves nothing.
+            return None;
         }
+        all.extend(page.items);
+        token = page.next;
         if token.is_none() {
-            break;
+            return Some(all);
         }
     }
-    Some(all)
+    None
 }

@@ -51,6 +51,8 @@ pub enum ConnectionSight {
     Deleting {
         /// What to do.
         message: String,
+        /// Whether `deletionPolicy: Orphan` is allowed.
+        orphan: bool,
     },
     /// Its token has not been tried yet, as after a start: nothing is known of it, and nothing said.
     Verifying,
@@ -60,11 +62,17 @@ pub enum ConnectionSight {
         message: String,
         /// Whether calls can be made all the same: what is live is still followed and revoked.
         callable: bool,
+        /// Whether it is only that Apono does not answer, which heals by itself.
+        unreachable: bool,
+        /// Whether `deletionPolicy: Orphan` is allowed.
+        orphan: bool,
     },
     /// The remote refuses its token.
     Unauthorized {
         /// Which Secret to change.
         message: String,
+        /// Whether `deletionPolicy: Orphan` is allowed.
+        orphan: bool,
     },
     /// It does not allow this resource.
     NotAllowed {
@@ -92,11 +100,26 @@ impl ConnectionSight {
         }
     }
 
-    /// Whether access may be left behind on deletion.
+    /// Whether access may be left behind on deletion: nothing is called for that.
     pub fn allows_orphan(&self) -> bool {
+        match self {
+            Self::Deleting { orphan, .. }
+            | Self::NotReady { orphan, .. }
+            | Self::Unauthorized { orphan, .. }
+            | Self::NotAllowed { orphan, .. }
+            | Self::Usable { orphan, .. } => *orphan,
+            Self::Missing { .. } | Self::Verifying => false,
+        }
+    }
+
+    /// Whether it is only that Apono does not answer.
+    pub fn is_unreachable(&self) -> bool {
         matches!(
             self,
-            Self::Usable { orphan: true, .. } | Self::NotAllowed { orphan: true, .. }
+            Self::NotReady {
+                unreachable: true,
+                ..
+            }
         )
     }
 

@@ -94,18 +94,34 @@ fn before_asking(resource: &AccessRequest, picture: &Picture, observed: &Observe
         return Verdict::stuck(Phase::Failed, Truth::False, reason, Truth::False, text);
     }
     let text = message::submitting(picture, observed);
-    Verdict::under_way(Phase::Submitting, Reason::Submitting, Truth::Unknown, &text)
+    let mut verdict =
+        Verdict::under_way(Phase::Submitting, Reason::Submitting, Truth::Unknown, &text);
+    if let ConnectionSight::NotReady { message, .. } = &observed.connection {
+        verdict.replace(
+            ConditionType::Synced,
+            Truth::False,
+            Reason::ApiUnavailable,
+            message,
+        );
+    }
+    verdict
 }
 
 /// What keeps a connection from being used, with its reason.
 fn trouble(connection: &ConnectionSight) -> Option<(Reason, &str)> {
     match connection {
         ConnectionSight::Missing { message } => Some((Reason::ConnectionNotFound, message)),
-        ConnectionSight::Deleting { message } => Some((Reason::ConnectionDeleting, message)),
-        ConnectionSight::NotReady { message, .. } => Some((Reason::ConnectionNotReady, message)),
-        ConnectionSight::Unauthorized { message } => Some((Reason::Unauthorized, message)),
+        ConnectionSight::Deleting { message, .. } => Some((Reason::ConnectionDeleting, message)),
+        ConnectionSight::NotReady {
+            message,
+            unreachable: false,
+            ..
+        } => Some((Reason::ConnectionNotReady, message)),
+        ConnectionSight::Unauthorized { message, .. } => Some((Reason::Unauthorized, message)),
         ConnectionSight::NotAllowed { message, .. } => Some((Reason::NotAllowed, message)),
-        ConnectionSight::Usable { .. } | ConnectionSight::Verifying => None,
+        ConnectionSight::NotReady { .. }
+        | ConnectionSight::Usable { .. }
+        | ConnectionSight::Verifying => None,
     }
 }
 
@@ -261,12 +277,16 @@ fn connection_trouble(verdict: &mut Verdict, observed: &Observed) -> bool {
     if reason == Reason::Unauthorized {
         verdict.remove(Reconciling);
         verdict.replace(Stalled, Truth::True, reason, text);
+        if !verdict.holds(ConditionType::Ready) {
+            verdict.replace(ConditionType::Ready, Truth::False, reason, text);
+            verdict.phase = Phase::Failed;
+        }
     }
     true
 }
 
 fn is_out_of_reach(observed: &Observed) -> bool {
-    observed.view.health.failed_rounds >= FAILED_ROUNDS
+    observed.connection.is_unreachable() || observed.view.health.failed_rounds >= FAILED_ROUNDS
 }
 
 /// The rows of a resource that is being deleted.

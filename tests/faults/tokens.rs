@@ -7,7 +7,7 @@ use apono_simulator::{Action, DEFAULT_USER, Endpoint, Fault, Outside, User, When
 use serde_json::json;
 
 use crate::{
-    helpers::{REPEAT, WINDOW, next_create, setup},
+    helpers::{REPEAT, WINDOW, next_create, setup, within},
     support::{CONNECTION, Setup, World},
 };
 
@@ -59,6 +59,17 @@ async fn what_another_user_cannot_see_is_not_taken_for_done() {
     world.ask_bundle("orders", "prod-read").await;
     world.wait_reason("orders", "Active").await;
     swap(&world, OTHERS_TOKEN).await;
+    // Until then the deletion would still revoke with the first token, and rightly so.
+    within(REPEAT, "the other's token in use", async || {
+        let status = world.connection_status(CONNECTION).await;
+        let user = &status["identity"]["sourceId"];
+        if user == OTHER {
+            Ok(())
+        } else {
+            Err(format!("{status:#}"))
+        }
+    })
+    .await;
     world.delete("orders").await;
     let found = world
         .reason_within(3 * REPEAT, "orders", "RemoteNotFound")

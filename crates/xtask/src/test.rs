@@ -8,11 +8,6 @@ use clap::Args;
 use crate::control_plane::{ControlPlane, Which};
 use crate::process;
 
-/// How many tests of one binary run at once.
-const THREADS: &str = "RUST_TEST_THREADS";
-/// The long tests wait for windows to pass, not for a processor: more of them than processors.
-const THREADS_HERE: &str = "6";
-
 /// What to run, and against what.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -36,9 +31,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         .args(["test", "--workspace"])
         .args(&arguments.arguments)
         .envs(plane.environment());
-    if std::env::var_os(THREADS).is_none() {
-        tests.env(THREADS, THREADS_HERE);
-    }
     let status = process::run(&tests)?;
     // Tests that failed because it went away must not be searched for a fault of their own.
     plane.check()?;

@@ -188,12 +188,14 @@ fn before_asking_the_connection_decides() {
         (
             ConnectionSight::Deleting {
                 message: message.clone(),
+                orphan: false,
             },
             "ConnectionDeleting",
         ),
         (
             ConnectionSight::Unauthorized {
                 message: message.clone(),
+                orphan: false,
             },
             "Unauthorized",
         ),
@@ -218,6 +220,7 @@ fn once_asked_ready_stays_as_last_known() {
     let (mut world, _) = asked("Active");
     world.observed.connection = ConnectionSight::Unauthorized {
         message: "m".to_owned(),
+        orphan: false,
     };
     let lines = row(&mut world).0;
     assert_eq!(
@@ -363,4 +366,52 @@ fn all_live_requests_are_kept_and_twenty_ended() {
 fn expires_is_a_function_of_the_earliest_end() {
     let (world, _) = asked("Active");
     assert_eq!(world.status().expires.as_deref(), Some("2026-11-23 20:00Z"));
+}
+
+#[test]
+fn a_connection_that_gets_no_answer_is_an_outage_and_not_a_fault_of_the_resource() {
+    let sight = ConnectionSight::NotReady {
+        message: "m".to_owned(),
+        callable: true,
+        unreachable: true,
+        orphan: false,
+    };
+    let mut new = world();
+    new.observed.connection = sight.clone();
+    assert_eq!(
+        row(&mut new).0,
+        [
+            "Ready=False Submitting",
+            "Reconciling=True Submitting",
+            "Synced=False ApiUnavailable"
+        ]
+    );
+    let (mut active, _) = asked("Active");
+    active.observed.connection = sight;
+    active.observed.view.health.failing_since = Some(active.now);
+    assert_eq!(
+        row(&mut active).0,
+        ["Ready=True Active", "Synced=False ApiUnavailable"]
+    );
+    let mut stale = active.after(Duration::from_mins(3));
+    assert_eq!(
+        row(&mut stale).0,
+        [
+            "Ready=Unknown StatusStale",
+            "Reconciling=True StatusStale",
+            "Synced=False ApiUnavailable"
+        ]
+    );
+}
+
+#[test]
+fn a_refused_token_leaves_only_live_access_ready() {
+    let (mut world, _) = asked("Pending");
+    world.observed.connection = ConnectionSight::Unauthorized {
+        message: "m".to_owned(),
+        orphan: false,
+    };
+    let expected = ["Ready=False", "Stalled=True", "Synced=False"];
+    let expected = expected.map(|one| format!("{one} Unauthorized")).to_vec();
+    assert_eq!(row(&mut world), (expected, Phase::Failed));
 }

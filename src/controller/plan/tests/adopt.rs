@@ -216,3 +216,18 @@ fn a_sibling_that_appears_after_the_answer_is_kept_with_the_others() {
         }
     );
 }
+
+#[test]
+fn a_time_without_room_for_what_is_counted_from_it_is_not_taken() {
+    let mut world = world();
+    let nonce = Nonce::new("uid-9", [1; crate::marker::RANDOM_BYTES]);
+    let record = format!(
+        r#"{{"n":1,"uid":"uid-9","object":"payments/orders-read","posts":[{{"n":1,"nonce":"{nonce}","time":"9999-12-30T22:00:00Z"}}]}}"#
+    );
+    world.resource.metadata.annotations = Some(
+        [(ATTEMPT_ANNOTATION.to_owned(), record)]
+            .into_iter()
+            .collect(),
+    );
+    assert!(matches!(world.plan().step, Step::Create { .. }));
+}

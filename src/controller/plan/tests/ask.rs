@@ -28,13 +28,17 @@ fn nothing_is_asked_through_a_connection_that_cannot_be_used() {
         },
         ConnectionSight::Deleting {
             message: message.clone(),
+            orphan: false,
         },
         ConnectionSight::NotReady {
             message: message.clone(),
             callable: true,
+            unreachable: false,
+            orphan: false,
         },
         ConnectionSight::Unauthorized {
             message: message.clone(),
+            orphan: false,
         },
         ConnectionSight::NotAllowed {
             message: message.clone(),

@@ -101,10 +101,13 @@ fn deletion_waits_for_a_connection() {
         },
         ConnectionSight::Unauthorized {
             message: String::new(),
+            orphan: false,
         },
         ConnectionSight::NotReady {
             message: String::new(),
             callable: false,
+            unreachable: false,
+            orphan: false,
         },
     ] {
         let (world, _) = asked("Active");
@@ -201,4 +204,17 @@ fn not_found_is_an_end_only_for_the_user_who_made_it_and_only_if_said_often() {
             Some(Sight::Missing(_))
         ));
     }
+}
+
+#[test]
+fn orphaning_needs_no_remote() {
+    let (world, _) = asked("Active");
+    let mut world = world.deleted();
+    world.resource.spec.deletion_policy = Some(DeletionPolicy::Orphan);
+    let message = String::new();
+    world.observed.connection = ConnectionSight::Unauthorized {
+        message,
+        orphan: true,
+    };
+    assert_eq!(world.plan().step, Step::Release);
 }
