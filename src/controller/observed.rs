@@ -133,7 +133,7 @@ impl ConnectionSight {
 }
 
 /// What this process remembers of its own calls. Lost in a crash, and nothing depends on it but
-/// the pace of repeats and one look that is made once more.
+/// the pace of repeats: after an empty answer and a crash, one create is sent once more.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
     /// The revokes that were sent.

@@ -25,7 +25,7 @@ pub struct ConnectionSettings {
     pub endpoint: String,
     /// Which key of which Secret holds the token. The kind says in which namespace.
     pub token_secret_ref: SecretKeyRef,
-    /// More certificates to trust: a PEM file as base64, as written. See [`Self::ca_pem`].
+    /// The only certificates to trust, where given: a PEM file as base64, as written. See [`Self::ca_pem`].
     pub ca_bundle: Option<String>,
     /// Whether plain http may be used beyond loopback.
     pub insecure: bool,
