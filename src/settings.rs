@@ -135,14 +135,6 @@ impl Settings {
             log_filter: log_filter(&given.log_filter)?,
         })
     }
-
-    /// Whether resources in this namespace are served.
-    pub fn serves(&self, namespace: &str) -> bool {
-        match &self.scope {
-            Scope::Cluster => true,
-            Scope::Namespaces(names) => names.iter().any(|name| name == namespace),
-        }
-    }
 }
 
 impl fmt::Display for Scope {
@@ -334,7 +326,6 @@ mod tests {
             settings.allowed_endpoints[0].ascii_serialization(),
             "https://api.apono.io"
         );
-        assert!(settings.serves("anything"));
     }
 
     #[test]
@@ -360,7 +351,6 @@ mod tests {
             settings.scope,
             Scope::Namespaces(vec!["a".into(), "b".into()])
         );
-        assert!(settings.serves("a") && !settings.serves("c"));
     }
 
     #[test]

@@ -247,12 +247,5 @@ impl AccessRequestSpec {
     }
 }
 
-impl ConnectionRef {
-    /// The kind, with the default in place.
-    pub fn resolved_kind(&self) -> ConnectionKind {
-        self.kind.unwrap_or_default()
-    }
-}
-
 /// The `ClusterAponoConnection` that is used where an `AccessRequest` names none.
 pub const DEFAULT_CONNECTION: &str = "default";
