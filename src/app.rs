@@ -22,7 +22,7 @@ use tokio::{
 use crate::{
     admin::{self, Admin, Gate, Readiness},
     clock::{Clock, SystemClock},
-    connection::{self, Namespaces, Registry},
+    connection::{self, Namespaces, Registry, Relabelled},
     controller::{self, Wakes},
     crd::GROUP,
     kubernetes::{self, deadline},
@@ -39,6 +39,8 @@ const GRACE: Duration = Duration::from_secs(8);
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// As many wakes are kept for a controller that is busy; past that it looks at everything.
 const WAKES_KEPT: usize = 65_536;
+/// The same for labels of namespaces.
+const RELABELS_KEPT: usize = 1024;
 /// The version of the custom resources.
 const VERSION: &str = "v1alpha1";
 
@@ -150,7 +152,14 @@ async fn work(
         () = stopped(stop.clone()) => return Ok(()),
     };
     tracing::info!(cluster, scope = %settings.scope, "the operator starts");
-    let (namespaces, fill) = namespaces(&client, &settings, &readiness, stop.clone());
+    let (relabelled, _) = broadcast::channel(RELABELS_KEPT);
+    let (namespaces, fill) = namespaces(
+        &client,
+        &settings,
+        &readiness,
+        relabelled.clone(),
+        stop.clone(),
+    );
     let registry = Registry::new(namespaces);
     let figures = registry.clone();
     metrics.look_at_connections_with(Box::new(move || figures.figures()));
@@ -168,25 +177,21 @@ async fn work(
     let (wake, woken) = mpsc::unbounded_channel();
     let context = Arc::new(connection::controller::Context::new(&shell, wake));
     let connections = connection::controller::run(&context, &shell);
-    let requests = requests(shell, woken);
+    let requests = requests(shell, woken, relabelled);
     // Every cache has its gate by now.
     starting.open();
     tokio::join!(fill, connections, requests);
     Ok(())
 }
 
-/// The controllers of access requests: one for each scope, woken by the poller and by connections.
-async fn requests(shell: Shell, mut woken: mpsc::UnboundedReceiver<ResourceKey>) {
-    let context = Arc::new(controller::Context {
-        client: shell.client.clone(),
-        registry: shell.registry.clone(),
-        clock: Arc::clone(&shell.clock),
-        metrics: shell.metrics.clone(),
-        cluster: shell.cluster.clone(),
-        kube_timeout: shell.settings.kube_timeout,
-        remote_timeout: shell.settings.remote_timeout,
-        resources: Mutex::default(),
-    });
+/// The controllers of access requests: one for each scope, woken by the poller, by connections and
+/// by the labels of namespaces.
+async fn requests(
+    shell: Shell,
+    mut woken: mpsc::UnboundedReceiver<ResourceKey>,
+    relabelled: broadcast::Sender<Relabelled>,
+) {
+    let context = Arc::new(passes(&shell));
     let (resources, _) = broadcast::channel(WAKES_KEPT);
     let (connections, _) = broadcast::channel(WAKES_KEPT);
     let mut changes = Box::pin(shell.registry.changes());
@@ -203,6 +208,7 @@ async fn requests(shell: Shell, mut woken: mpsc::UnboundedReceiver<ResourceKey>)
         let wakes = Wakes {
             resources: resources.subscribe(),
             connections: connections.subscribe(),
+            namespaces: relabelled.subscribe(),
         };
         let gate = shell.readiness.gate(
             format!("cache of access requests {}", scope.unwrap_or_default()).trim_end(),
@@ -235,6 +241,21 @@ async fn requests(shell: Shell, mut woken: mpsc::UnboundedReceiver<ResourceKey>)
     tokio::select! {
         () = futures::future::join_all(controllers).map(drop) => {}
         () = forward => {}
+    }
+}
+
+/// What every pass over an access request is handed.
+fn passes(shell: &Shell) -> controller::Context {
+    controller::Context {
+        client: shell.client.clone(),
+        registry: shell.registry.clone(),
+        is_namespaced: shell.settings.scope != Scope::Cluster,
+        clock: Arc::clone(&shell.clock),
+        metrics: shell.metrics.clone(),
+        cluster: shell.cluster.clone(),
+        kube_timeout: shell.settings.kube_timeout,
+        remote_timeout: shell.settings.remote_timeout,
+        resources: Mutex::default(),
     }
 }
 
@@ -324,12 +345,14 @@ fn namespaces(
     client: &Client,
     settings: &Settings,
     readiness: &Readiness,
+    relabelled: broadcast::Sender<Relabelled>,
     stop: watch::Receiver<bool>,
 ) -> (Namespaces, futures::future::BoxFuture<'static, ()>) {
     match settings.scope {
         Scope::Cluster => {
             let gate = readiness.gate("cache of namespaces", "not synced yet");
-            let (namespaces, fill) = Namespaces::watch(client.clone(), gate, stopped(stop));
+            let (namespaces, fill) =
+                Namespaces::watch(client.clone(), gate, relabelled, stopped(stop));
             (namespaces, fill.boxed())
         }
         Scope::Namespaces(_) => (Namespaces::unknown(), std::future::ready(()).boxed()),

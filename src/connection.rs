@@ -3,7 +3,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `policy.rs` | pure: which endpoints, which namespaces, orphans |
+//! | `policy.rs` | pure: which endpoints, which namespaces |
 //! | `registry.rs` | the connections that exist, by key; who changed |
 //! | `token.rs` | io: one GET of one Secret |
 //! | `supervised.rs` | remote and poller of one connection, replaced when its settings change |
@@ -39,7 +39,7 @@ mod status;
 mod supervised;
 mod token;
 
-pub use namespaces::Namespaces;
+pub use namespaces::{Namespaces, Relabelled};
 pub use registry::{Found, Registry};
 
 /// Which connection.
@@ -172,11 +172,6 @@ impl Connection {
     /// Whether it can be used now.
     pub fn state(&self) -> ConnectionState {
         self.state.borrow().clone()
-    }
-
-    /// Follows [`Self::state`].
-    pub fn watch_state(&self) -> watch::Receiver<ConnectionState> {
-        self.state.subscribe()
     }
 
     /// Whose token it is, when a request of theirs has been read.

@@ -117,7 +117,7 @@ async fn drive(
         connection,
     } = observe(context, &resource, intent, now).await;
     if observed.connection == ConnectionSight::Verifying {
-        // The connection wakes its resources when its token has been tried.
+        // Who waits is woken when its token has been tried, or when the namespaces are known.
         return Ok(Action::await_change());
     }
     let Plan { step, requeue } = plan(&resource, &observed, intent, now);

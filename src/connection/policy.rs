@@ -1,4 +1,4 @@
-//! What a connection may be pointed at, and what it may be used for. Pure.
+//! What a connection may be pointed at, and from where it may be used. Pure.
 //!
 //! A namespaced connection is written by tenants, so what it may name comes from the operator's
 //! settings alone. Every refusal names what was written, its value and the next step.
@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 use kube::core::{Selector, SelectorExt};
 use url::{Host, Origin, Url};
 
-use crate::crd::{Allow, ConnectionKind, NamespaceRule};
+use crate::crd::{ConnectionKind, NamespaceRule};
 
 /// Why something is not allowed, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,17 @@ pub enum EndpointRefusal {
     Invalid(Refusal),
     /// It is one, but not for this kind of connection.
     NotAllowed(Refusal),
+}
+
+/// Whether requests from a namespace may use a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// They may.
+    Allowed,
+    /// Its labels decide, and they are not known yet.
+    Undecided,
+    /// They may not.
+    Refused(Refusal),
 }
 
 /// Checks the endpoint of a connection.
@@ -89,41 +100,31 @@ pub fn endpoint(
 }
 
 /// Whether requests from this namespace may use a cluster connection. `labels` are the
-/// namespace's; absent when it is not known.
+/// namespace's; absent when they are not known.
 pub fn allow_namespace(
     rule: Option<&NamespaceRule>,
     namespace: &str,
     labels: Option<&BTreeMap<String, String>>,
-) -> Result<(), Refusal> {
-    let Some(rule) = rule else { return Ok(()) };
+) -> Admission {
+    let Some(rule) = rule else {
+        return Admission::Allowed;
+    };
     if rule.names.iter().flatten().any(|name| name == namespace) {
-        return Ok(());
+        return Admission::Allowed;
     }
-    if let Some(selector) = &rule.selector {
-        let selector = Selector::try_from(selector.clone()).map_err(|error| {
-            Refusal(format!(
-                "the connection's spec.allow.namespaces.selector cannot be read ({error}): \
-                 correct it with kubectl edit"
-            ))
-        })?;
-        let labels = labels.ok_or_else(|| {
-            Refusal(format!(
-                "the labels of namespace `{namespace}` are not known yet: checked again soon"
-            ))
-        })?;
-        if selector.matches(labels) {
-            return Ok(());
-        }
+    let selector = rule.selector.clone().map(Selector::try_from).transpose();
+    match (selector, labels) {
+        (Err(error), _) => Admission::Refused(Refusal(format!(
+            "the connection's spec.allow.namespaces.selector cannot be read ({error}): correct it \
+             with kubectl edit"
+        ))),
+        (Ok(Some(_)), None) => Admission::Undecided,
+        (Ok(Some(selector)), Some(labels)) if selector.matches(labels) => Admission::Allowed,
+        (Ok(_), _) => Admission::Refused(Refusal(format!(
+            "namespace `{namespace}` is not in the connection's spec.allow.namespaces: add its \
+             name there, give it the labels the selector asks for, or use another connection"
+        ))),
     }
-    Err(Refusal(format!(
-        "namespace `{namespace}` is not in the connection's spec.allow.namespaces: add its name \
-         there, give it the labels the selector asks for, or use another connection"
-    )))
-}
-
-/// Whether `deletionPolicy: Orphan` is allowed.
-pub fn orphan_allowed(allow: Option<&Allow>) -> bool {
-    allow.and_then(|allow| allow.orphan).unwrap_or(false)
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -155,7 +156,6 @@ fn listed(names: impl Iterator<Item = String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
     use serde_json::json;
 
     use super::*;
@@ -255,21 +255,22 @@ mod tests {
         serde_json::from_value(written).unwrap()
     }
 
-    fn namespaces(written: serde_json::Value, labels: &[(&str, &str)]) -> Result<(), Refusal> {
+    fn is_allowed(written: serde_json::Value, labels: &[(&str, &str)]) -> bool {
         let labels = labels
             .iter()
             .map(|(key, value)| ((*key).into(), (*value).into()));
-        allow_namespace(Some(&rule(written)), "payments", Some(&labels.collect()))
+        let labels = labels.collect();
+        allow_namespace(Some(&rule(written)), "payments", Some(&labels)) == Admission::Allowed
     }
 
     #[test]
     fn namespaces_are_allowed_by_name_or_by_label() {
-        assert!(allow_namespace(None, "payments", None).is_ok());
-        assert!(namespaces(json!({"names": ["orders", "payments"]}), &[]).is_ok());
-        assert!(namespaces(json!({"names": ["orders"]}), &[]).is_err());
-        assert!(namespaces(json!({}), &[]).is_err());
+        assert_eq!(allow_namespace(None, "payments", None), Admission::Allowed);
+        assert!(is_allowed(json!({"names": ["orders", "payments"]}), &[]));
+        assert!(!is_allowed(json!({"names": ["orders"]}), &[]));
+        assert!(!is_allowed(json!({}), &[]));
         let either = json!({"names": ["payments"], "selector": {"matchLabels": {"a": "b"}}});
-        assert!(namespaces(either, &[]).is_ok());
+        assert!(is_allowed(either, &[]));
     }
 
     #[test]
@@ -280,15 +281,10 @@ mod tests {
             ]}})
         };
         let gold = [("tier", "gold")];
-        assert!(
-            namespaces(
-                json!({"selector": {"matchLabels": {"tier": "gold"}}}),
-                &gold
-            )
-            .is_ok()
-        );
-        assert!(namespaces(json!({"selector": {"matchLabels": {"tier": "tin"}}}), &gold).is_err());
-        assert!(namespaces(json!({"selector": {}}), &[]).is_ok());
+        let labelled = |tier: &str| json!({"selector": {"matchLabels": {"tier": tier}}});
+        assert!(is_allowed(labelled("gold"), &gold));
+        assert!(!is_allowed(labelled("tin"), &gold));
+        assert!(is_allowed(json!({"selector": {}}), &[]));
         for (operator, values, labelled, bare) in [
             ("In", json!(["gold", "tin"]), true, false),
             ("In", json!(["tin"]), false, false),
@@ -300,29 +296,23 @@ mod tests {
             ("In", json!(null), false, false),
         ] {
             let rule = expression(operator, values);
-            assert_eq!(namespaces(rule.clone(), &gold).is_ok(), labelled, "{rule}");
-            assert_eq!(namespaces(rule.clone(), &[]).is_ok(), bare, "{rule}");
+            assert_eq!(is_allowed(rule.clone(), &gold), labelled, "{rule}");
+            assert_eq!(is_allowed(rule.clone(), &[]), bare, "{rule}");
         }
     }
 
     #[test]
-    fn an_unknown_namespace_is_not_guessed() {
-        let rule = NamespaceRule {
-            names: None,
-            selector: Some(LabelSelector::default()),
-        };
-        assert!(allow_namespace(Some(&rule), "payments", None).is_err());
-    }
-
-    #[test]
-    fn orphan_has_to_be_allowed() {
-        let allow = |orphan| Allow {
-            orphan,
-            ..Allow::default()
-        };
-        assert!(!orphan_allowed(None));
-        assert!(!orphan_allowed(Some(&allow(None))));
-        assert!(!orphan_allowed(Some(&allow(Some(false)))));
-        assert!(orphan_allowed(Some(&allow(Some(true)))));
+    fn an_unknown_namespace_is_neither_allowed_nor_refused() {
+        let unknown = |written| allow_namespace(Some(&rule(written)), "payments", None);
+        assert_eq!(unknown(json!({"selector": {}})), Admission::Undecided);
+        // Where labels decide nothing they need not be known.
+        let named = json!({"names": ["payments"], "selector": {}});
+        assert_eq!(unknown(named), Admission::Allowed);
+        for refused in [
+            json!({"names": ["orders"]}),
+            json!({"selector": {"matchExpressions": [{"key": "a", "operator": "Matches"}]}}),
+        ] {
+            assert!(matches!(unknown(refused), Admission::Refused(_)));
+        }
     }
 }

@@ -9,7 +9,10 @@ use std::{
 use futures::{Stream, channel::mpsc};
 use tokio::sync::watch;
 
-use super::{Connection, ConnectionKey, ConnectionState, Namespaces, policy};
+use super::{
+    Connection, ConnectionKey, ConnectionState, Namespaces,
+    policy::{self, Admission, Refusal},
+};
 use crate::{crd::ConnectionKind, metrics::ConnectionFigures};
 
 /// What is found under a key.
@@ -21,6 +24,11 @@ pub enum Found {
     Deleting(Arc<Connection>),
     /// It exists; its state says whether it can be used now.
     Usable(Arc<Connection>),
+    /// It exists, and this version has never been able to read it.
+    Unreadable {
+        /// For people: what is wrong, next step.
+        message: String,
+    },
 }
 
 /// The connections that exist. Clones share them.
@@ -39,9 +47,13 @@ struct Inner {
 }
 
 #[derive(Debug)]
-struct Registered {
-    connection: Arc<Connection>,
-    is_deleting: bool,
+enum Registered {
+    AtWork {
+        connection: Arc<Connection>,
+        is_deleting: bool,
+    },
+    /// With what is wrong.
+    Unreadable(String),
 }
 
 impl Registry {
@@ -74,23 +86,18 @@ impl Registry {
     pub fn find(&self, key: &ConnectionKey) -> Found {
         match self.read().get(key) {
             None => Found::Missing,
-            Some(Registered {
+            Some(Registered::AtWork {
                 connection,
                 is_deleting: true,
             }) => Found::Deleting(Arc::clone(connection)),
-            Some(Registered {
+            Some(Registered::AtWork {
                 connection,
                 is_deleting: false,
             }) => Found::Usable(Arc::clone(connection)),
+            Some(Registered::Unreadable(message)) => Found::Unreadable {
+                message: message.clone(),
+            },
         }
-    }
-
-    /// Every connection, those being deleted too.
-    pub fn all(&self) -> Vec<Arc<Connection>> {
-        self.read()
-            .values()
-            .map(|entry| Arc::clone(&entry.connection))
-            .collect()
     }
 
     /// The keys of connections that appear, change, or vanish from now on. A change is a change of
@@ -106,34 +113,51 @@ impl Registry {
         receiver
     }
 
-    /// Whether a resource in this namespace may use the connection; else why not, for people.
-    pub fn allows_namespace(&self, connection: &Connection, namespace: &str) -> Result<(), String> {
+    /// Whether a resource in this namespace may use the connection.
+    pub fn allows_namespace(&self, connection: &Connection, namespace: &str) -> Admission {
         match connection.key.kind {
             ConnectionKind::ClusterAponoConnection => {
                 let rule = connection.settings.allow.namespaces.as_ref();
                 let labels = self.inner.namespaces.labels(namespace);
                 policy::allow_namespace(rule, namespace, labels.as_ref())
-                    .map_err(|refusal| refusal.to_string())
             }
             ConnectionKind::AponoConnection
                 if connection.key.namespace.as_deref() == Some(namespace) =>
             {
-                Ok(())
+                Admission::Allowed
             }
-            ConnectionKind::AponoConnection => Err(format!(
+            ConnectionKind::AponoConnection => Admission::Refused(Refusal(format!(
                 "{} serves its own namespace only, not `{namespace}`: create one there",
                 connection.key
-            )),
+            ))),
         }
+    }
+
+    /// Whether every namespace that existed at the start is known, with its labels.
+    pub fn knows_namespaces(&self) -> bool {
+        self.inner.namespaces.is_filled()
+    }
+
+    /// Whether the labels of namespaces decide who may use this connection.
+    pub fn selects_namespaces(&self, key: &ConnectionKey) -> bool {
+        let entries = self.read();
+        let Some(Registered::AtWork { connection, .. }) = entries.get(key) else {
+            return false;
+        };
+        let rule = connection.settings.allow.namespaces.as_ref();
+        rule.is_some_and(|rule| rule.selector.is_some())
     }
 
     /// What the connections look like now.
     pub fn figures(&self) -> ConnectionFigures {
         let entries = self.read();
         let mut figures = ConnectionFigures::default();
-        for Registered { connection, .. } in entries.values() {
-            let health = connection.remote.health();
+        for entry in entries.values() {
             figures.total += 1;
+            let Registered::AtWork { connection, .. } = entry else {
+                continue;
+            };
+            let health = connection.remote.health();
             figures.ready += u32::from(*connection.state.borrow() == ConnectionState::Ready);
             figures.circuit_open += u32::from(health.circuit_open);
             figures.oldest_success = figures.oldest_success.max(health.last_success);
@@ -144,22 +168,44 @@ impl Registry {
     /// Stores the connection; says so when it differs from the one before.
     pub(super) fn put(&self, connection: Arc<Connection>, is_deleting: bool, is_changed: bool) {
         let key = connection.key.clone();
-        let new = Registered {
+        let new = Registered::AtWork {
             connection,
             is_deleting,
         };
+        self.enter(&key, new, |old| match old {
+            Registered::AtWork {
+                is_deleting: before,
+                ..
+            } => is_changed || *before != is_deleting,
+            Registered::Unreadable(_) => true,
+        });
+    }
+
+    /// Notes a connection that nothing is known of but that it cannot be read.
+    pub(super) fn put_unreadable(&self, key: &ConnectionKey, message: &str) {
+        let new = Registered::Unreadable(message.to_owned());
+        self.enter(
+            key,
+            new,
+            |old| !matches!(old, Registered::Unreadable(before) if before == message),
+        );
+    }
+
+    fn enter(
+        &self,
+        key: &ConnectionKey,
+        new: Registered,
+        is_news: impl FnOnce(&Registered) -> bool,
+    ) {
         let is_news = match self.write().entry(key.clone()) {
             Entry::Vacant(place) => {
                 place.insert(new);
                 true
             }
-            Entry::Occupied(mut place) => {
-                let old = place.insert(new);
-                is_changed || old.is_deleting != is_deleting
-            }
+            Entry::Occupied(mut place) => is_news(&place.insert(new)),
         };
         if is_news {
-            self.tell(&key);
+            self.tell(key);
         }
     }
 

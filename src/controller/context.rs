@@ -29,6 +29,8 @@ pub struct Context {
     pub client: Client,
     /// The connections.
     pub registry: Registry,
+    /// Whether single namespaces are served, and so no connection of the whole cluster.
+    pub is_namespaced: bool,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What is counted.
@@ -201,7 +203,7 @@ impl Context {
             Found::Usable(connection) | Found::Deleting(connection) => {
                 connection.store.withdraw(key);
             }
-            Found::Missing => {}
+            Found::Missing | Found::Unreadable { .. } => {}
         }
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     attempt::Entry,
-    observed::{Observed, Refusal},
+    observed::{ConnectionSight, Observed, Refusal},
     picture::{Picture, is_live, is_looked_for_in_vain},
     verdict::Standing,
 };
@@ -73,6 +73,9 @@ pub fn submitting(picture: &Picture, observed: &Observed) -> String {
     }
     if observed.connection.is_unreachable() {
         return "Apono does not answer; the request follows when it does".to_owned();
+    }
+    if let ConnectionSight::Undecided { message, .. } = &observed.connection {
+        return message.clone();
     }
     match picture
         .ledger

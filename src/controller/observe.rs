@@ -17,8 +17,11 @@ use super::{
     plan::Intent,
 };
 use crate::{
-    connection::{Connection, ConnectionKey, ConnectionState, Found},
-    crd::{AccessRequest, ConnectionReason, OwnedRequest, RemoteApi},
+    connection::{
+        Connection, ConnectionKey, ConnectionState, Found,
+        policy::{Admission, Refusal},
+    },
+    crd::{AccessRequest, ConnectionKind, ConnectionReason, OwnedRequest, RemoteApi},
     marker::Origin,
     poller::{Interest, ResourceKey, Tracked, View, Wanted},
 };
@@ -46,12 +49,14 @@ pub async fn observe(
     let key = connection_key(resource);
     let memory = context.memory(resource);
     let (connection, sight) = match context.registry.find(&key) {
-        Found::Missing => (None, missing(&key)),
+        Found::Missing => (None, missing(&key, resource, context.is_namespaced)),
+        Found::Unreadable { message } => (None, unreadable(&key, &message)),
         Found::Deleting(connection) => {
             let message =
                 format!("{key} is being deleted; create a new AccessRequest that names another");
-            let sight = match sight(context, &connection, resource) {
-                ConnectionSight::Usable { orphan, .. } => {
+            let sight = match sight(context, &connection, resource, intent) {
+                ConnectionSight::Usable { orphan, .. }
+                | ConnectionSight::Undecided { orphan, .. } => {
                     ConnectionSight::Deleting { message, orphan }
                 }
                 other => other,
@@ -59,7 +64,7 @@ pub async fn observe(
             (Some(connection), sight)
         }
         Found::Usable(connection) => {
-            let sight = sight(context, &connection, resource);
+            let sight = sight(context, &connection, resource, intent);
             (Some(connection), sight)
         }
     };
@@ -100,21 +105,62 @@ pub fn resource_key(resource: &AccessRequest) -> ResourceKey {
     }
 }
 
-fn missing(key: &ConnectionKey) -> ConnectionSight {
-    let message =
-        format!("there is no {key}; create it, or a new AccessRequest that names another");
+fn missing(key: &ConnectionKey, resource: &AccessRequest, is_namespaced: bool) -> ConnectionSight {
+    let message = if is_namespaced && key.kind == ConnectionKind::ClusterAponoConnection {
+        let meant = match &resource.spec.connection_ref {
+            None => "spec.connectionRef is absent, which means",
+            Some(_) => "spec.connectionRef means",
+        };
+        format!(
+            "{meant} {key}, but this operator runs in namespaced mode (WATCH_NAMESPACES) and reads \
+             no cluster connections; spec.connectionRef cannot be changed, so create a new \
+             AccessRequest with spec.connectionRef {{kind: AponoConnection, name: ...}}"
+        )
+    } else {
+        format!("there is no {key}; create it, or a new AccessRequest that names another")
+    };
     ConnectionSight::Missing { message }
 }
 
-fn sight(context: &Context, connection: &Connection, resource: &AccessRequest) -> ConnectionSight {
+fn unreadable(key: &ConnectionKey, message: &str) -> ConnectionSight {
+    ConnectionSight::NotReady {
+        message: format!("{key} cannot be used: {message}"),
+        callable: false,
+        unreachable: false,
+        orphan: false,
+    }
+}
+
+fn sight(
+    context: &Context,
+    connection: &Connection,
+    resource: &AccessRequest,
+    intent: Intent,
+) -> ConnectionSight {
     let orphan = connection.settings.allows_orphan();
     let paused = connection.remote.paused();
     match connection.state() {
+        // Who may ask is no matter for what is given back.
+        ConnectionState::Ready if intent == Intent::Release => {
+            ConnectionSight::Usable { orphan, paused }
+        }
         ConnectionState::Ready => {
             let namespace = resource.namespace().unwrap_or_default();
             match context.registry.allows_namespace(connection, &namespace) {
-                Ok(()) => ConnectionSight::Usable { orphan, paused },
-                Err(message) => ConnectionSight::NotAllowed { message, orphan },
+                Admission::Allowed => ConnectionSight::Usable { orphan, paused },
+                Admission::Refused(Refusal(message)) => {
+                    ConnectionSight::NotAllowed { message, orphan }
+                }
+                Admission::Undecided if context.registry.knows_namespaces() => {
+                    let message = format!(
+                        "the labels of namespace `{namespace}` are not known yet, and the \
+                         connection's spec.allow.namespaces.selector asks for them: looked at \
+                         again every second"
+                    );
+                    ConnectionSight::Undecided { message, orphan }
+                }
+                // It is woken when they are.
+                Admission::Undecided => ConnectionSight::Verifying,
             }
         }
         ConnectionState::Unauthorized { message } => ConnectionSight::Unauthorized {
@@ -277,4 +323,63 @@ async fn read_all(connection: &Connection, id: &str) -> Option<Vec<Entitlement>>
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crd::{AccessRequestSpec, ConnectionRef};
+
+    fn said(kind: Option<ConnectionKind>, is_named: bool, is_namespaced: bool) -> String {
+        let name = "default".to_owned();
+        let connection_ref = is_named.then_some(ConnectionRef { kind, name });
+        let mut resource = AccessRequest::new(
+            "orders-read",
+            AccessRequestSpec {
+                connection_ref,
+                ..AccessRequestSpec::default()
+            },
+        );
+        resource.metadata.namespace = Some("payments".to_owned());
+        match missing(&connection_key(&resource), &resource, is_namespaced) {
+            ConnectionSight::Missing { message } => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn namespaced_mode_says_that_it_reads_no_cluster_connections_and_what_to_write() {
+        let cluster = Some(ConnectionKind::ClusterAponoConnection);
+        for (said, begin) in [
+            (said(None, false, true), "spec.connectionRef is absent"),
+            (said(None, true, true), "spec.connectionRef means"),
+            (said(cluster, true, true), "spec.connectionRef means"),
+        ] {
+            assert!(said.starts_with(begin), "{said}");
+            for word in [
+                "ClusterAponoConnection default",
+                "namespaced mode",
+                "{kind: AponoConnection, name: ...}",
+            ] {
+                assert!(said.contains(word), "{word}: {said}");
+            }
+        }
+    }
+
+    #[test]
+    fn elsewhere_a_missing_connection_is_to_be_created() {
+        let namespaced = Some(ConnectionKind::AponoConnection);
+        for (said, key) in [
+            (said(None, false, false), "ClusterAponoConnection default"),
+            (
+                said(namespaced, true, true),
+                "AponoConnection payments/default",
+            ),
+        ] {
+            assert!(
+                said.starts_with(&format!("there is no {key}; create it")),
+                "{said}"
+            );
+        }
+    }
 }

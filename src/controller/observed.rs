@@ -54,7 +54,8 @@ pub enum ConnectionSight {
         /// Whether `deletionPolicy: Orphan` is allowed.
         orphan: bool,
     },
-    /// Its token has not been tried yet, as after a start: nothing is known of it, and nothing said.
+    /// Its token has not been tried yet, or no namespace has been read yet, as after a start:
+    /// nothing is known of it, and nothing said.
     Verifying,
     /// It cannot be used yet.
     NotReady {
@@ -81,6 +82,14 @@ pub enum ConnectionSight {
         /// Whether `deletionPolicy: Orphan` is allowed.
         orphan: bool,
     },
+    /// It can be used, but whether this namespace may ask through it depends on labels that have
+    /// not been seen yet: nothing new is asked, and nothing else is different.
+    Undecided {
+        /// What is waited for.
+        message: String,
+        /// Whether `deletionPolicy: Orphan` is allowed.
+        orphan: bool,
+    },
     /// It can be used.
     Usable {
         /// Whether `deletionPolicy: Orphan` is allowed.
@@ -94,7 +103,10 @@ impl ConnectionSight {
     /// Whether calls may be made: also where nothing new may be asked.
     pub fn is_callable(&self) -> bool {
         match self {
-            Self::Usable { .. } | Self::NotAllowed { .. } | Self::Deleting { .. } => true,
+            Self::Usable { .. }
+            | Self::Undecided { .. }
+            | Self::NotAllowed { .. }
+            | Self::Deleting { .. } => true,
             Self::NotReady { callable, .. } => *callable,
             Self::Missing { .. } | Self::Unauthorized { .. } | Self::Verifying => false,
         }
@@ -107,6 +119,7 @@ impl ConnectionSight {
             | Self::NotReady { orphan, .. }
             | Self::Unauthorized { orphan, .. }
             | Self::NotAllowed { orphan, .. }
+            | Self::Undecided { orphan, .. }
             | Self::Usable { orphan, .. } => *orphan,
             Self::Missing { .. } | Self::Verifying => false,
         }

@@ -41,6 +41,8 @@ const REPEAT_AFTER_NOT_SENT: Duration = Duration::from_secs(5);
 const REPEAT_CAP: Duration = Duration::from_mins(10);
 /// What blocks a request before it was asked is looked at again this often.
 const RECHECK: Duration = Duration::from_mins(10);
+/// What waits for the labels of its namespace is woken by them; should that be missed, it looks.
+const RECHECK_LABELS: Duration = Duration::from_secs(1);
 
 /// What the resource is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,11 +178,20 @@ fn ask(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Ti
             requeue: None,
         };
     }
-    let ConnectionSight::Usable { paused, .. } = &observed.connection else {
-        return Plan {
-            step: Step::Wait,
-            requeue: Some(RECHECK),
-        };
+    let paused = match &observed.connection {
+        ConnectionSight::Usable { paused, .. } => *paused,
+        other => {
+            let is_undecided = matches!(other, ConnectionSight::Undecided { .. });
+            let requeue = if is_undecided {
+                RECHECK_LABELS
+            } else {
+                RECHECK
+            };
+            return Plan {
+                step: Step::Wait,
+                requeue: Some(requeue),
+            };
+        }
     };
     let next = next_create(ledger).max(paused.map(|pause| now + pause));
     if let Some(next) = next.filter(|next| *next > now) {

@@ -120,6 +120,7 @@ fn trouble(connection: &ConnectionSight) -> Option<(Reason, &str)> {
         ConnectionSight::Unauthorized { message, .. } => Some((Reason::Unauthorized, message)),
         ConnectionSight::NotAllowed { message, .. } => Some((Reason::NotAllowed, message)),
         ConnectionSight::NotReady { .. }
+        | ConnectionSight::Undecided { .. }
         | ConnectionSight::Usable { .. }
         | ConnectionSight::Verifying => None,
     }

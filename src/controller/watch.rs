@@ -1,8 +1,8 @@
-//! What wakes a pass: the watch of the resources, the poller, the connections. And what follows one:
-//! metrics, logs, the pace of repeats after errors.
+//! What wakes a pass: the watch of the resources, the poller, the connections, the labels of
+//! namespaces. And what follows one: metrics, logs, the pace of repeats after errors.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -24,7 +24,7 @@ use tokio::{
 
 use super::{Context, Error, observed::doubled, reconcile};
 use crate::{
-    connection::ConnectionKey,
+    connection::{ConnectionKey, Registry, Relabelled},
     crd::{AccessRequest, Phase},
     kubernetes::watch_config,
     metrics::{Controller as Which, PassOutcome},
@@ -40,12 +40,17 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 /// No failed pass waits longer.
 const MOST_BACKOFF: Duration = Duration::from_mins(1);
 
+/// Changes of labels that are taken in one go.
+const RELABELS_AT_ONCE: usize = 1024;
+
 /// What wakes resources beside their own changes.
 pub struct Wakes {
     /// The poller saw something change.
     pub resources: broadcast::Receiver<ResourceKey>,
     /// A connection changed.
     pub connections: broadcast::Receiver<ConnectionKey>,
+    /// The labels of these namespaces changed.
+    pub namespaces: broadcast::Receiver<Relabelled>,
 }
 
 /// Runs the controller of one scope (all namespaces, or one) until told to stop.
@@ -75,7 +80,7 @@ pub async fn run(
         }
     };
     let config = controller::Config::default().concurrency(concurrency);
-    let woken = woken(wakes, store, scope);
+    let woken = woken(wakes, store, context.registry.clone(), scope);
     let passes = controller
         .with_config(config)
         .reconcile_on(woken)
@@ -174,10 +179,11 @@ fn settle<E: std::error::Error>(
     }
 }
 
-/// Resources to look at because of the poller or a connection.
+/// Resources to look at because of the poller, a connection or a namespace.
 fn woken(
     wakes: Wakes,
     store: Store<Guarded>,
+    registry: Registry,
     scope: Option<String>,
 ) -> impl Stream<Item = ObjectRef<Guarded>> + Send + 'static {
     let everything = {
@@ -197,6 +203,23 @@ fn woken(
             None => after_lag(),
         })
     });
+    let (in_namespaces, all) = (store.clone(), everything.clone());
+    // All that wait at once: each time is a walk over every resource.
+    let relabelled = events(wakes.namespaces).ready_chunks(RELABELS_AT_ONCE);
+    let by_namespace = relabelled.flat_map(move |events| {
+        let events: Option<Vec<_>> = events.into_iter().collect();
+        stream::iter(match events {
+            Some(names) => {
+                let names = names.iter().flat_map(|names| names.iter());
+                of_namespaces(
+                    &in_namespaces,
+                    &registry,
+                    &names.map(String::as_str).collect(),
+                )
+            }
+            None => all(),
+        })
+    });
     let by_connection = events(wakes.connections).flat_map(move |event| {
         stream::iter(match event {
             Some(key) => of_connection(&store, &key),
@@ -206,7 +229,31 @@ fn woken(
     let in_scope = move |object: &ObjectRef<Guarded>| {
         futures::future::ready(scope.is_none() || object.namespace == scope)
     };
-    stream::select(by_poller, by_connection).filter(in_scope)
+    let by_others = stream::select(by_connection, by_namespace);
+    stream::select(by_poller, by_others).filter(in_scope)
+}
+
+/// The resources in these namespaces whose connection goes by labels.
+fn of_namespaces(
+    store: &Store<Guarded>,
+    registry: &Registry,
+    names: &BTreeSet<&str>,
+) -> Vec<ObjectRef<Guarded>> {
+    let is_concerned = |one: &Arc<Guarded>| match &one.0 {
+        Ok(resource) => {
+            let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
+            names.contains(namespace)
+                && registry.selects_namespaces(&super::observe::connection_key(resource))
+        }
+        // Without a spec it asks for nothing.
+        Err(_) => false,
+    };
+    store
+        .state()
+        .iter()
+        .filter(|one| is_concerned(one))
+        .map(|one| ObjectRef::from_obj(one.as_ref()))
+        .collect()
 }
 
 /// The resources that name a connection.

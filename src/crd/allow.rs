@@ -5,13 +5,8 @@
     reason = "the documentation is for kubectl explain: plain text"
 )]
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::{
-    KubeSchema,
-    core::{Selector, SelectorExt},
-};
+use kube::KubeSchema;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -59,27 +54,6 @@ pub struct NamespaceRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "selector_schema")]
     pub selector: Option<LabelSelector>,
-}
-
-impl Allow {
-    /// Whether a namespace with this name and these labels may use the connection.
-    pub fn allows_namespace(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
-        self.namespaces
-            .as_ref()
-            .is_none_or(|rule| rule.allows(name, labels))
-    }
-}
-
-impl NamespaceRule {
-    /// Whether the namespace is named or found. A selector that makes no sense finds nothing.
-    pub fn allows(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
-        let named = self.names.iter().flatten().any(|allowed| allowed == name);
-        let selector = self
-            .selector
-            .clone()
-            .and_then(|selector| Selector::try_from(selector).ok());
-        named || selector.is_some_and(|selector| selector.matches(labels))
-    }
 }
 
 impl From<NamespacedAllow> for Allow {

@@ -58,6 +58,34 @@ fn nothing_is_asked_through_a_connection_that_cannot_be_used() {
 }
 
 #[test]
+fn nothing_is_asked_before_the_labels_of_the_namespace_are_known() {
+    let mut world = world();
+    world.observed.connection = ConnectionSight::Undecided {
+        message: "the labels are not known".to_owned(),
+        orphan: false,
+    };
+    let requeue = Some(RECHECK_LABELS);
+    assert_eq!(
+        world.plan(),
+        Plan {
+            step: Step::Wait,
+            requeue
+        }
+    );
+    world.fold(&Outcome::Nothing);
+    assert_eq!(
+        world.conditions(),
+        [
+            "Ready=False Submitting",
+            "Reconciling=True Submitting",
+            "Synced=Unknown Submitting"
+        ]
+    );
+    let message = world.status().message;
+    assert_eq!(message.as_deref(), Some("the labels are not known"));
+}
+
+#[test]
 fn nothing_is_asked_while_the_remote_wants_a_pause() {
     let mut world = world();
     world.observed.connection = ConnectionSight::Usable {
