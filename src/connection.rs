@@ -10,6 +10,7 @@
 //! | `status.rs` | pure: conditions, and the smallest patch |
 //! | `controller.rs` | what passes share, and what makes them happen |
 //! | `pass.rs` | one pass over a connection |
+//! | `verify.rs` | the call that proves the token, and what its answers mean |
 //! | `reads.rs` | the remote as the poller sees it |
 //! | `namespaces.rs` | the labels of namespaces, in cluster scope only |
 //!
@@ -38,6 +39,7 @@ mod registry;
 mod status;
 mod supervised;
 mod token;
+mod verify;
 
 pub use namespaces::{Namespaces, Relabelled};
 pub use registry::{Found, Registry};

@@ -13,7 +13,8 @@ mod support;
 
 use std::time::Instant;
 
-use apono_simulator::{Config, DEFAULT_USER, Outside, Simulator};
+use apono_simulator::{Action, Config, DEFAULT_USER, Endpoint, Fault, Outside, Simulator, When};
+use kube::api::PostParams;
 use serde_json::{Value, json};
 use support::{CONNECTION, Setup, World};
 
@@ -129,5 +130,53 @@ async fn an_endpoint_the_settings_do_not_list_is_never_called() {
     assert!(message(&status).contains(&listed), "{status}");
     assert!(message(&status).contains("ALLOWED_ENDPOINTS"), "{status}");
     assert!(other.calls().is_empty());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn without_a_connection_ref_namespaced_mode_says_what_to_write() {
+    let world = World::new(Setup::default().unconnected()).await;
+    let object = json!({
+        "apiVersion": "access.apono.io/v1alpha1", "kind": "AccessRequest",
+        "metadata": {"name": "orders"}, "spec": {"access": {"bundle": "prod-read"}}
+    });
+    let object = serde_json::from_value(object).unwrap();
+    let requests = world.cluster.requests();
+    requests
+        .create(&PostParams::default(), &object)
+        .await
+        .unwrap();
+    let found = world.wait_reason("orders", "ConnectionNotFound").await;
+    let message = found.status.unwrap().message.unwrap();
+    for word in [
+        "connectionRef is absent",
+        "namespaced mode",
+        "no cluster connections",
+        "{kind: AponoConnection, name: ...}",
+    ] {
+        assert!(message.contains(word), "{word}: {message}");
+    }
+    assert!(world.simulator.calls().is_empty());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_list_his_requests_is_told_what_that_means() {
+    let world = World::new(Setup::default().unconnected()).await;
+    let refusal = Action::Answer {
+        status: 403,
+        retry_after: None,
+        body: None,
+        when: When::Before,
+    };
+    world.simulator.arm(Fault::new(refusal).at(Endpoint::List));
+    world.store_token(CONNECTION, &world.token).await;
+    let url = world.simulator.url();
+    world.connect(CONNECTION, &url, json!({})).await;
+    let status = world
+        .wait_connection(CONNECTION, "False", "ApiUnavailable")
+        .await;
+    assert!(message(&status).contains("403"), "{status}");
+    assert!(message(&status).contains("personal API token"), "{status}");
     world.end().await;
 }

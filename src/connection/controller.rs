@@ -114,12 +114,22 @@ impl Context {
         new
     }
 
-    pub(super) fn known(&self, key: &ConnectionKey) -> Option<Arc<Lock<Supervised>>> {
-        let all = self
+    /// The connection at work under this key, if it is of this uid; one of another is put away.
+    pub(super) fn known(
+        &self,
+        key: &ConnectionKey,
+        uid: Option<&str>,
+    ) -> Option<Arc<Lock<Supervised>>> {
+        let mut all = self
             .supervised
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        all.get(key).map(|(_, supervised)| Arc::clone(supervised))
+        let (known, supervised) = all.get(key)?;
+        if Some(known.as_str()) == uid {
+            return Some(Arc::clone(supervised));
+        }
+        all.remove(key);
+        None
     }
 
     fn forget(&self, key: &ConnectionKey) {
@@ -196,14 +206,14 @@ fn control<K: ConnectionResource>(
     }
 }
 
-/// Resolves when every readable connection in the cache has been registered by its first pass.
+/// Resolves when every connection in the cache has been registered by its first pass.
 async fn registered<K: ConnectionResource>(
     cache: &Store<DeserializeGuard<K>>,
     registry: &Registry,
 ) {
     let mut changes = registry.changes();
     let is_missing = |object: &Arc<DeserializeGuard<K>>| {
-        object.0.is_ok() && matches!(registry.find(&ConnectionKey::of(&**object)), Found::Missing)
+        matches!(registry.find(&ConnectionKey::of(&**object)), Found::Missing)
     };
     while cache.state().iter().any(is_missing) {
         // Also looked at again without word: one of them may have been deleted meanwhile.

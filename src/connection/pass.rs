@@ -5,7 +5,7 @@
 //! policy     pure: endpoint
 //! token      io: GET of the Secret
 //! equip      remote
-//! verify     io: one page of one item, once per token and while the API does not answer
+//! verify     io: one page of one item, see verify.rs
 //! poll       once the token is proven
 //! register   who waits for this connection is told
 //! persist    io: status, only if it differs
@@ -16,7 +16,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use apono_client::{Endpoint, ListQuery};
 use kube::{
     Api, Resource, ResourceExt as _,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
@@ -32,13 +31,12 @@ use super::{
     status::{self, Facts},
     supervised::Supervised,
     token::{NoToken, TokenPlace},
+    verify::verify,
 };
 use crate::{
     crd::{ConnectionReason, ConnectionStatus, FIELD_MANAGER, Identity},
     kubernetes::{self, deadline},
     metrics::KubeWrite,
-    remote::RemoteError,
-    telemetry::Chain,
 };
 
 /// How often the Secret is read while all is well.
@@ -47,9 +45,6 @@ const LOOK: Duration = Duration::from_secs(30);
 const LOOK_SOON: Duration = Duration::from_secs(5);
 /// How often the API is tried while it does not answer.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
-/// For this long all calls must have failed before the API counts as unavailable: a restart of it
-/// is no news.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A pass over a connection failed; it is repeated.
 #[derive(Debug, Error)]
@@ -102,12 +97,7 @@ async fn drive<K: ConnectionResource>(
         .registry
         .put(Arc::clone(&before), is_deleting, false);
     supervised.set_settings(resource.settings());
-    let judged = judge(&mut supervised, context).await;
-    let state = match &judged {
-        Ok(state) => state.clone(),
-        // What was known before still holds.
-        Err(_) => before.state(),
-    };
+    let Judged { state, failure } = judge(&mut supervised, context).await;
     let is_changed = supervised.set_state(state.clone())
         | !Arc::ptr_eq(&before, &supervised.connection)
         | (identity != supervised.connection.identity());
@@ -116,11 +106,16 @@ async fn drive<K: ConnectionResource>(
         .registry
         .put(Arc::clone(&connection), is_deleting, is_changed);
     drop(supervised);
-    let state = judged?;
-    let old = resource.status().cloned().unwrap_or_default();
-    let identity = connection.identity();
-    persist(object, &old, &state, identity.as_ref(), context).await?;
-    Ok(Action::requeue(jittered(look_after(state.reason()))))
+    // A pass that learned nothing leaves the status alone, but for saying why.
+    if failure.is_none() || state.reason() == ConnectionReason::SecretUnavailable {
+        let old = resource.status().cloned().unwrap_or_default();
+        let identity = connection.identity();
+        persist(object, &old, &state, identity.as_ref(), context).await?;
+    }
+    match failure {
+        None => Ok(Action::requeue(jittered(look_after(state.reason())))),
+        Some(failure) => Err(failure),
+    }
 }
 
 /// An object this version cannot read keeps what runs for it, but takes no new requests.
@@ -138,12 +133,14 @@ async fn undecodable<K: ConnectionResource>(
                  the operator"
         ),
     );
-    if let Some(known) = context.known(key) {
+    if let Some(known) = context.known(key, object.meta().uid.as_deref()) {
         let known = known.lock().await;
         let is_changed = known.set_state(state.clone());
         context
             .registry
             .put(Arc::clone(&known.connection), is_deleting, is_changed);
+    } else {
+        context.registry.put_unreadable(key, state.message());
     }
     let (api, name) = (dynamic(object, context), object.name_any());
     let read = deadline(
@@ -164,8 +161,22 @@ async fn undecodable<K: ConnectionResource>(
     Ok(Action::requeue(jittered(LOOK)))
 }
 
-/// Brings the connection to work as far as it goes. Fails only when nothing could be learned.
-async fn judge(supervised: &mut Supervised, context: &Context) -> Result<ConnectionState, Error> {
+/// What a pass learned of a connection.
+struct Judged {
+    state: ConnectionState,
+    /// Why nothing was learned; the state is then the one before, as far as there was one.
+    failure: Option<Error>,
+}
+
+impl From<ConnectionState> for Judged {
+    fn from(state: ConnectionState) -> Self {
+        let failure = None;
+        Self { state, failure }
+    }
+}
+
+/// Brings the connection to work as far as it goes.
+async fn judge(supervised: &mut Supervised, context: &Context) -> Judged {
     let key = supervised.connection.key.clone();
     let settings = Arc::clone(&supervised.connection.settings);
     let allowed = &context.settings.allowed_endpoints;
@@ -175,7 +186,7 @@ async fn judge(supervised: &mut Supervised, context: &Context) -> Result<Connect
         Err(refusal) => {
             // As after a restart: no token goes where it may not go any more.
             supervised.strip(&context.around);
-            return Ok(refused_endpoint(refusal));
+            return refused_endpoint(refusal).into();
         }
     };
     let place = TokenPlace::of(
@@ -183,22 +194,48 @@ async fn judge(supervised: &mut Supervised, context: &Context) -> Result<Connect
         &settings.token_secret_ref,
         &context.settings.operator_namespace,
     );
-    let token = match place
-        .read(&context.client, context.settings.kube_timeout)
-        .await
-    {
+    let read = place.read(&context.client, context.settings.kube_timeout);
+    let token = match read.await {
         Ok(token) => token,
-        Err(NoToken::NotReady(state)) => return Ok(state),
-        Err(NoToken::Unknown(error)) => return Err(Error::ReadToken(error)),
+        Err(NoToken::NotReady(state)) => {
+            supervised.unread = 0;
+            return state.into();
+        }
+        Err(NoToken::Unknown(error)) => {
+            supervised.unread = supervised.unread.saturating_add(1);
+            return Judged {
+                state: unlearned(supervised, &place, &error),
+                failure: Some(Error::ReadToken(error)),
+            };
+        }
     };
+    supervised.unread = 0;
     if let Err(state) = supervised.equip(&context.around, endpoint, token) {
-        return Ok(state);
+        return state.into();
     }
     let state = verify(supervised, &place).await;
     if supervised.is_verified {
         supervised.poll(&context.around);
     }
-    Ok(state)
+    state.into()
+}
+
+/// What was known before still holds. Where nothing was, one failure is no news; the second is.
+fn unlearned(
+    supervised: &Supervised,
+    place: &TokenPlace,
+    error: &kubernetes::Error,
+) -> ConnectionState {
+    let before = supervised.connection.state();
+    let is_known = !matches!(
+        before.reason(),
+        ConnectionReason::Verifying | ConnectionReason::SecretUnavailable
+    );
+    if is_known || supervised.unread < 2 {
+        before
+    } else {
+        place.unavailable(error)
+    }
 }
 
 fn refused_endpoint(refusal: EndpointRefusal) -> ConnectionState {
@@ -209,49 +246,6 @@ fn refused_endpoint(refusal: EndpointRefusal) -> ConnectionState {
         EndpointRefusal::NotAllowed(why) => {
             ConnectionState::not_ready(ConnectionReason::EndpointNotAllowed, why.to_string())
         }
-    }
-}
-
-/// Tries the token where that would say something new: once, and while the API does not answer.
-/// An open circuit answers without a call.
-async fn verify(supervised: &mut Supervised, place: &TokenPlace) -> ConnectionState {
-    let health = supervised.connection.remote.health();
-    let is_failing = health.failing_for.is_some_and(|time| time >= PATIENCE);
-    if supervised.is_verified && !is_failing && !health.circuit_open {
-        return ConnectionState::Ready;
-    }
-    let query = ListQuery {
-        limit: Some(1),
-        ..ListQuery::default()
-    };
-    let remote = supervised.connection.remote.clone();
-    let tried = remote
-        .call(Endpoint::ListAccessRequests, |client| async move {
-            client.access_requests_page(&query, None).await
-        })
-        .await;
-    match tried {
-        Ok(page) => {
-            supervised.note(&page);
-            supervised.is_verified = true;
-            ConnectionState::Ready
-        }
-        Err(error) if error.is_unauthorized() => {
-            supervised.is_verified = false;
-            place.unauthorized()
-        }
-        Err(RemoteError::Paused(_)) if supervised.is_verified => ConnectionState::Ready,
-        Err(RemoteError::Paused(_)) => ConnectionState::not_ready(
-            ConnectionReason::Verifying,
-            "the API asked for a pause before it could verify the token: tried again after it",
-        ),
-        Err(error) => ConnectionState::not_ready(
-            ConnectionReason::ApiUnavailable,
-            format!(
-                "{}: check spec.endpoint and the network; tried again by itself",
-                Chain(&error)
-            ),
-        ),
     }
 }
 
@@ -267,6 +261,7 @@ fn look_after(reason: ConnectionReason) -> Duration {
         | ConnectionReason::Unauthorized
         | ConnectionReason::SecretNotFound
         | ConnectionReason::SecretForbidden
+        | ConnectionReason::SecretUnavailable
         | ConnectionReason::TokenKeyMissing
         | ConnectionReason::TokenEmpty
         | ConnectionReason::TokenInvalid => LOOK_SOON,
@@ -332,3 +327,6 @@ fn dynamic<K: ConnectionResource>(
         None => Api::all_with(context.client.clone(), &kind),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,8 @@ pub(super) struct Supervised {
     pub(super) connection: Arc<Connection>,
     /// Whether the API has accepted the current token.
     pub(super) is_verified: bool,
+    /// How often in a row it could not be found out what the Secret holds.
+    pub(super) unread: u32,
     token: Option<Token>,
     built_from: Option<BuiltFrom>,
     poller: Option<Running>,
@@ -86,6 +88,7 @@ impl Supervised {
         Self {
             connection: Arc::new(connection),
             is_verified: false,
+            unread: 0,
             token: None,
             built_from: None,
             poller: None,

@@ -13,6 +13,7 @@ use super::{ConnectionKey, ConnectionState};
 use crate::{
     crd::{ConnectionReason, SecretKeyRef},
     kubernetes::{self, deadline},
+    telemetry::Chain,
 };
 
 /// Where a token is.
@@ -92,6 +93,23 @@ impl TokenPlace {
         ConnectionState::Unauthorized {
             message: format!("the API refused the token: put a valid one into {self}"),
         }
+    }
+
+    /// What is said where the apiserver has failed to give the Secret more than once. The same
+    /// failure is said in the same words.
+    pub(super) fn unavailable(&self, error: &kubernetes::Error) -> ConnectionState {
+        let why = match error.status() {
+            Some(status) => format!("the apiserver answers {}", status.code),
+            None => Chain(error).to_string(),
+        };
+        ConnectionState::not_ready(
+            ConnectionReason::SecretUnavailable,
+            format!(
+                "Secret `{}` cannot be read, {why}: tried again every few seconds; if it stays so, \
+                 look at the apiserver",
+                self.path()
+            ),
+        )
     }
 
     fn token(&self, value: Option<&ByteString>) -> Result<Token, ConnectionState> {

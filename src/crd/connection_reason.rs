@@ -17,6 +17,8 @@ pub enum ConnectionReason {
     SecretNotFound,
     /// The operator may not read the Secret of the token.
     SecretForbidden,
+    /// The apiserver does not give the Secret of the token.
+    SecretUnavailable,
     /// The Secret has no such key.
     TokenKeyMissing,
     /// The key of the Secret holds nothing.
@@ -35,13 +37,14 @@ pub enum ConnectionReason {
 
 impl ConnectionReason {
     /// Every reason once.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Ready,
         Self::Verifying,
         Self::ApiUnavailable,
         Self::Unauthorized,
         Self::SecretNotFound,
         Self::SecretForbidden,
+        Self::SecretUnavailable,
         Self::TokenKeyMissing,
         Self::TokenEmpty,
         Self::TokenInvalid,
@@ -60,6 +63,7 @@ impl ConnectionReason {
             Self::Unauthorized => "Unauthorized",
             Self::SecretNotFound => "SecretNotFound",
             Self::SecretForbidden => "SecretForbidden",
+            Self::SecretUnavailable => "SecretUnavailable",
             Self::TokenKeyMissing => "TokenKeyMissing",
             Self::TokenEmpty => "TokenEmpty",
             Self::TokenInvalid => "TokenInvalid",
@@ -72,7 +76,10 @@ impl ConnectionReason {
 
     /// Whether the operator gets on by itself, without a person.
     pub fn heals_by_itself(self) -> bool {
-        matches!(self, Self::Verifying | Self::ApiUnavailable)
+        matches!(
+            self,
+            Self::Verifying | Self::ApiUnavailable | Self::SecretUnavailable
+        )
     }
 }
 
