@@ -1,14 +1,14 @@
 //! The sentences people read in conditions and events: what is, which value, what to do next. Pure.
 //!
 //! A message is part of the status, so it may not change while nothing changes: it names times,
-//! never durations from now, and never counts tries.
+//! never durations from now, and counts only the tries to take something back.
 
 use jiff::Timestamp;
 
 use super::{
     attempt::Entry,
     bounds,
-    observed::{Observed, Refusal},
+    observed::{Observed, Refusal, RevokeTry},
     picture::{Picture, is_live, is_looked_for_in_vain},
     verdict::Standing,
 };
@@ -28,6 +28,11 @@ const MOST_IDS: usize = 5;
 /// `2026-11-23 18:00Z`.
 pub fn minute(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%MZ").to_string()
+}
+
+/// `2026-11-23 18:00:05Z`.
+fn second(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// `bundle prod-read`, `3 entitlements`.
@@ -61,10 +66,7 @@ pub fn recovering<'a>(
     }
     let until = open.map(|entry| entry.time + observed.settled_after).max();
     let until = until.map_or_else(String::new, |until| {
-        format!(
-            ", which takes until {} at least",
-            until.strftime("%Y-%m-%d %H:%M:%SZ")
-        )
+        format!(", which takes until {} at least", second(until))
     });
     format!("the answer to the create was lost; looking for the request before asking again{until}")
 }
@@ -219,6 +221,17 @@ pub fn revoke_failed(request: &OwnedRequest, refusal: Option<&Refusal>) -> Strin
         "Apono failed to take back {}{said}: the access may still be live; retrying, ask an \
          Apono administrator",
         request.id
+    ))
+}
+
+/// Taking it back has failed again and again. It counts tries, which are seconds to minutes apart.
+pub fn revoke_fails(request: &OwnedRequest, tried: &RevokeTry, refusal: &Refusal) -> String {
+    bounded(&format!(
+        "taking back {} failed {} times in a row, the access may still be live; tried again at {}: {}",
+        bounds::cut(&request.id, ID_CHARACTERS),
+        tried.failures,
+        second(tried.next()),
+        refusal.message
     ))
 }
 

@@ -117,6 +117,7 @@ fn whatever_the_remote_says_the_status_can_be_stored() {
         });
         let tried = RevokeTry {
             count: 9,
+            failures: 9,
             last: world.now,
             refusal,
         };
