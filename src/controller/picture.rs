@@ -22,7 +22,7 @@ use super::{
 use crate::{
     crd::{AccessRequest, OwnedRequest, PostOutcome, RemoteApi},
     marker::Mark,
-    poller::{Look, Sight, Snapshot},
+    poller::{Look, Reign, Sight, Snapshot},
 };
 
 /// How often, and over how long, every route has to say 404 before an id counts as not found.
@@ -362,9 +362,22 @@ fn is_settled(entry: &Entry, observed: &Observed) -> bool {
 }
 
 /// Whether the lists that were looked at are those of the user the POST was marked for. A list that
-/// names several users does not tell, and nor does a mark that names none.
+/// names several users does not tell. A mark that names none, the first of a token, is of whoever's
+/// token was in use when it was made, as far as this process knows.
 fn is_by_the_asker(entry: &Entry, observed: &Observed) -> bool {
-    entry.user.is_none() || observed.view.is_shared || entry.user == observed.view.identity
+    let view = &observed.view;
+    // The time of a mark is rounded up.
+    let marked = entry.time.as_second() - 1;
+    let reigned = |reign: &Reign| (reign.from..reign.until).contains(&at(marked));
+    match &entry.user {
+        None => view.reigns.iter().any(reigned),
+        Some(_) if view.is_shared => true,
+        Some(user) => view.identity.as_deref().map(bounds::user).as_ref() == Some(user),
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(Timestamp::MIN)
 }
 
 fn is_looked_for(entry: &Entry, observed: &Observed) -> bool {
