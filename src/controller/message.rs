@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::{
-    attempt::Entry,
+    attempt::{Entry, MOST_POSTS},
     bounds,
     observed::{Observed, Refusal, RevokeTry},
     picture::{Picture, is_live, is_looked_for_in_vain},
@@ -72,7 +72,17 @@ pub fn recovering<'a>(
 }
 
 /// Nothing is there yet.
-pub fn submitting(picture: &Picture, observed: &Observed) -> String {
+pub fn submitting(picture: &Picture, observed: &Observed, now: Timestamp) -> String {
+    if let Some(until) = picture.ledger.is_full_until(now) {
+        let next = if until < Timestamp::MAX {
+            format!("the next one follows at {}", second(until))
+        } else {
+            "create a new AccessRequest with another name".to_owned()
+        };
+        return format!(
+            "{MOST_POSTS} calls came to nothing, as many as are kept on record; {next}"
+        );
+    }
     if observed.connection.paused().is_some() {
         return "Apono asked everybody to wait; the request follows".to_owned();
     }

@@ -137,6 +137,21 @@ fn an_early_end_stays_so_until_the_planned_end() {
 }
 
 #[test]
+fn an_end_a_moment_before_the_planned_one_is_as_planned() {
+    for (seconds, reason) in [(5, "Expired"), (6, "RevokedUpstream")] {
+        let (world, nonce) = asked("Active");
+        let mut world = world.after(Duration::from_secs(8 * 3600 - seconds));
+        world.see(remote("r1", "Revoked", &nonce));
+        row(&mut world);
+        assert_eq!(
+            world.status().reason.as_deref(),
+            Some(reason),
+            "{seconds} s"
+        );
+    }
+}
+
+#[test]
 fn an_end_without_a_planned_one_is_upstream() {
     let mut world = world();
     let mut made = None;
