@@ -68,7 +68,18 @@ pub fn recovering<'a>(
     let until = until.map_or_else(String::new, |until| {
         format!(", which takes until {} at least", second(until))
     });
-    format!("the answer to the create was lost; looking for the request before asking again{until}")
+    format!(
+        "the answer to the create was lost; looking for the request before asking again{until}{}",
+        look_fault(observed)
+    )
+}
+
+/// Why it is still being looked for, where the list could not be read to its end.
+fn look_fault(observed: &Observed) -> String {
+    let fault = observed.view.look_faults.values().next();
+    fault.map_or_else(String::new, |fault| {
+        format!("; Apono's list could not be read to its end, tried again every minute: {fault}")
+    })
 }
 
 /// Nothing is there yet.
@@ -266,7 +277,10 @@ pub fn releasing<'a>(
     let text = match (standing.is_empty(), open.count()) {
         (true, 0) => "everything is taken back".to_owned(),
         (true, _) if of_another => LOST_BY_ANOTHER.to_owned(),
-        (true, _) => "looking for a request whose answer was lost, to take it back".to_owned(),
+        (true, _) => format!(
+            "looking for a request whose answer was lost, to take it back{}",
+            look_fault(observed)
+        ),
         (false, _) => format!("taking back {}", ids(standing)),
     };
     if orphan_ignored {
