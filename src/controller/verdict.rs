@@ -385,7 +385,7 @@ fn refusal(request: &OwnedRequest, observed: &Observed) -> Option<(Reason, Strin
             message::revoke_failed(request, Some(refusal)),
         )),
         (State::Revoking, _) => None,
-        (_, Some(refusal)) => {
+        (_, Some(refusal)) if observed.connection.is_callable() => {
             let tried = tried.filter(|tried| tried.failures >= FAILED_REVOKES)?;
             let text = message::revoke_fails(request, tried, refusal);
             Some((Reason::RevokeFailed, text))

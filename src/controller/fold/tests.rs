@@ -385,6 +385,16 @@ fn a_revoke_that_fails_three_times_says_so_until_one_is_accepted() {
         message.contains("3 times") && message.contains("503") && message.contains("12:00:32Z"),
         "{message}"
     );
+    let mut unauthorized = world.clone();
+    unauthorized.observed.connection = ConnectionSight::Unauthorized {
+        message: "m".to_owned(),
+        orphan: false,
+    };
+    let lines = row(&mut unauthorized).0;
+    assert!(
+        lines.contains(&"Stalled=True Unauthorized".to_owned()),
+        "{lines:?}"
+    );
     let tried = try_of(0, None);
     world.observed.memory.revokes.insert("r1".to_owned(), tried);
     let lines = row(&mut world).0;
