@@ -22,8 +22,8 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
-    attempt::{Entry, Ledger, MOST_POSTS},
-    entitlements,
+    attempt::{Entry, Ledger},
+    bounds, entitlements,
     observed::{ConnectionSight, Observed, RevokeTry, doubled},
     picture::{Picture, is_live, is_missing, state},
     verdict,
@@ -137,7 +137,7 @@ fn release(
     now: Timestamp,
 ) -> Plan {
     let never_asked = picture.ledger.is_empty() && picture.ledger.inherited.is_empty();
-    if never_asked && picture.requests.is_empty() {
+    if never_asked && picture.owned().next().is_none() {
         return at_once(Step::Release);
     }
     if is_orphan(resource) && observed.connection.allows_orphan() {
@@ -145,8 +145,7 @@ fn release(
     }
     let standing = || {
         picture
-            .requests
-            .iter()
+            .owned()
             .filter(|request| !has_ended(request, observed))
     };
     let revocable = || standing().filter(|request| state(request) != State::Revoking);
@@ -172,10 +171,17 @@ fn ask(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Ti
         .creates()
         .any(|entry| entry.outcome == PostOutcome::Refused);
     let suspended = resource.spec.suspend == Some(true);
-    if refused || suspended || ledger.entries.len() >= MOST_POSTS {
+    if refused || suspended {
         return Plan {
             step: Step::Wait,
             requeue: None,
+        };
+    }
+    if let Some(until) = ledger.is_full_until(now) {
+        let later = Some(until).filter(|at| *at < Timestamp::MAX);
+        return Plan {
+            step: Step::Wait,
+            requeue: earliest(vec![later], now),
         };
     }
     let paused = match &observed.connection {
@@ -279,9 +285,9 @@ pub fn has_ended(request: &OwnedRequest, observed: &Observed) -> bool {
         | State::Active
         | State::Revoking
         | State::Unknown => {
-            let same_user =
-                request.requestor_id.is_some() && request.requestor_id == observed.view.identity;
-            is_missing(request, observed) && same_user
+            let user = observed.view.identity.as_deref().map(bounds::word);
+            let is_same_user = user.is_some() && request.requestor_id == user;
+            is_missing(request, observed) && is_same_user
         }
     }
 }

@@ -230,22 +230,5 @@ fn custom_fields(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-impl AccessRequestSpec {
-    /// The connection to ask through, with the defaults in place.
-    pub fn connection(&self) -> ConnectionRef {
-        self.connection_ref
-            .clone()
-            .unwrap_or_else(|| ConnectionRef {
-                kind: Some(ConnectionKind::ClusterAponoConnection),
-                name: DEFAULT_CONNECTION.to_owned(),
-            })
-    }
-
-    /// Whether nothing new may be asked for.
-    pub fn is_suspended(&self) -> bool {
-        self.suspend.unwrap_or(false)
-    }
-}
-
 /// The `ClusterAponoConnection` that is used where an `AccessRequest` names none.
 pub const DEFAULT_CONNECTION: &str = "default";

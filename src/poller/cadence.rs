@@ -135,12 +135,12 @@ fn pause(tier: Tier, cadence: &Cadence, age: Duration) -> Duration {
     }
 }
 
-/// How long to wait after so many failures in a row: 1 s doubling to 60 s.
+/// How long to wait after so many failures in a row: 1 s doubling to 16 s. No longer, since a remote
+/// that fails every second call makes long series of failures, and what is read here ages; one call
+/// in 16 s is no burden even for a remote that is down.
 pub(super) fn back_off(failures: u32, jitter: f64) -> Duration {
-    let exponent = failures.saturating_sub(1).min(6);
-    Duration::from_secs(1 << exponent)
-        .min(Duration::from_mins(1))
-        .mul_f64(jitter)
+    let exponent = failures.saturating_sub(1).min(4);
+    Duration::from_secs(1 << exponent).mul_f64(jitter)
 }
 
 /// How long to leave an id alone after it was read so often by itself, still being there.
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn pauses_double_to_their_limits() {
         let seconds: Vec<_> = (1..9).map(|n| back_off(n, 1.0).as_secs()).collect();
-        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 16, 16, 16]);
         let seconds: Vec<_> = (0..8).map(|n| confirm_gap(n).as_secs()).collect();
         assert_eq!(seconds, [0, 1, 2, 4, 8, 16, 30, 30]);
         let seconds: Vec<_> = (1..9).map(|n| missing_gap(n).as_secs()).collect();
