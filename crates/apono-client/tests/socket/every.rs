@@ -9,10 +9,6 @@ use apono_client::{
     NewAdminRequest, PageToken, RequestAgain, SessionQuery, Target,
 };
 
-fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
 fn two(text: &str) -> Vec<String> {
     vec![format!("{text}-1"), format!("{text}-2")]
 }
@@ -20,7 +16,7 @@ fn two(text: &str) -> Vec<String> {
 fn own() -> ListQuery {
     ListQuery {
         limit: Some(7),
-        requestor: some("u"),
+        requestor: Some("u".into()),
         statuses: two("word"),
     }
 }
@@ -28,7 +24,7 @@ fn own() -> ListQuery {
 fn delegated() -> DelegatedQuery {
     DelegatedQuery {
         limit: Some(7),
-        grantee: some("g"),
+        grantee: Some("g".into()),
         statuses: two("word"),
     }
 }
@@ -54,17 +50,17 @@ fn bundles() -> AvailableBundleQuery {
     AvailableBundleQuery {
         limit: Some(7),
         names: two("*n"),
-        grantee: some("g"),
+        grantee: Some("g".into()),
     }
 }
 
 fn available() -> AvailableEntitlementQuery {
     AvailableEntitlementQuery {
         limit: Some(7),
-        grantee: some("g"),
-        integration_id: some("i"),
-        integration_name: some("n"),
-        resource_name: some("r"),
+        grantee: Some("g".into()),
+        integration_id: Some("i".into()),
+        integration_name: Some("n".into()),
+        resource_name: Some("r".into()),
         permission_names: two("p"),
         resource_type_ids: two("t"),
     }
@@ -72,7 +68,7 @@ fn available() -> AvailableEntitlementQuery {
 
 fn any_user() -> AdminQuery {
     AdminQuery {
-        user_id: some("u"),
+        user_id: Some("u".into()),
         days_offset: Some(30),
     }
 }
@@ -84,10 +80,10 @@ pub(crate) fn asked() -> NewAccessRequest {
     };
     NewAccessRequest {
         target: Target::Entitlements(vec![entitlement]),
-        justification: some("why"),
+        justification: Some("why".into()),
         duration: Some(Duration::from_mins(1)),
         custom_fields: [("f".into(), "v".into())].into(),
-        grantee: some("g"),
+        grantee: Some("g".into()),
     }
 }
 
@@ -104,7 +100,7 @@ pub(crate) fn asked_for_user() -> NewAdminRequest {
 
 fn again() -> RequestAgain {
     RequestAgain {
-        justification: some("why"),
+        justification: Some("why".into()),
         custom_fields: [("f".into(), "v".into())].into(),
     }
 }
@@ -160,6 +156,31 @@ pub(crate) async fn call(
             )
         }
         Endpoint::GetDelegatedAccessRequest => shown(client.delegated_access_request("x").await),
+        Endpoint::ListAvailableBundles
+        | Endpoint::ListAvailableEntitlements
+        | Endpoint::ListAccessSessions
+        | Endpoint::GetAccessSession
+        | Endpoint::GetAccessSessionDetails
+        | Endpoint::ResetAccessSessionCredentials => newer(endpoint, client, token).await,
+        Endpoint::ListAdminRequests
+        | Endpoint::CreateAdminRequest
+        | Endpoint::GetAdminRequest
+        | Endpoint::GetAdminRequestDetails
+        | Endpoint::ResetAdminRequestCredentials
+        | Endpoint::RevokeAdminRequests
+        | Endpoint::ListSelectableIntegrations
+        | Endpoint::ListSelectableResourceTypes
+        | Endpoint::ListSelectablePermissions
+        | Endpoint::ListSelectableResources => older(endpoint, client).await,
+    }
+}
+
+async fn newer(
+    endpoint: Endpoint,
+    client: &Client,
+    token: Option<&PageToken>,
+) -> Result<String, Error> {
+    match endpoint {
         Endpoint::ListAvailableBundles => {
             shown(client.available_bundles_page(&bundles(), token).await)
         }
@@ -179,16 +200,7 @@ pub(crate) async fn call(
         Endpoint::ResetAccessSessionCredentials => {
             shown(client.reset_access_session_credentials("x").await)
         }
-        Endpoint::ListAdminRequests
-        | Endpoint::CreateAdminRequest
-        | Endpoint::GetAdminRequest
-        | Endpoint::GetAdminRequestDetails
-        | Endpoint::ResetAdminRequestCredentials
-        | Endpoint::RevokeAdminRequests
-        | Endpoint::ListSelectableIntegrations
-        | Endpoint::ListSelectableResourceTypes
-        | Endpoint::ListSelectablePermissions
-        | Endpoint::ListSelectableResources => older(endpoint, client).await,
+        _ => panic!("{endpoint:?} is called elsewhere"),
     }
 }
 
@@ -216,6 +228,6 @@ async fn older(endpoint: Endpoint, client: &Client) -> Result<String, Error> {
         Endpoint::ListSelectableResources => {
             shown(client.selectable_resources("x", "y", user).await)
         }
-        _ => panic!("{endpoint:?} is no call of the older API"),
+        _ => panic!("{endpoint:?} is called elsewhere"),
     }
 }

@@ -11,6 +11,10 @@ mod every;
 #[cfg(test)]
 mod odd_answers;
 #[cfg(test)]
+mod older;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tls;
