@@ -51,7 +51,7 @@ async fn a_request_made_there_is_one_object_that_both_apis_show() {
     for id in [&made.request_id, &made.friendly_request_id] {
         assert_eq!(client.admin_request(id).await.unwrap(), made);
     }
-    assert_eq!(all(&client).await, [made.clone()]);
+    assert_eq!(all(&client).await, std::slice::from_ref(&made));
     let newer = client.access_request(&made.request_id).await.unwrap();
     assert_eq!(newer.status.state(), State::Active);
     assert_eq!(newer.duration, asked.duration);
