@@ -13,6 +13,8 @@ mod lists;
 #[cfg(test)]
 mod older;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod switches;
