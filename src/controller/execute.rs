@@ -112,8 +112,8 @@ fn body(resource: &AccessRequest, observed: &Observed, nonce: &Nonce) -> NewAcce
             all.iter()
                 .flatten()
                 .map(|one| EntitlementRef {
-                    resource_id: one.resource_id.clone(),
-                    permission_id: one.permission_id.clone(),
+                    resource_id: one.resource_id.clone().unwrap_or_default(),
+                    permission_id: one.permission_id.clone().unwrap_or_default(),
                 })
                 .collect(),
         ),

@@ -11,7 +11,7 @@ use super::{
     picture::{Picture, is_live, is_looked_for_in_vain},
     verdict::Standing,
 };
-use crate::crd::{AccessRequest, OwnedRequest, PostOutcome};
+use crate::crd::{AccessRequest, EntitlementRef, OwnedRequest, PostOutcome};
 
 /// The longest message; the API server would take more, a person would not.
 const MOST_CHARACTERS: usize = 1000;
@@ -19,6 +19,8 @@ const MOST_CHARACTERS: usize = 1000;
 const LOST_BY_ANOTHER: &str = "the answer to the create was lost, and the connection's token is \
     another user's now or cannot be told; give the connection the token that asked, to look for the \
     request";
+/// As long as the status may show what is asked for.
+const MOST_TARGET: usize = 1024;
 /// As many ids as a sentence bears.
 const MOST_IDS: usize = 5;
 
@@ -30,13 +32,37 @@ pub fn minute(time: Timestamp) -> String {
 /// `bundle prod-read`, `3 entitlements`.
 pub fn target(resource: &AccessRequest) -> String {
     let access = &resource.spec.access;
-    match (&access.bundle, &access.entitlements) {
-        (Some(bundle), _) => format!("bundle {bundle}"),
-        (None, Some(all)) => match all.as_slice() {
-            [one] => format!("{} on {}", one.permission_id, one.resource_id),
+    let text = match (&access.bundle, &access.entitlements, &access.integration) {
+        (Some(bundle), _, _) => format!("bundle {bundle}"),
+        (None, Some(all), _) => match all.as_slice() {
+            [one] => one_entitlement(one),
             more => format!("{} entitlements", more.len()),
         },
-        (None, None) => "nothing".to_owned(),
+        (None, None, Some(target)) => {
+            let permissions = target.permissions.join(", ");
+            match target.resources.as_slice() {
+                [one] => format!("{permissions} on {one} of {}", target.integration),
+                more => format!(
+                    "{permissions} on {} resources of {}",
+                    more.len(),
+                    target.integration
+                ),
+            }
+        }
+        (None, None, None) => "nothing".to_owned(),
+    };
+    text.chars().take(MOST_TARGET).collect()
+}
+
+fn one_entitlement(one: &EntitlementRef) -> String {
+    let or = |id: &Option<String>, name: &Option<String>| {
+        id.clone().or_else(|| name.clone()).unwrap_or_default()
+    };
+    let permission = or(&one.permission_id, &one.permission);
+    let resource = or(&one.resource_id, &one.resource);
+    match &one.integration {
+        Some(integration) => format!("{permission} on {resource} of {integration}"),
+        None => format!("{permission} on {resource}"),
     }
 }
 
