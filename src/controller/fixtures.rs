@@ -17,7 +17,7 @@ use crate::{
         FINALIZER, RemoteApi,
     },
     marker::{Nonce, Origin, RANDOM_BYTES, marked},
-    poller::{Look, Missing, Sight, Snapshot, View},
+    poller::{Look, Missing, Reign, Sight, Snapshot, View},
 };
 
 /// Half a minute: five seconds of validity, ten of a call, fifteen of lag.
@@ -57,7 +57,13 @@ pub(crate) fn world() -> World {
             orphan: false,
             paused: None,
         },
-        view: View::default(),
+        view: View {
+            reigns: vec![Reign {
+                from: Timestamp::MIN,
+                until: Timestamp::MAX,
+            }],
+            ..View::default()
+        },
         entitlements: BTreeMap::new(),
         memory: Memory::default(),
         origin: origin(),
@@ -193,12 +199,10 @@ impl World {
             api: RemoteApi::UserV4,
             asked_at: self.now,
         };
-        self.observed
-            .view
-            .by_nonce
-            .entry(nonce.clone())
-            .or_default()
-            .push(Arc::new(snapshot));
+        let found = self.observed.view.by_nonce.entry(nonce.clone());
+        let found = found.or_default();
+        found.retain(|one| one.request.id != id);
+        found.push(Arc::new(snapshot));
     }
 
     /// A complete look, whose first page is asked for now.
