@@ -31,6 +31,8 @@ pub mod observed;
 pub mod persist;
 pub mod picture;
 pub mod plan;
+pub mod resolution;
+pub mod target;
 pub mod verdict;
 mod watch;
 

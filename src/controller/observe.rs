@@ -16,6 +16,7 @@ use super::{
     observed::{ConnectionSight, Memory, Observed},
     picture::{Picture, is_live, state},
     plan::Intent,
+    resolution::Resolution,
 };
 use crate::{
     connection::{Connection, ConnectionKey, ConnectionState, Found},
@@ -157,6 +158,7 @@ fn values(
         connection,
         view: View::default(),
         entitlements: BTreeMap::new(),
+        resolution: Resolution::AsWritten,
         memory,
         origin: Origin::new(&context.cluster, &namespace, &resource.name_any()),
         settled_after: MARK_VALID + context.remote_timeout + settle,
