@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! reconcile   decode, intent                         this file, lenient.rs
-//! observe     io    connection, snapshots            observe.rs
+//! observe     io    connection, snapshots, catalogue observe.rs, resolve.rs, catalogue.rs
 //! plan        pure  -> one step                      plan.rs, picture.rs, attempt.rs
 //! mark        io    only before a POST               mark.rs
 //! execute     io    at most one remote write         execute.rs
@@ -15,6 +15,7 @@
 
 pub mod attempt;
 pub mod bounds;
+pub mod catalogue;
 pub mod conditions;
 pub mod context;
 pub mod entitlements;
@@ -32,6 +33,7 @@ pub mod persist;
 pub mod picture;
 pub mod plan;
 pub mod resolution;
+pub mod resolve;
 pub mod target;
 pub mod verdict;
 mod watch;
@@ -114,11 +116,12 @@ async fn drive(
     readable: bool,
 ) -> Result<Action, Error> {
     let now = context.clock.now();
-    let planned_at = Instant::now();
     let Observation {
         mut observed,
         connection,
     } = observe(context, &resource, intent, now).await;
+    // Reading the catalogue may have taken longer than a mark is valid.
+    let (now, planned_at) = (context.clock.now(), Instant::now());
     if observed.connection == ConnectionSight::Verifying {
         // The connection wakes its resources when its token has been tried.
         return Ok(Action::await_change());

@@ -17,9 +17,10 @@ use super::{
     picture::{Picture, is_live, state},
     plan::Intent,
     resolution::Resolution,
+    resolve::resolve,
 };
 use crate::{
-    connection::{Connection, ConnectionKey, ConnectionState, Found},
+    connection::{Connection, ConnectionKey, ConnectionState, Found, policy::asks},
     crd::{AccessRequest, ConnectionReason, OwnedRequest, RemoteApi},
     marker::Origin,
     poller::{Interest, ResourceKey, Tracked, View, Wanted},
@@ -86,6 +87,7 @@ pub async fn observe(
             now,
         )
         .await;
+        resolve(context, connection, resource, (intent, now), &mut observed).await;
     }
     Observation {
         observed,
@@ -120,7 +122,8 @@ fn sight(context: &Context, connection: &Connection, resource: &AccessRequest) -
     match connection.state() {
         ConnectionState::Ready => {
             let namespace = resource.namespace().unwrap_or_default();
-            match context.registry.allows_namespace(connection, &namespace) {
+            let allows = context.registry.allows_namespace(connection, &namespace);
+            match allows.and_then(|()| allows_asking(connection, resource)) {
                 Ok(()) => ConnectionSight::Usable { orphan, paused },
                 Err(message) => ConnectionSight::NotAllowed { message, orphan },
             }
@@ -140,6 +143,17 @@ fn sight(context: &Context, connection: &Connection, resource: &AccessRequest) -
             orphan,
         },
     }
+}
+
+/// Whether the connection's rules let this be asked for, as far as they can be compared without a
+/// call.
+fn allows_asking(connection: &Connection, resource: &AccessRequest) -> Result<(), String> {
+    let (allow, spec) = (&connection.settings.allow, &resource.spec);
+    let own = connection.identity();
+    let status = resource.status.clone().unwrap_or_default();
+    asks::ask(allow, spec, own.as_ref())
+        .and_then(|()| asks::found(allow, &spec.access, &status))
+        .map_err(|refusal| refusal.to_string())
 }
 
 fn values(
