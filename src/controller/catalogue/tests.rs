@@ -193,13 +193,25 @@ fn what_is_missing_is_named_with_what_is_near() {
     let told = words::unknown_entitlement((0, &named("PG//orders/Read")), dana, &[]);
     let expected = "offers no integration to `dana@example.com`: no access flow lets them ask";
     assert!(told.contains(expected), "{told}");
-    let ids = written(&json!({"resourceId": "pg.db.orders", "permissionId": "admin"}));
-    let told = words::unknown_entitlement((0, &ids), dana, &all);
-    assert!(
-        told.contains("resourceId is `pg.db.orders, permissionId admin`"),
-        "{told}"
-    );
-    assert!(told.contains("`read`"), "{told}");
+    for (resource, words) in [
+        (
+            "pg.db.orders",
+            ["[0].permissionId is `raed`", "nearest it offers: `read`"],
+        ),
+        (
+            "pg.db.order",
+            [
+                "[0].resourceId is `pg.db.order`",
+                "nearest it offers: `pg.db.orders`",
+            ],
+        ),
+    ] {
+        let ids = written(&json!({"resourceId": resource, "permissionId": "raed"}));
+        let told = words::unknown_entitlement((0, &ids), dana, &all);
+        for word in words {
+            assert!(told.contains(word), "{resource}: no {word:?} in {told}");
+        }
+    }
 }
 
 #[test]

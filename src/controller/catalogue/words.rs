@@ -96,12 +96,19 @@ pub fn unknown_entitlement(
 ) -> String {
     let property = |part: &str| format!("spec.access.entitlements[{number}].{part}");
     if let (Some(resource), Some(permission)) = (&written.resource_id, &written.permission_id) {
-        let ids = format!("{}, permissionId {}", cut(resource), cut(permission));
-        let property = property("resourceId");
-        let what = "pair of resource and permission";
         let of_it = offered.iter().filter(|one| one.resource.id == *resource);
-        let ids_of_it = of_it.map(|one| one.permission.id.as_str());
-        return unknown((&property, &ids), what, who, ids_of_it);
+        let permissions: Vec<_> = of_it.map(|one| one.permission.id.as_str()).collect();
+        if permissions.is_empty() {
+            let ids = offered.iter().map(|one| one.resource.id.as_str());
+            return unknown((&property("resourceId"), resource), "resource", who, ids);
+        }
+        let what = "permission on this resource";
+        return unknown(
+            (&property("permissionId"), permission),
+            what,
+            who,
+            permissions,
+        );
     }
     let mut rest = offered.to_vec();
     for (part, what) in PARTS {
