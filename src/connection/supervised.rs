@@ -187,8 +187,12 @@ impl Supervised {
             pending: polling.pending,
             active: polling.active,
         };
-        let is_current =
-            |running: &Running| running.cadence == cadence && running.built_from == self.built_from;
+        let is_current = |running: &Running| {
+            let is_same = running.cadence == cadence && running.built_from == self.built_from;
+            // One that has ended without being told to has panicked: it is replaced, at the
+            // latest by the next regular look.
+            is_same && !running.task.is_finished()
+        };
         if self.poller.as_ref().is_some_and(is_current) {
             return;
         }
@@ -211,7 +215,9 @@ impl Supervised {
             if let Some(before) = before {
                 before.stop.send_replace(true);
                 // Two pollers never fill one store at once; its calls have deadlines.
-                let _ = before.task.await;
+                if let Err(error) = before.task.await {
+                    tracing::error!(%error, "the poller of a connection broke down; it is replaced");
+                }
             }
             poller.run(stopped).await;
         });
@@ -282,4 +288,49 @@ fn look_again_when_circuit_changes(around: &Surroundings, key: &ConnectionKey, r
             let _ = look_again.send(key.clone());
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::SystemClock, crd::ClusterAponoConnection};
+
+    #[tokio::test]
+    async fn a_poller_that_broke_down_is_replaced() {
+        let around = Surroundings {
+            cluster: "cluster".to_owned(),
+            metrics: Metrics::new(),
+            clock: Arc::new(SystemClock),
+            timeout: std::time::Duration::from_secs(1),
+            wake: mpsc::unbounded_channel().0,
+            look_again: broadcast::Sender::new(1),
+        };
+        let object: ClusterAponoConnection = serde_json::from_value(serde_json::json!({
+            "apiVersion": "access.apono.io/v1alpha1", "kind": "ClusterAponoConnection",
+            "metadata": {"name": "a"},
+            "spec": {"tokenSecretRef": {"name": "s", "key": "k"}}
+        }))
+        .unwrap();
+        let key = ConnectionKey::cluster("a");
+        let settings = object.spec.settings();
+        let mut supervised = Supervised::new(&around, key, String::new(), settings, None);
+        supervised.poll(&around);
+        let running = supervised.poller.as_mut().unwrap();
+        let healthy = running.task.id();
+        supervised.poll(&around);
+        assert_eq!(supervised.poller.as_ref().unwrap().task.id(), healthy);
+
+        let broken = tokio::spawn(async { panic!("broken") });
+        while !broken.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        let running = supervised.poller.as_mut().unwrap();
+        running.stop.send_replace(true);
+        running.task = broken;
+        supervised.poll(&around);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!supervised.poller.as_ref().unwrap().task.is_finished());
+    }
 }

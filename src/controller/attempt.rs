@@ -192,20 +192,28 @@ impl Ledger {
             .filter(move |entry| entry.n == number && entry.of.is_empty())
     }
 
+    /// What is not too old to matter.
+    fn kept(&self, now: Timestamp) -> impl Iterator<Item = &Entry> {
+        let is_kept = move |entry: &&Entry| forgotten_at(entry).is_none_or(|at| at >= now);
+        self.entries.iter().filter(is_kept)
+    }
+
+    /// Until when no further POST leaves because too many did.
+    pub fn is_full_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let kept = || self.kept(now);
+        if kept().count() < MOST_POSTS {
+            return None;
+        }
+        kept()
+            .filter_map(forgotten_at)
+            .min()
+            .or(Some(Timestamp::MAX))
+    }
+
     /// The ledger with one more create, and without what is too old to matter.
     pub fn with_create(&self, nonce: Nonce, user: Option<String>, now: Timestamp) -> Self {
-        let forgotten = |entry: &Entry| {
-            use PostOutcome::{Absent, NotSent, Refused};
-            matches!(entry.outcome, Absent | NotSent | Refused)
-                && entry.time + UNANSWERED_KEPT < now
-        };
         let number = self.number.max(1);
-        let mut entries: Vec<_> = self
-            .entries
-            .iter()
-            .filter(|entry| !forgotten(entry))
-            .cloned()
-            .collect();
+        let mut entries: Vec<_> = self.kept(now).cloned().collect();
         let time = ceil_to_second(now);
         let of = String::new();
         entries.push(Entry {
@@ -272,6 +280,12 @@ pub fn object(resource: &AccessRequest) -> String {
 fn ceil_to_second(time: Timestamp) -> Timestamp {
     let extra = i64::from(time.subsec_nanosecond() > 0);
     Timestamp::from_second(time.as_second() + extra).unwrap_or(time)
+}
+
+/// From when on a POST that made nothing is forgotten.
+fn forgotten_at(entry: &Entry) -> Option<Timestamp> {
+    use PostOutcome::{Absent, NotSent, Refused};
+    matches!(entry.outcome, Absent | NotSent | Refused).then(|| entry.time + UNANSWERED_KEPT)
 }
 
 /// People can write annotations. A time that leaves no room for the waits counted from it is none

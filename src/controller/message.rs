@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::{
-    attempt::Entry,
+    attempt::{Entry, MOST_POSTS},
     bounds,
     observed::{Observed, Refusal, RevokeTry},
     picture::{Picture, is_live, is_looked_for_in_vain},
@@ -57,11 +57,32 @@ pub fn recovering<'a>(
     let until = until.map_or_else(String::new, |until| {
         format!(", which takes until {} at least", second(until))
     });
-    format!("the answer to the create was lost; looking for the request before asking again{until}")
+    format!(
+        "the answer to the create was lost; looking for the request before asking again{until}{}",
+        look_fault(observed)
+    )
+}
+
+/// Why it is still being looked for, where the list could not be read to its end.
+fn look_fault(observed: &Observed) -> String {
+    let fault = observed.view.look_faults.values().next();
+    fault.map_or_else(String::new, |fault| {
+        format!("; Apono's list could not be read to its end, tried again every minute: {fault}")
+    })
 }
 
 /// Nothing is there yet.
-pub fn submitting(picture: &Picture, observed: &Observed) -> String {
+pub fn submitting(picture: &Picture, observed: &Observed, now: Timestamp) -> String {
+    if let Some(until) = picture.ledger.is_full_until(now) {
+        let next = if until < Timestamp::MAX {
+            format!("the next one follows at {}", second(until))
+        } else {
+            "create a new AccessRequest with another name".to_owned()
+        };
+        return format!(
+            "{MOST_POSTS} calls came to nothing, as many as are kept on record; {next}"
+        );
+    }
     if observed.connection.paused().is_some() {
         return "Apono asked everybody to wait; the request follows".to_owned();
     }
@@ -254,7 +275,10 @@ pub fn releasing<'a>(
     let text = match (standing.is_empty(), open.count()) {
         (true, 0) => "everything is taken back".to_owned(),
         (true, _) if of_another => LOST_BY_ANOTHER.to_owned(),
-        (true, _) => "looking for a request whose answer was lost, to take it back".to_owned(),
+        (true, _) => format!(
+            "looking for a request whose answer was lost, to take it back{}",
+            look_fault(observed)
+        ),
         (false, _) => format!("taking back {}", ids(standing)),
     };
     if orphan_ignored {

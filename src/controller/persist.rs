@@ -86,12 +86,15 @@ pub async fn persist_if_possible(
     };
     match patch_status(context, resource, change).await {
         Ok(()) => publish(context, resource, &happenings).await,
-        // Said loudly, and not repeated by itself: the release goes on without it.
-        Err(error) if error.is_invalid() => {
-            tracing::error!(error = %Chain(&error), "the API server refuses the status");
-        }
+        // Said, and not repeated by itself: the release goes on without it.
+        Err(error) if error.is_invalid() => say_refused(&error),
         Err(error) => tracing::debug!(%error, "status not written"),
     }
+}
+
+fn say_refused(error: &kubernetes::Error) {
+    let error = Chain(error);
+    tracing::error!(%error, "the API server refuses the status");
 }
 
 /// The object as it stands at the API server.

@@ -276,7 +276,8 @@ impl Picture {
 
     /// Whether the annotation or the finalizer has to be put back before anything else.
     pub fn needs_restore(&self, has_finalizer: bool) -> bool {
-        let matters = !self.ledger.is_empty() || self.live().next().is_some();
+        let asked = !self.ledger.is_empty() || !self.ledger.inherited.is_empty();
+        let matters = asked || self.live().next().is_some();
         let record_lost = !self.ledger.annotation_stands && self.ledger.inherited.is_empty();
         matters && (!has_finalizer || record_lost)
     }

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
-    attempt::{Entry, Ledger, MOST_POSTS},
+    attempt::{Entry, Ledger},
     bounds, entitlements,
     observed::{ConnectionSight, Observed, RevokeTry, doubled},
     picture::{Picture, is_live, is_missing, state},
@@ -169,10 +169,17 @@ fn ask(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Ti
         .creates()
         .any(|entry| entry.outcome == PostOutcome::Refused);
     let suspended = resource.spec.suspend == Some(true);
-    if refused || suspended || ledger.entries.len() >= MOST_POSTS {
+    if refused || suspended {
         return Plan {
             step: Step::Wait,
             requeue: None,
+        };
+    }
+    if let Some(until) = ledger.is_full_until(now) {
+        let later = Some(until).filter(|at| *at < Timestamp::MAX);
+        return Plan {
+            step: Step::Wait,
+            requeue: earliest(vec![later], now),
         };
     }
     let ConnectionSight::Usable { paused, .. } = &observed.connection else {

@@ -19,6 +19,8 @@
 //! What is known of the connection is laid over the rows of what was already asked: Ready stays as
 //! last known, Synced says why the rest may be old.
 
+use std::time::Duration;
+
 use apono_client::State;
 use jiff::Timestamp;
 
@@ -47,7 +49,9 @@ pub fn verdict(
 ) -> Verdict {
     let mut verdict = match intent {
         Intent::Release => releasing(resource, picture, observed),
-        Intent::Hold if picture.requests.is_empty() => before_asking(resource, picture, observed),
+        Intent::Hold if picture.requests.is_empty() => {
+            before_asking(resource, picture, observed, now)
+        }
         Intent::Hold => {
             let mut verdict = asked(resource, picture, observed, now);
             overlay(&mut verdict, observed, now);
@@ -69,7 +73,12 @@ pub fn stale_at(observed: &Observed) -> Option<Timestamp> {
         .map(|since| since + observed.stale_after)
 }
 
-fn before_asking(resource: &AccessRequest, picture: &Picture, observed: &Observed) -> Verdict {
+fn before_asking(
+    resource: &AccessRequest,
+    picture: &Picture,
+    observed: &Observed,
+    now: Timestamp,
+) -> Verdict {
     if picture.searching().next().is_some() {
         let text = message::recovering(picture.searching(), observed);
         let mut verdict =
@@ -103,7 +112,7 @@ fn before_asking(resource: &AccessRequest, picture: &Picture, observed: &Observe
     if let Some((reason, text)) = unaskable(&observed.resolution) {
         return Verdict::stuck(Phase::Failed, Truth::False, reason, Truth::False, text);
     }
-    let text = message::submitting(picture, observed);
+    let text = message::submitting(picture, observed, now);
     let mut verdict =
         Verdict::under_way(Phase::Submitting, Reason::Submitting, Truth::Unknown, &text);
     if let ConnectionSight::NotReady { message, .. } = &observed.connection {
@@ -246,15 +255,22 @@ impl Standing {
     }
 }
 
+/// A remote whose clock is ahead of ours ends things a little before their end. Clocks that are kept
+/// in step differ by less than this, and nobody who takes access back by hand does it so late.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
+
+fn has_reached_end(request: &OwnedRequest, now: Timestamp) -> bool {
+    let end = request.ends_at.as_ref();
+    end.is_some_and(|end| end.0 <= now + CLOCKS_DIFFER)
+}
+
 fn standing(request: &OwnedRequest, observed: &Observed, now: Timestamp) -> Standing {
     let was_access = request.active_at.is_some() || request.revoking_seen == Some(true);
     match state(request) {
         State::Failed if was_access => Standing::RevokeFailed,
         State::Failed => Standing::GrantFailed,
         State::Rejected => Standing::Rejected,
-        State::Revoked if request.ends_at.as_ref().is_some_and(|end| end.0 <= now) => {
-            Standing::Expired
-        }
+        State::Revoked if has_reached_end(request, now) => Standing::Expired,
         State::Revoked => Standing::RevokedUpstream,
         _ if is_missing(request, observed) => Standing::Missing,
         State::Unknown => Standing::Unknown,
@@ -382,7 +398,7 @@ fn refusal(request: &OwnedRequest, observed: &Observed) -> Option<(Reason, Strin
             message::revoke_failed(request, Some(refusal)),
         )),
         (State::Revoking, _) => None,
-        (_, Some(refusal)) => {
+        (_, Some(refusal)) if observed.connection.is_callable() => {
             let tried = tried.filter(|tried| tried.failures >= FAILED_REVOKES)?;
             let text = message::revoke_fails(request, tried, refusal);
             Some((Reason::RevokeFailed, text))

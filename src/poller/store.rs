@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::state::{Knowledge, Source};
+use super::state::Knowledge;
 use super::{Interest, ResourceKey, Snapshot, View};
 use crate::crd::RemoteApi;
 use crate::marker::{Mark, Nonce};
@@ -69,15 +69,6 @@ impl Store {
         asked_at: Timestamp,
     ) {
         self.lock().take_reply(key, nonce, requests, api, asked_at);
-        self.announce();
-    }
-
-    /// Takes what somebody else read. `asked_at` is when that call was sent.
-    pub fn record_read(&self, request: AccessRequest, api: RemoteApi, asked_at: Timestamp) {
-        let mut knowledge = self.lock();
-        let concerned = knowledge.take(request, api, asked_at, Timestamp::MAX, Source::Single);
-        knowledge.wake_all(concerned);
-        drop(knowledge);
         self.announce();
     }
 

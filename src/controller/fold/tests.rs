@@ -137,6 +137,21 @@ fn an_early_end_stays_so_until_the_planned_end() {
 }
 
 #[test]
+fn an_end_a_moment_before_the_planned_one_is_as_planned() {
+    for (seconds, reason) in [(5, "Expired"), (6, "RevokedUpstream")] {
+        let (world, nonce) = asked("Active");
+        let mut world = world.after(Duration::from_secs(8 * 3600 - seconds));
+        world.see(remote("r1", "Revoked", &nonce));
+        row(&mut world);
+        assert_eq!(
+            world.status().reason.as_deref(),
+            Some(reason),
+            "{seconds} s"
+        );
+    }
+}
+
+#[test]
 fn an_end_without_a_planned_one_is_upstream() {
     let mut world = world();
     let mut made = None;
@@ -369,6 +384,16 @@ fn a_revoke_that_fails_three_times_says_so_until_one_is_accepted() {
     assert!(
         message.contains("3 times") && message.contains("503") && message.contains("12:00:32Z"),
         "{message}"
+    );
+    let mut unauthorized = world.clone();
+    unauthorized.observed.connection = ConnectionSight::Unauthorized {
+        message: "m".to_owned(),
+        orphan: false,
+    };
+    let lines = row(&mut unauthorized).0;
+    assert!(
+        lines.contains(&"Stalled=True Unauthorized".to_owned()),
+        "{lines:?}"
     );
     let tried = try_of(0, None);
     world.observed.memory.revokes.insert("r1".to_owned(), tried);

@@ -80,6 +80,21 @@ async fn a_mark_that_is_refused_is_an_error_unless_the_object_has_changed() {
 }
 
 #[tokio::test]
+async fn what_no_store_holds_is_forgotten() {
+    let context = refusing("7").await;
+    let held = ("payments".to_owned(), "orders-read".to_owned());
+    let mut gone = resource();
+    gone.metadata.name = Some("gone".to_owned());
+    for one in [&resource(), &gone] {
+        context.fence(one);
+    }
+    assert_eq!(context.resources.lock().unwrap().len(), 2);
+    context.prune(|key| *key == held);
+    let kept: Vec<_> = context.resources.lock().unwrap().keys().cloned().collect();
+    assert_eq!(kept, [held]);
+}
+
+#[tokio::test]
 async fn a_status_that_is_refused_is_an_error() {
     let context = refusing("7").await;
     let (resource, world) = (resource(), world());

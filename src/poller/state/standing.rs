@@ -35,6 +35,25 @@ pub(in crate::poller) struct LaneHealth {
     error: String,
 }
 
+/// A token that was in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tenure {
+    since: Timestamp,
+    fingerprint: u64,
+    /// Who it was, where its own list said so before it was replaced.
+    user: Option<String>,
+}
+
+impl Tenure {
+    fn new(since: Timestamp, fingerprint: u64) -> Self {
+        Self {
+            since,
+            fingerprint,
+            user: None,
+        }
+    }
+}
+
 /// Who the token is, as far as its own list tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Identity {
@@ -81,15 +100,17 @@ impl Knowledge {
         now: Timestamp,
         instant: Instant,
     ) -> bool {
-        let Some(last) = self.tokens.last() else {
+        let user = self.identity.known();
+        let Some(last) = self.tokens.last_mut() else {
             // Before it, as far as this process can know, there was none.
-            self.tokens.push((Timestamp::MIN, fingerprint));
+            self.tokens.push(Tenure::new(Timestamp::MIN, fingerprint));
             return false;
         };
-        if last.1 == fingerprint {
+        if last.fingerprint == fingerprint {
             return false;
         }
-        self.tokens.push((now, fingerprint));
+        last.user = user;
+        self.tokens.push(Tenure::new(now, fingerprint));
         if self.tokens.len() > MOST_TOKENS {
             self.tokens.remove(0);
         }
@@ -97,19 +118,25 @@ impl Knowledge {
         true
     }
 
-    /// When the present token was in use, oldest first.
+    /// When the present token was in use, or another one of the same user; oldest first.
     pub(super) fn reigns(&self) -> Vec<Reign> {
-        let Some((_, present)) = self.tokens.last() else {
+        let Some(present) = self.tokens.last() else {
             return vec![Reign {
                 from: Timestamp::MIN,
                 until: Timestamp::MAX,
             }];
         };
-        let ends = self.tokens.iter().skip(1).map(|(since, _)| *since);
-        let ends = ends.chain([Timestamp::MAX]);
-        let all = self.tokens.iter().zip(ends);
-        all.filter(|((_, fingerprint), _)| fingerprint == present)
-            .map(|((from, _), until)| Reign { from: *from, until })
+        let user = self.identity.known();
+        let is_its = |tenure: &Tenure| {
+            tenure.fingerprint == present.fingerprint || user.is_some() && tenure.user == user
+        };
+        let ends = self.tokens.iter().skip(1).map(|next| next.since);
+        let all = self.tokens.iter().zip(ends.chain([Timestamp::MAX]));
+        all.filter(|(tenure, _)| is_its(tenure))
+            .map(|(tenure, until)| Reign {
+                from: tenure.since,
+                until,
+            })
             .collect()
     }
 

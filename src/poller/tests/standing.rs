@@ -166,3 +166,19 @@ fn a_token_that_comes_back_is_known_again() {
     let expected = [all(Timestamp::MIN, at(30)), all(at(40), Timestamp::MAX)];
     assert_eq!(reigns(), expected);
 }
+
+#[test]
+fn a_rotated_token_of_the_same_user_is_as_good() {
+    let store = Store::new(CLUSTER);
+    store.use_token(1, Timestamp::UNIX_EPOCH);
+    store.meet("u-1");
+    let changed = Timestamp::from_second(30).unwrap();
+    store.use_token(2, changed);
+    let reigns = || store.view(&key("n")).reigns;
+    assert_eq!(reigns().len(), 1);
+    store.meet("u-1");
+    assert_eq!(reigns()[0].from, Timestamp::MIN);
+    store.use_token(3, changed);
+    store.meet("u-2");
+    assert_eq!(reigns().len(), 1);
+}

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::{
-    controller::resolution::{Consulted, Resolution},
+    controller::{
+        attempt::MOST_POSTS,
+        resolution::{Consulted, Resolution},
+    },
     crd::{NamedRef, ResolvedAccess},
 };
 
@@ -318,7 +321,16 @@ fn no_further_post_leaves_after_three_hundred() {
         with_posts(&world, MOST_POSTS - 1).plan().step,
         Step::Create { .. }
     ));
-    assert_eq!(with_posts(&world, MOST_POSTS).plan().step, Step::Wait);
+    let mut full = with_posts(&world, MOST_POSTS);
+    assert_eq!(full.plan().step, Step::Wait);
+    let wait = full.plan().requeue.expect("until the first is forgotten");
+    full.fold(&Outcome::Nothing);
+    let message = full.status().message.unwrap();
+    assert!(message.starts_with("300 calls"), "{message}");
+    let Step::Create { ledger, .. } = full.after(wait).plan().step else {
+        panic!("what came to nothing a day ago is forgotten")
+    };
+    assert_eq!(ledger.entries.len(), 1);
 }
 
 #[test]
