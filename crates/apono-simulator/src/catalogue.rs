@@ -33,7 +33,7 @@ pub struct Catalogue {
 }
 
 /// A connected system.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Integration {
     /// Its id.

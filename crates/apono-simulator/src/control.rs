@@ -10,13 +10,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Catalogue, Pair};
+use crate::catalogue::{Catalogue, Flow, Pair};
 use crate::faults::{Armed, Fault};
 use crate::ledger::{CallEntry, Counters, Entry, Event};
 use crate::machine::{Ask, Command, Delays, Machine, Mode, NotPossible, Refusal, Wanted};
 use crate::request::{Actor, Fate, Request, Via};
 use crate::switches::Switches;
 use crate::world::World;
+
+mod sessions;
 
 /// Why the control channel does not do something, in a sentence that says what would work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -320,6 +322,19 @@ impl Control {
         self.world().machine.catalogue().clone()
     }
 
+    /// Changes a flow; requests under it follow its new rules from now on.
+    pub fn edit_flow(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Flow),
+    ) -> Result<Flow, ControlError> {
+        self.with(|machine| machine.edit_flow(name, change))
+            .ok_or_else(|| {
+                let message = format!("no flow `{name}`; GET /_control/catalogue lists them");
+                ControlError::Unknown(message)
+            })
+    }
+
     /// Arms a fault and says its number.
     pub fn arm(&self, fault: Fault) -> u64 {
         self.world().faults.arm(fault)
@@ -361,7 +376,7 @@ impl Control {
     pub fn calls(&self) -> Vec<CallEntry> {
         let call = |entry: Entry| match entry.event {
             Event::Call(call) => Some(call),
-            Event::Change(_) => None,
+            Event::Change(_) | Event::Session(_) => None,
         };
         self.ledger(0).into_iter().filter_map(call).collect()
     }

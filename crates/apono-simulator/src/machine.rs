@@ -9,6 +9,7 @@
 //! - `machine/judge.rs`: what flows and switches say to a wish
 //! - `machine/index.rs`: which requests are whose and where they stand
 //! - `machine/moves.rs`: the moves, and when time or a caller makes them
+//! - `machine/sessions.rs`: what live requests open
 //! - `machine/commands.rs`: what the control channel can do
 
 use std::collections::{BTreeSet, HashMap};
@@ -31,13 +32,16 @@ mod create;
 mod index;
 mod judge;
 mod moves;
+mod sessions;
 
 use index::Index;
+use sessions::Sessions;
 
 pub use commands::{Command, NotPossible};
 pub use create::{Ask, Wanted};
 pub use index::Whose;
 pub use judge::Refusal;
+pub use sessions::{Details, SessionKey};
 
 /// What moves requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -68,6 +72,10 @@ pub struct Delays {
     pub grant: SignedDuration,
     /// From Revoking to Revoked.
     pub revoke: SignedDuration,
+    /// From Active to its sessions.
+    pub session: SignedDuration,
+    /// From the begin of a reset to new credentials.
+    pub reset: Option<SignedDuration>,
 }
 
 impl Default for Delays {
@@ -81,6 +89,9 @@ impl Default for Delays {
             mfa: None,
             grant: two_seconds,
             revoke: two_seconds,
+            session: SignedDuration::from_secs(1),
+            // A vendor's client waits 30 s for it.
+            reset: Some(SignedDuration::from_secs(5)),
         }
     }
 }
@@ -95,6 +106,8 @@ impl Delays {
         mfa: None,
         grant: SignedDuration::ZERO,
         revoke: SignedDuration::ZERO,
+        session: SignedDuration::ZERO,
+        reset: Some(SignedDuration::ZERO),
     };
 }
 
@@ -137,6 +150,8 @@ pub struct Machine {
     /// Where in the catalogue a resource is: its integration and its place there.
     places: HashMap<String, (usize, usize)>,
     due: BTreeSet<(Timestamp, Key)>,
+    sessions: Sessions,
+    seed: u64,
     batches: u64,
     rng: StdRng,
     changes: Vec<Change>,
@@ -158,6 +173,8 @@ impl Machine {
             other_ids: HashMap::new(),
             index: Index::default(),
             due: BTreeSet::new(),
+            sessions: Sessions::default(),
+            seed,
             batches: 0,
             rng: StdRng::seed_from_u64(seed),
             changes: Vec::new(),
@@ -178,6 +195,18 @@ impl Machine {
     /// The catalogue.
     pub const fn catalogue(&self) -> &Catalogue {
         &self.catalogue
+    }
+
+    /// Changes a flow, which keeps its name and its place; none of this name: none.
+    pub fn edit_flow(&mut self, name: &str, change: impl FnOnce(&mut Flow)) -> Option<Flow> {
+        self.settle();
+        let mut flows = self.catalogue.flows.iter_mut();
+        let flow = flows.find(|flow| flow.name == name)?;
+        change(flow);
+        name.clone_into(&mut flow.name);
+        let flow = flow.clone();
+        self.reschedule_all();
+        Some(flow)
     }
 
     /// The users.
@@ -228,6 +257,7 @@ impl Machine {
         self.index.clear();
         self.due.clear();
         self.changes.clear();
+        self.sessions = Sessions::default();
         self.batches = 0;
     }
 

@@ -63,6 +63,12 @@ struct Arguments {
     /// From revoked to gone; 2s without it.
     #[arg(long, value_name = "DURATION")]
     revoke_delay: Option<SignedDuration>,
+    /// From Active to its sessions; 1s without it.
+    #[arg(long, value_name = "DURATION")]
+    session_delay: Option<SignedDuration>,
+    /// From the begin of a reset to new credentials; 5s without it.
+    #[arg(long, value_name = "DURATION")]
+    reset_delay: Option<SignedDuration>,
     /// A switch; may be given again. Values other than words are JSON.
     #[arg(long = "switch", value_name = "NAME=VALUE", value_parser = pair)]
     switches: Vec<(String, String)>,
@@ -136,6 +142,8 @@ impl Arguments {
             mfa: self.mfa_delay,
             grant: self.grant_delay.unwrap_or(standard.grant),
             revoke: self.revoke_delay.unwrap_or(standard.revoke),
+            session: self.session_delay.unwrap_or(standard.session),
+            reset: self.reset_delay.or(standard.reset),
         };
         let token = self
             .token

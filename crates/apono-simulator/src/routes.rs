@@ -24,6 +24,7 @@ mod lists;
 mod rates;
 mod requests;
 mod selectable;
+mod sessions;
 mod v3;
 
 pub(crate) use rates::Rates;
@@ -50,7 +51,7 @@ pub(crate) struct Outcome {
 }
 
 /// A call by a known user.
-struct Session<'a> {
+struct Visit<'a> {
     machine: &'a mut Machine,
     call: &'a Call,
     caller: UserKey,
@@ -79,7 +80,7 @@ pub(crate) fn answer(
             };
         }
     };
-    let mut session = Session {
+    let mut visit = Visit {
         email: machine.users().email(caller).to_owned(),
         machine,
         call,
@@ -87,11 +88,11 @@ pub(crate) fn answer(
         distortion,
         ids: Vec::new(),
     };
-    let limited = rates.count(session.machine, caller);
+    let limited = rates.count(visit.machine, caller);
     let answer = match limited {
         Some(limited) => limited,
-        None => session.dispatch(route).unwrap_or_else(|refusal| {
-            let refusal = session.as_invalid(route.endpoint(), refusal);
+        None => visit.dispatch(route).unwrap_or_else(|refusal| {
+            let refusal = visit.as_invalid(route.endpoint(), refusal);
             let answer = Answer::refusal(&refusal, shape);
             match route {
                 Route::WrongMethod(allowed) => answer.with_header("allow", *allowed),
@@ -101,8 +102,8 @@ pub(crate) fn answer(
     };
     Outcome {
         answer,
-        user: Some(session.email),
-        ids: session.ids,
+        user: Some(visit.email),
+        ids: visit.ids,
     }
 }
 
@@ -128,7 +129,7 @@ fn authenticate(machine: &Machine, call: &Call, endpoint: Endpoint) -> Result<Us
     }
 }
 
-impl Session<'_> {
+impl Visit<'_> {
     fn dispatch(&mut self, route: &Route) -> Result<Answer, Refusal> {
         let (endpoint, ids) = match route {
             Route::To(endpoint, ids) => (*endpoint, ids.as_slice()),
@@ -163,13 +164,13 @@ impl Session<'_> {
             Endpoint::SelectableResourceTypes => self.selectable_resource_types(id),
             Endpoint::SelectablePermissions => self.selectable_permissions(id, kind),
             Endpoint::SelectableResources => self.selectable_resources(id, kind),
-            Endpoint::ListSessions
-            | Endpoint::GetSession
-            | Endpoint::SessionDetails
-            | Endpoint::ResetSession
-            | Endpoint::V3Details
-            | Endpoint::V3Reset
-            | Endpoint::Unknown => Err(Refusal::new(404, "NOT_FOUND", "no such path")),
+            Endpoint::ListSessions => self.list_sessions(),
+            Endpoint::GetSession => self.get_session(id),
+            Endpoint::SessionDetails => self.session_details(id),
+            Endpoint::ResetSession => self.reset_session(id),
+            Endpoint::V3Details => self.v3_details(id),
+            Endpoint::V3Reset => self.v3_reset(id),
+            Endpoint::Unknown => Err(Refusal::new(404, "NOT_FOUND", "no such path")),
         }
     }
 

@@ -3,6 +3,7 @@
 //! It renders; it decides nothing about requests.
 //!
 //! - `wire/bodies.rs`: what bodies are accepted
+//! - `wire/sessions.rs`: sessions and their details
 //! - `wire/v3.rs`: the shapes of v3
 
 use std::collections::BTreeMap;
@@ -21,9 +22,11 @@ use crate::switches::{
 use crate::users::UserKey;
 
 mod bodies;
+mod sessions;
 mod v3;
 
 pub(crate) use bodies::{AgainBody, BulkBody, CreateBody, V3CreateBody, body, custom_fields};
+pub(crate) use sessions::{details_text, session, session_details};
 pub(crate) use v3::{v3_page, v3_resource, v3_resource_type};
 
 fn cased(word: &str, others: &BTreeMap<String, String>, case: WordCase) -> String {

@@ -94,10 +94,17 @@ impl World {
         self.rates = Rates::default();
     }
 
-    /// Writes what the machine did into the ledger.
+    /// Writes what the machine did into the ledger, in the order of time.
     pub(crate) fn note_changes(&mut self) {
+        let mut sessions = self.machine.take_session_changes().into_iter().peekable();
         for change in self.machine.take_changes() {
+            while let Some(earlier) = sessions.next_if(|it| it.at < change.at) {
+                self.ledger.write(Event::Session(earlier));
+            }
             self.ledger.write(Event::Change(change));
+        }
+        for change in sessions {
+            self.ledger.write(Event::Session(change));
         }
     }
 

@@ -9,7 +9,7 @@ use super::{Machine, Whose};
 use crate::catalogue::Flow;
 use crate::request::Via;
 use crate::status::Status;
-use crate::switches::{Justification, Leniency};
+use crate::switches::{Justification, Leniency, Odd};
 
 /// Why something is not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,18 @@ impl Refusal {
     /// 400.
     pub fn bad(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(400, code, message)
+    }
+
+    /// What something refused or pointless gets.
+    pub(crate) fn odd(odd: Odd, code: &'static str, message: &str) -> Result<(), Self> {
+        let status = match odd {
+            Odd::Ok => return Ok(()),
+            Odd::BadRequest => 400,
+            Odd::Forbidden => 403,
+            Odd::NotFound => 404,
+            Odd::Conflict => 409,
+        };
+        Err(Self::new(status, code, message))
     }
 
     /// What a doubtful thing gets that is not accepted.

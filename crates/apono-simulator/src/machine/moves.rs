@@ -39,12 +39,19 @@ impl Machine {
     /// Makes every move that is due, in the order and at the time it fell due.
     pub fn settle(&mut self) {
         let now = self.now();
-        while let Some((at, key)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
-            self.due.remove(&(at, key));
-            let Some((_, step)) = self.get(key).and_then(|request| self.next(request)) else {
-                continue;
-            };
-            self.step(key, step, at);
+        loop {
+            let request = self.due.first().copied().filter(|(at, _)| *at <= now);
+            let session = self.sessions.next().filter(|at| *at <= now);
+            match (request, session) {
+                (Some((at, key)), session) if session.is_none_or(|session| at <= session) => {
+                    self.due.remove(&(at, key));
+                    if let Some((_, step)) = self.get(key).and_then(|it| self.next(it)) {
+                        self.step(key, step, at);
+                    }
+                }
+                (_, Some(_)) => self.step_sessions(),
+                _ => return,
+            }
         }
     }
 
@@ -321,6 +328,7 @@ impl Machine {
         };
         self.changes.push(change);
         self.index.moved(key, who, from, to);
+        self.sessions_follow(key, to, at);
         self.reschedule(key, None);
     }
 
@@ -347,6 +355,7 @@ impl Machine {
         for place in 0..self.requests.len() {
             self.reschedule(Key(place), Some(now));
         }
+        self.reschedule_sessions();
         self.settle();
     }
 }

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::Session;
+use super::Visit;
 use crate::http::Answer;
 use crate::machine::Refusal;
 use crate::paging::{Filters, Query};
 use crate::switches::{NameCase, NameMatch, UnknownUser};
 use crate::wire;
 
-impl Session<'_> {
+impl Visit<'_> {
     pub(super) fn available_bundles(&self) -> Result<Answer, Refusal> {
         let filters = Filters {
             many: &["name"],

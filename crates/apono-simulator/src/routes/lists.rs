@@ -5,7 +5,7 @@
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use super::Session;
+use super::Visit;
 use crate::clock::later;
 use crate::http::Answer;
 use crate::machine::{Key, Refusal, Whose};
@@ -15,7 +15,7 @@ use crate::status::{EntitlementStatus, Status};
 use crate::switches::{ListOrder, PagePosition, RequestorList, Switches, UnknownStatus};
 use crate::wire::{self, Shape};
 
-impl Session<'_> {
+impl Visit<'_> {
     pub(super) fn reader<'a>(&'a self, list: &'a str) -> Reader<'a> {
         Reader {
             list,
@@ -114,7 +114,7 @@ impl Session<'_> {
         let next = page
             .last()
             .filter(|_| found.next().is_some())
-            .map(|(key, _)| sort_key(*key, order));
+            .map(|(key, _)| sort_key(key.0, order));
         (page.into_iter().map(|(_, request)| request).collect(), next)
     }
 
@@ -132,7 +132,7 @@ impl Session<'_> {
             .oldest_first(whose, &[], None)
             .filter(|(_, request)| self.is_listed(request))
             .filter(|(_, request)| statuses.is_empty() || statuses.contains(&view.status(request)))
-            .map(|(key, request)| (sort_key(key, self.switches().list_order), request))
+            .map(|(key, request)| (sort_key(key.0, self.switches().list_order), request))
             .collect();
         found.sort_unstable_by_key(|(order, _)| *order);
         let (page, next) = self.cut(&found, query);
@@ -182,7 +182,11 @@ impl Session<'_> {
     }
 
     /// The page of a sorted list that a query is at, and the position of the one after it.
-    fn cut<'a, T>(&self, found: &'a [(u64, T)], query: &Query) -> (&'a [(u64, T)], Option<u64>) {
+    pub(super) fn cut<'a, T>(
+        &self,
+        found: &'a [(u64, T)],
+        query: &Query,
+    ) -> (&'a [(u64, T)], Option<u64>) {
         let by_count = self.switches().page_position == PagePosition::Offset;
         let start = match query.position {
             None => 0,
@@ -206,8 +210,8 @@ impl Session<'_> {
     }
 }
 
-pub(super) fn sort_key(key: Key, order: ListOrder) -> u64 {
-    let place = key.0 as u64;
+pub(super) fn sort_key(place: usize, order: ListOrder) -> u64 {
+    let place = place as u64;
     match order {
         // Kept below the largest signed number, which JSON readers agree on.
         ListOrder::NewestFirst => (1 << 52) - place,

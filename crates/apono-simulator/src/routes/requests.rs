@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::Session;
+use super::Visit;
 use crate::http::Answer;
 use crate::machine::{Ask, Key, Refusal};
 use crate::request::{Request, Via};
@@ -10,7 +10,7 @@ use crate::switches::{ForeignId, Visibility};
 use crate::users::UserKey;
 use crate::wire::{self, AgainBody, CreateBody, Shape};
 
-impl Session<'_> {
+impl Visit<'_> {
     pub(super) fn get(&self, id: &str) -> Result<Answer, Refusal> {
         let key = self.own(id, self.switches().delegated_get)?;
         self.no_parameters()?;

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::Session;
+use super::Visit;
 use crate::catalogue::{Described, Integration};
 use crate::http::Answer;
 use crate::machine::Refusal;
 use crate::wire;
 
-impl Session<'_> {
+impl Visit<'_> {
     /// What the named user (the caller when nobody is named) may be asked for.
     fn selectable(&self) -> Result<Vec<Described<'_>>, Refusal> {
         let [user] = self.parameters(&["user_id"])?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use super::Session;
+use super::Visit;
 use crate::catalogue::{Integration, Pair};
 use crate::clock::later;
 use crate::http::Answer;
@@ -14,7 +14,7 @@ use crate::switches::{BulkOdd, ListOrder, V3Others, V3Requestor, V3Unnamed, Visi
 use crate::users::UserKey;
 use crate::wire::{self, BulkBody, Shape, V3CreateBody};
 
-impl Session<'_> {
+impl Visit<'_> {
     /// Whether the caller may name this user on v3.
     fn may_name(&self, user: UserKey) -> bool {
         user == self.caller
@@ -73,6 +73,18 @@ impl Session<'_> {
         let (key, request) = self.v3_lookup(id).ok_or_else(|| Self::missing(id))?;
         let seen = request.requestor_key == self.caller || self.may_name(request.grantee_key);
         if seen { Ok(key) } else { Err(self.foreign(id)) }
+    }
+
+    /// A request whose credentials the caller may have on v3.
+    pub(super) fn v3_find_for_details(&self, id: &str) -> Result<Key, Refusal> {
+        let key = self.v3_find(id)?;
+        let theirs = self.switches().delegated_sessions == Visibility::Visible;
+        let request = self.machine.get(key);
+        if theirs || request.is_some_and(|it| self.may_name(it.grantee_key)) {
+            Ok(key)
+        } else {
+            Err(self.foreign(id))
+        }
     }
 
     fn v3_show(&self, key: Key) -> Answer {
@@ -143,7 +155,7 @@ impl Session<'_> {
             ListOrder::NewestFirst => {}
             ListOrder::OldestFirst => found.reverse(),
             order @ ListOrder::Shuffled => {
-                found.sort_unstable_by_key(|(key, _)| super::lists::sort_key(*key, order));
+                found.sort_unstable_by_key(|(key, _)| super::lists::sort_key(key.0, order));
             }
         }
         let total = found.len();
