@@ -1,5 +1,5 @@
-//! What a user may ask for at the older API (v3). Without a user it is the token's own; no list has
-//! a second page to ask for, see [`Listing::is_complete`].
+//! What a user may ask for at the older API (v3); without one most likely the token's own, though no
+//! document says so. No list has a second page to ask for, see [`Listing::is_complete`].
 
 use crate::client::Client;
 use crate::endpoint::Endpoint;

@@ -16,7 +16,8 @@ const REDACTED: &str = "[redacted]";
 ///
 /// # Caveats
 ///
-/// The wiping is best effort: what the HTTP and TLS layers below copied is beyond reach.
+/// The wiping is best effort: what HTTP, TLS and the reader of JSON copied on the way is beyond
+/// reach.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 

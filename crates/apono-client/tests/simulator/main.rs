@@ -3,11 +3,17 @@
 
 // The attribute tells clippy that the helpers, too, are test code.
 #[cfg(test)]
+mod available;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod lists;
+#[cfg(test)]
+mod older;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

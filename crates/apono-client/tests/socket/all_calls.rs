@@ -110,6 +110,13 @@ async fn an_error_of_a_details_call_holds_no_text_of_the_answer() {
     for status in [302, 400, 401, 403, 404, 409, 429, 500, 503] {
         replies.push(answer(status, &[], &whole));
     }
+    let bad_chunk = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{whole}\r\n");
+    let bad_header = format!("HTTP/1.1 200 OK\r\n{SECRET} {whole}\r\n\r\n");
+    let bad_line = format!("HTTP/1.1 {SECRET}\r\n\r\n");
+    let bad = [bad_chunk, bad_header, bad_line];
+    replies.extend(bad.map(|text| Reply::Bytes(text.into_bytes())));
+    let elsewhere = format!("http://127.0.0.1:1/{SECRET}");
+    replies.push(answer(302, &[("location", &elsewhere)], &whole));
     replies.push(Reply::Bytes(cut_short(&whole)));
     replies.push(Reply::Hang(cut_short(&whole)));
     let secretive: Vec<_> = Endpoint::ALL
