@@ -93,7 +93,7 @@ async fn reconcile(
         context.forget(&resource);
         return Ok(Action::await_change());
     }
-    drive(&context, resource, intent, readable).await
+    Box::pin(drive(&context, resource, intent, readable)).await
 }
 
 /// Whether our finalizer is on it.

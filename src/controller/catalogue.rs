@@ -144,7 +144,7 @@ pub fn reference(id: &str, name: &str) -> NamedRef {
 }
 
 /// All that fit best.
-fn best<'a, T>(offered: &'a [T], fits: impl Fn(&T) -> Option<Distance>) -> Vec<&'a T> {
+fn best<T>(offered: &[T], fits: impl Fn(&T) -> Option<Distance>) -> Vec<&T> {
     let found: Vec<_> = offered
         .iter()
         .filter_map(|one| Some((fits(one)?, one)))

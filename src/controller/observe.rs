@@ -87,7 +87,15 @@ pub async fn observe(
             now,
         )
         .await;
-        resolve(context, connection, resource, (intent, now), &mut observed).await;
+        // On the heap: few passes read the catalogue, and all would carry the room for it.
+        Box::pin(resolve(
+            context,
+            connection,
+            resource,
+            (intent, now),
+            &mut observed,
+        ))
+        .await;
     }
     Observation {
         observed,

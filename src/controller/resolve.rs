@@ -87,7 +87,7 @@ pub async fn resolve(
         _ => 0,
     };
     observed.resolution = resolution.clone();
-    observed.memory.consulted = resolution.forbids().then(|| Consulted {
+    observed.memory.consulted = resolution.forbids().then_some(Consulted {
         at: now,
         failures,
         question,
@@ -296,13 +296,10 @@ impl Question<'_> {
         known: &mut Vec<List<AvailableEntitlement>>,
     ) -> Answer<Pair> {
         for query in entitlements_of(written, self.grantee) {
-            let list = match known.iter().position(|list| list.is_of(&query)) {
-                Some(at) => known.get(at),
-                None => {
-                    known.push(lists::entitlements(self.connection, query).await?);
-                    known.last()
-                }
-            };
+            if !known.iter().any(|list| list.is_of(&query)) {
+                known.push(lists::entitlements(self.connection, query.clone()).await?);
+            }
+            let list = known.iter().find(|list| list.is_of(&query));
             let found = list.map(|list| catalogue::entitlement(written, &list.items));
             match found.unwrap_or(Found::Nothing) {
                 Found::One(pair) => return Ok(self.pair_allowed(pair)),
