@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     connection::{Connection, ConnectionKey, ConnectionState, Found, policy::asks},
-    crd::{AccessRequest, ConnectionReason, OwnedRequest, RemoteApi},
+    crd::{AccessRequest, AccessRequestStatus, ConnectionReason, OwnedRequest, RemoteApi},
     marker::Origin,
     poller::{Interest, ResourceKey, Tracked, View, Wanted},
 };
@@ -158,9 +158,10 @@ fn sight(context: &Context, connection: &Connection, resource: &AccessRequest) -
 fn allows_asking(connection: &Connection, resource: &AccessRequest) -> Result<(), String> {
     let (allow, spec) = (&connection.settings.allow, &resource.spec);
     let own = connection.identity();
-    let status = resource.status.clone().unwrap_or_default();
+    let unseen = AccessRequestStatus::default();
+    let status = resource.status.as_ref().unwrap_or(&unseen);
     asks::ask(allow, spec, own.as_ref())
-        .and_then(|()| asks::found(allow, &spec.access, &status))
+        .and_then(|()| asks::found(allow, &spec.access, status))
         .map_err(|refusal| refusal.to_string())
 }
 

@@ -61,15 +61,23 @@ pub async fn resolve(
     (intent, now): (Intent, Timestamp),
     observed: &mut Observed,
 ) {
-    if !is_wanted(connection, resource, observed, intent, now) {
+    let wanted = is_wanted(connection, resource, observed, intent, now);
+    if !wanted && observed.memory.consulted.is_none() {
         return;
     }
     let question = fingerprint(connection, resource);
     let before = observed.memory.consulted.take();
     let before = before.filter(|before| before.question == question);
-    if let Some(before) = before.as_ref().filter(|before| before.next() > now) {
+    // What is held back for another reason, such as a pause of the API, stays what it was.
+    if let Some(before) = before
+        .as_ref()
+        .filter(|before| before.next() > now || !wanted)
+    {
         observed.resolution = before.resolution.clone();
         observed.memory.consulted = Some(before.clone());
+        return;
+    }
+    if !wanted {
         return;
     }
     let told = before.as_ref().map(|before| &before.resolution);
