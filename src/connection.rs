@@ -3,7 +3,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `policy.rs` | pure: which endpoints, which namespaces |
+//! | `policy.rs` | pure: which endpoints, which namespaces; `policy/asks.rs`: what may be asked for |
 //! | `registry.rs` | the connections that exist, by key; who changed |
 //! | `token.rs` | io: one GET of one Secret |
 //! | `supervised.rs` | remote and poller of one connection, replaced when its settings change |

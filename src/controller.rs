@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! reconcile   decode, intent                         this file, lenient.rs
-//! observe     io    connection, snapshots            observe.rs
+//! observe     io    connection, snapshots, catalogue observe.rs, resolve.rs, catalogue.rs
 //! plan        pure  -> one step                      plan.rs, picture.rs, attempt.rs
 //! mark        io    only before a POST               mark.rs
 //! execute     io    at most one remote write         execute.rs
@@ -15,6 +15,7 @@
 
 pub mod attempt;
 pub mod bounds;
+pub mod catalogue;
 pub mod conditions;
 pub mod context;
 pub mod entitlements;
@@ -31,6 +32,9 @@ pub mod observed;
 pub mod persist;
 pub mod picture;
 pub mod plan;
+pub mod resolution;
+pub mod resolve;
+pub mod target;
 pub mod verdict;
 mod watch;
 
@@ -89,7 +93,7 @@ async fn reconcile(
         context.forget(&resource);
         return Ok(Action::await_change());
     }
-    drive(&context, resource, intent, readable).await
+    Box::pin(drive(&context, resource, intent, readable)).await
 }
 
 /// Whether our finalizer is on it.
@@ -112,11 +116,12 @@ async fn drive(
     readable: bool,
 ) -> Result<Action, Error> {
     let now = context.clock.now();
-    let planned_at = Instant::now();
     let Observation {
         mut observed,
         connection,
     } = observe(context, &resource, intent, now).await;
+    // Reading the catalogue may have taken longer than a mark is valid.
+    let (now, planned_at) = (context.clock.now(), Instant::now());
     if observed.connection == ConnectionSight::Verifying {
         // Who waits is woken when its token has been tried, or when the namespaces are known.
         return Ok(Action::await_change());

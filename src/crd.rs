@@ -12,10 +12,11 @@ pub mod settings;
 pub mod status;
 
 pub use access_request::{
-    Access, AccessRequest, AccessRequestSpec, ConnectionKind, ConnectionRef, DEFAULT_CONNECTION,
-    DeletionPolicy, EntitlementRef,
+    Access, AccessRequest, AccessRequestSpec, ConnectionKind, ConnectionRef, Credentials,
+    DEFAULT_CONNECTION, DeletionPolicy, EntitlementRef, IntegrationTarget, OnEnd, Renewal,
+    Workload, WorkloadKind,
 };
-pub use allow::{Allow, NamespaceRule, NamespacedAllow};
+pub use allow::{AccessKind, Allow, NamespaceRule, NamespacedAllow};
 pub use conditions::{ConditionType, Reason};
 pub use connection::{
     AponoConnection, AponoConnectionSpec, ClusterAponoConnection, ClusterAponoConnectionSpec,
@@ -26,9 +27,10 @@ pub use duration::DurationText;
 pub use manifest::{all_crds, crd_files, crds_yaml};
 pub use settings::{ConnectionSettings, LimitSettings, PollingSettings};
 pub use status::{
-    AccessGroup, AccessRequestStatus, AttemptStatus, EntitlementResource, EntitlementState,
-    EntitlementSummary, Identity, NamedRef, OwnedRequest, Phase, PostOutcome, PostStatus,
-    RemoteApi,
+    AccessGroup, AccessRequestStatus, AttemptStatus, CredentialsState, CredentialsStatus,
+    EntitlementResource, EntitlementState, EntitlementSummary, Identity, LastHandled, NamedRef,
+    OwnedRequest, Phase, PostOutcome, PostStatus, RemoteApi, ResolvedAccess, ResolvedEntitlement,
+    SessionStatus,
 };
 
 /// The API group of every resource here.
@@ -39,3 +41,13 @@ pub const FIELD_MANAGER: &str = "apono-operator";
 pub const FINALIZER: &str = "access.apono.io/revoke";
 /// The annotation with the write-ahead record of what was asked, see `controller/attempt.rs`.
 pub const ATTEMPT_ANNOTATION: &str = "access.apono.io/attempt";
+/// The annotation that asks to read Apono now: acted on once for each value.
+pub const RECONCILE_ANNOTATION: &str = "access.apono.io/reconcile-requested-at";
+/// Flux's annotation of the same meaning.
+pub const FLUX_RECONCILE_ANNOTATION: &str = "reconcile.fluxcd.io/requestedAt";
+/// The annotation that asks for ended access again: acted on once for each value.
+pub const REQUEST_AGAIN_ANNOTATION: &str = "access.apono.io/request-again";
+/// The annotation that takes the access back and keeps the resource: acted on once for each value.
+pub const REVOKE_ANNOTATION: &str = "access.apono.io/revoke";
+/// The annotation that asks for new credentials: acted on once for each value.
+pub const RESET_CREDENTIALS_ANNOTATION: &str = "access.apono.io/reset-credentials";

@@ -370,6 +370,7 @@ fn phase_label(phase: Phase) -> &'static str {
         Phase::PendingMfa => "pending_mfa",
         Phase::Granting => "granting",
         Phase::Active => "active",
+        Phase::Renewing => "renewing",
         Phase::Revoking => "revoking",
         Phase::Ended => "ended",
         Phase::Rejected => "rejected",

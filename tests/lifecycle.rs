@@ -11,6 +11,8 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "lifecycle/allow.rs"]
+mod allow;
 #[path = "lifecycle/before.rs"]
 mod before;
 #[path = "lifecycle/cost.rs"]
@@ -19,6 +21,8 @@ mod cost;
 mod end;
 #[path = "lifecycle/grant.rs"]
 mod grant;
+#[path = "lifecycle/names.rs"]
+mod names;
 #[path = "lifecycle/revoke.rs"]
 mod revoke;
 mod support;

@@ -20,6 +20,8 @@ fn the_deciding_files_do_no_io() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let pure = [
         "controller/attempt.rs",
+        "controller/catalogue.rs",
+        "controller/catalogue/words.rs",
         "controller/bounds.rs",
         "controller/conditions.rs",
         "controller/entitlements.rs",
@@ -29,8 +31,11 @@ fn the_deciding_files_do_no_io() {
         "controller/observed.rs",
         "controller/picture.rs",
         "controller/plan.rs",
+        "controller/resolution.rs",
+        "controller/target.rs",
         "controller/verdict.rs",
         "connection/policy.rs",
+        "connection/policy/asks.rs",
         "connection/status.rs",
         "poller/cadence.rs",
         "marker.rs",

@@ -10,6 +10,8 @@ use url::{Host, Origin, Url};
 
 use crate::crd::{ConnectionKind, NamespaceRule};
 
+pub mod asks;
+
 /// Why something is not allowed, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal(pub String);

@@ -3,7 +3,7 @@
 //! Guarantees: a create leaves within [`MARK_VALID`] of its mark, measured where it leaves, after
 //! every wait for pacing; otherwise it is not sent.
 
-use apono_client::{Effect, Endpoint, EntitlementRef, NewAccessRequest, Target};
+use apono_client::{Effect, Endpoint, NewAccessRequest};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -12,6 +12,7 @@ use super::{
     fold::{Outcome, Reply, likely_api},
     observe::resource_key,
     observed::{Memory, Observed, Refusal, RevokeTry},
+    target::target,
 };
 use crate::{
     connection::Connection,
@@ -117,20 +118,9 @@ fn refusal(error: &RemoteError) -> Reply {
 
 fn body(resource: &AccessRequest, observed: &Observed, nonce: &Nonce) -> NewAccessRequest {
     let spec = &resource.spec;
-    let target = match (&spec.access.bundle, &spec.access.entitlements) {
-        (Some(bundle), _) => Target::Bundle(bundle.clone()),
-        (None, all) => Target::Entitlements(
-            all.iter()
-                .flatten()
-                .map(|one| EntitlementRef {
-                    resource_id: one.resource_id.clone(),
-                    permission_id: one.permission_id.clone(),
-                })
-                .collect(),
-        ),
-    };
+    let status = resource.status.clone().unwrap_or_default();
     NewAccessRequest {
-        target,
+        target: target(resource, observed.resolved(&status)),
         justification: Some(marked(
             nonce,
             &observed.origin,

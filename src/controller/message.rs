@@ -10,6 +10,8 @@ use super::{
     bounds,
     observed::{ConnectionSight, Observed, Refusal, RevokeTry},
     picture::{Picture, is_live, is_looked_for_in_vain},
+    resolution::Resolution,
+    target,
     verdict::Standing,
 };
 use crate::crd::{AccessRequest, OwnedRequest, PostOutcome};
@@ -33,19 +35,6 @@ pub fn minute(time: Timestamp) -> String {
 /// `2026-11-23 18:00:05Z`.
 fn second(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
-}
-
-/// `bundle prod-read`, `3 entitlements`.
-pub fn target(resource: &AccessRequest) -> String {
-    let access = &resource.spec.access;
-    match (&access.bundle, &access.entitlements) {
-        (Some(bundle), _) => format!("bundle {bundle}"),
-        (None, Some(all)) => match all.as_slice() {
-            [one] => format!("{} on {}", one.permission_id, one.resource_id),
-            more => format!("{} entitlements", more.len()),
-        },
-        (None, None) => "nothing".to_owned(),
-    }
 }
 
 /// No longer than a message may be.
@@ -102,6 +91,9 @@ pub fn submitting(picture: &Picture, observed: &Observed, now: Timestamp) -> Str
     }
     if let ConnectionSight::Undecided { message, .. } = &observed.connection {
         return message.clone();
+    }
+    if let Resolution::Unreadable { message } = &observed.resolution {
+        return bounded(message);
     }
     match picture
         .ledger
@@ -178,7 +170,13 @@ pub fn standing(
         Standing::Initializing => format!("Apono is preparing {named}"),
         Standing::Granting => format!("approved; Apono is setting up {named}"),
         Standing::Active => active(all),
-        Standing::Expired => format!("{} ended as planned", target(resource)),
+        Standing::Expired => {
+            let resolved = resource
+                .status
+                .as_ref()
+                .and_then(|status| status.resolved.as_ref());
+            format!("{} ended as planned", target::shown(resource, resolved))
+        }
     };
     bounded(&(text + &live_rest(worst, of_worst, all)))
 }

@@ -16,13 +16,18 @@ use super::{
     observed::{ConnectionSight, Memory, Observed},
     picture::{Picture, is_live, state},
     plan::Intent,
+    resolution::Resolution,
+    resolve::resolve,
 };
 use crate::{
     connection::{
         Connection, ConnectionKey, ConnectionState, Found,
-        policy::{Admission, Refusal},
+        policy::{Admission, Refusal, asks},
     },
-    crd::{AccessRequest, ConnectionKind, ConnectionReason, OwnedRequest, RemoteApi},
+    crd::{
+        AccessRequest, AccessRequestStatus, ConnectionKind, ConnectionReason, OwnedRequest,
+        RemoteApi,
+    },
     marker::Origin,
     poller::{Interest, ResourceKey, Tracked, View, Wanted},
 };
@@ -90,6 +95,15 @@ pub async fn observe(
             now,
         )
         .await;
+        // On the heap: few passes read the catalogue, and all would carry the room for it.
+        Box::pin(resolve(
+            context,
+            connection,
+            resource,
+            (intent, now),
+            &mut observed,
+        ))
+        .await;
     }
     Observation {
         observed,
@@ -154,7 +168,10 @@ fn sight(
         ConnectionState::Ready => {
             let namespace = resource.namespace().unwrap_or_default();
             match context.registry.allows_namespace(connection, &namespace) {
-                Admission::Allowed => ConnectionSight::Usable { orphan, paused },
+                Admission::Allowed => match allows_asking(connection, resource) {
+                    Ok(()) => ConnectionSight::Usable { orphan, paused },
+                    Err(message) => ConnectionSight::NotAllowed { message, orphan },
+                },
                 Admission::Refused(Refusal(message)) => {
                     ConnectionSight::NotAllowed { message, orphan }
                 }
@@ -187,6 +204,18 @@ fn sight(
     }
 }
 
+/// Whether the connection's rules let this be asked for, as far as they can be compared without a
+/// call.
+fn allows_asking(connection: &Connection, resource: &AccessRequest) -> Result<(), String> {
+    let (allow, spec) = (&connection.settings.allow, &resource.spec);
+    let own = connection.identity();
+    let unseen = AccessRequestStatus::default();
+    let status = resource.status.as_ref().unwrap_or(&unseen);
+    asks::ask(allow, spec, own.as_ref())
+        .and_then(|()| asks::found(allow, &spec.access, status))
+        .map_err(|refusal| refusal.to_string())
+}
+
 fn values(
     context: &Context,
     resource: &AccessRequest,
@@ -203,6 +232,7 @@ fn values(
         connection,
         view: View::default(),
         entitlements: BTreeMap::new(),
+        resolution: Resolution::AsWritten,
         memory,
         origin: Origin::new(&context.cluster, &namespace, &resource.name_any()),
         settled_after: MARK_VALID + context.remote_timeout + settle,

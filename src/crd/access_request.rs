@@ -19,8 +19,16 @@ use serde::{Deserialize, Serialize};
 pub use super::status::*;
 use super::{DurationText, rules};
 
-/// What access is asked for, for whom, and how it ends. Only `suspend` and `deletionPolicy` can be
-/// changed later: to ask for something else, create a new AccessRequest with another name.
+mod access;
+mod credentials;
+mod renewal;
+
+pub use access::{Access, EntitlementRef, IntegrationTarget};
+pub use credentials::{Credentials, OnEnd, Workload, WorkloadKind};
+pub use renewal::Renewal;
+
+/// What access is asked for, for whom, and how it ends. What is asked for, for whom and why cannot
+/// be changed later: to ask for something else, create a new AccessRequest with another name.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "access.apono.io",
@@ -95,7 +103,12 @@ use super::{DurationText, rules};
     validation = rules::is_fixed("grantee", rules::NEW_REQUEST),
     validation = rules::is_fixed("justification", rules::NEW_REQUEST),
     validation = rules::is_fixed("duration", rules::NEW_REQUEST),
-    validation = rules::is_fixed("customFields", rules::NEW_REQUEST)
+    validation = rules::is_fixed("customFields", rules::NEW_REQUEST),
+    validation = rules::integration_names_a_grantee(),
+    validation = rules::integration_has_a_justification(),
+    validation = rules::integration_has_no("customFields"),
+    validation = rules::integration_has_no("renewal"),
+    validation = rules::renewal_is_before_the_end()
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AccessRequestSpec {
@@ -105,7 +118,8 @@ pub struct AccessRequestSpec {
     /// this is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_ref: Option<ConnectionRef>,
-    /// What to ask for: exactly one of `bundle` and `entitlements`. It cannot be changed later.
+    /// What to ask for: exactly one of `bundle`, `entitlements` and `integration`. It cannot be
+    /// changed later.
     pub access: Access,
     /// The user who shall get the access, by e-mail address or Apono id, for example
     /// "dana@example.com". Absent: the user to whom the connection's token belongs. It cannot be
@@ -139,6 +153,22 @@ pub struct AccessRequestSpec {
     #[schemars(schema_with = "custom_fields")]
     #[x_kube(validation = rules::values_have_no_mark(), validation = rules::names_are_short())]
     pub custom_fields: BTreeMap<String, String>,
+    /// How long to wait for the people who approve, for example "24h"; from 1s to 8760h. When it
+    /// has passed, the request is cancelled at Apono. Absent: wait for ever. It can be changed at
+    /// any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(
+        validation = rules::is_duration(),
+        validation = rules::is_within(rules::Span { min: "1s", max: "8760h" })
+    )]
+    pub pending_timeout: Option<DurationText>,
+    /// Asking for the access again before it ends. It cannot be set together with
+    /// `access.integration`. Absent: the access ends at its planned end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<Renewal>,
+    /// Delivering the credentials of the access into a Secret. Absent: they are never read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Credentials>,
     /// What deleting this resource does with the access.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
@@ -147,6 +177,13 @@ pub struct AccessRequestSpec {
     /// can be changed at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
+    /// How many seconds after its access has ended, or was refused, the resource is deleted by the
+    /// operator; from 0. It is disregarded, with an event, for a resource that a GitOps tool owns:
+    /// that tool would create the resource again, and with it the request. Absent: the resource
+    /// stays. It can be changed at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    pub ttl_seconds_after_finished: Option<i32>,
 }
 
 /// A reference to a connection.
@@ -171,41 +208,6 @@ pub enum ConnectionKind {
     ClusterAponoConnection,
     /// In the same namespace.
     AponoConnection,
-}
-
-/// What is asked for: exactly one of these.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[x_kube(validation = rules::is_one_kind_of_access())]
-pub struct Access {
-    /// The id or display name of a bundle of Apono, for example "prod-read". It cannot be set
-    /// together with `entitlements`, and it cannot be changed later.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
-    #[x_kube(validation = rules::is_not_blank("write the id or the display name of the bundle"))]
-    pub bundle: Option<String>,
-    /// A list of 1 to 100 entitlements, each a permission on a resource, none listed twice. It
-    /// cannot be set together with `bundle`, and it cannot be changed later.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 100),
-        extend("x-kubernetes-list-type" = "atomic")
-    )]
-    #[x_kube(validation = rules::has_no_repeats())]
-    pub entitlements: Option<Vec<EntitlementRef>>,
-}
-
-/// One entitlement by ids.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct EntitlementRef {
-    /// The id that Apono gives the resource, for example "res-1"; required. It cannot be changed
-    /// later.
-    #[schemars(length(min = 1, max = 256))]
-    pub resource_id: String,
-    /// The id that Apono gives the permission on the resource, for example "perm-1"; required. It
-    /// cannot be changed later.
-    #[schemars(length(min = 1, max = 256))]
-    pub permission_id: String,
 }
 
 /// What deleting this resource does with the access: Revoke takes it back at Apono first and keeps

@@ -62,6 +62,12 @@ reasons! {
     Granting = "Granting",
     /// The access is live.
     Active = "Active",
+    /// The access is live and is being asked for again before it ends.
+    Renewing = "Renewing",
+    /// The access is live and its credentials are not in their Secret yet.
+    DeliveringCredentials = "DeliveringCredentials",
+    /// Nobody decided within pendingTimeout; the request was cancelled.
+    ApprovalTimedOut = "ApprovalTimedOut",
     /// Apono refused the request when it was made.
     RequestRefused = "RequestRefused",
     /// An approver rejected the request.
@@ -92,6 +98,8 @@ reasons! {
     ConnectionNotReady = "ConnectionNotReady",
     /// The connection's policy does not allow this request.
     NotAllowed = "NotAllowed",
+    /// What is asked for is not offered under this name, or not to this user.
+    NotAvailable = "NotAvailable",
     /// Suspended before asking.
     Suspended = "Suspended",
     /// The access is being taken back.

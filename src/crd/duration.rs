@@ -15,7 +15,7 @@ const LONGEST_TEXT: usize = 32;
 /// A duration such as `8h`, `1h30m`, `90s` or `500ms`.
 ///
 /// Which units and which values are allowed is said by the rules of the property that holds it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DurationText(pub String);
 

@@ -87,9 +87,65 @@ pub(super) const NEW_CONNECTION: &str =
 /// Exactly one way of saying what to ask for.
 pub(super) fn is_one_kind_of_access() -> Rule {
     refuse(
-        "has(self.bundle) != has(self.entitlements)",
-        "set exactly one of bundle and entitlements: bundle for a bundle of Apono, entitlements \
-         for a list of resources and permissions",
+        "[has(self.bundle), has(self.entitlements), has(self.integration)].filter(one, one).size() \
+         == 1",
+        "set exactly one of bundle, entitlements and integration: bundle for a bundle of Apono, \
+         entitlements for a list of resources and permissions, integration for resources of one \
+         integration on behalf of grantee",
+    )
+}
+
+/// Ids or names, never a mix.
+pub(super) fn is_by_ids_or_by_names() -> Rule {
+    refuse(
+        "has(self.resourceId) && has(self.permissionId) ? !has(self.integration) && \
+         !has(self.resourceType) && !has(self.resource) && !has(self.permission) : \
+         !has(self.resourceId) && !has(self.permissionId) && has(self.integration) && \
+         has(self.resource) && has(self.permission)",
+        "write either both ids (resourceId and permissionId) and no names, or the names of \
+         integration, resource and permission and no ids",
+    )
+}
+
+/// The admin API asks on behalf of somebody.
+pub(super) fn integration_names_a_grantee() -> Rule {
+    refuse(
+        "!has(self.access.integration) || has(self.grantee)",
+        "set grantee: access.integration is asked for on behalf of a user",
+    )
+}
+
+/// The admin API wants a reason.
+pub(super) fn integration_has_a_justification() -> Rule {
+    refuse(
+        "!has(self.access.integration) || has(self.justification)",
+        "set justification: Apono requires one for access.integration",
+    )
+}
+
+/// What the admin API cannot take.
+pub(super) fn integration_has_no(property: &str) -> Rule {
+    refuse(
+        format!("!has(self.access.integration) || !has(self.{property})"),
+        format!(
+            "remove {property}: Apono does not take it for access.integration; ask for a bundle \
+             or for entitlements where it is needed"
+        ),
+    )
+}
+
+/// A renewal has to begin while there is something to renew. Silent where a text is no duration.
+pub(super) fn renewal_is_before_the_end() -> Rule {
+    let pattern = duration_pattern("");
+    refuse(
+        format!(
+            "!has(self.renewal) || !has(self.duration) || self.duration == '' || \
+             self.renewal.before == '' || !self.duration.matches('{pattern}') || \
+             !self.renewal.before.matches('{pattern}') || duration(self.renewal.before) < \
+             duration(self.duration)"
+        ),
+        "set renewal.before to less than duration: it is how long before the end the access is \
+         asked for again",
     )
 }
 
@@ -126,7 +182,7 @@ pub(super) fn is_not_blank(remedy: &str) -> Rule {
 pub(super) fn has_no_repeats() -> Rule {
     refuse(
         "self.all(one, self.exists_one(other, one == other))",
-        "remove the repeated entry: every pair of resourceId and permissionId may be listed once",
+        "remove the repeated entry: every entitlement may be listed once",
     )
 }
 
@@ -136,6 +192,16 @@ pub(super) fn is_object_name() -> Rule {
         format!("self.matches('^{LABEL}([.]{LABEL})*$')"),
         "write the name of a Kubernetes object: lower case letters, digits, \"-\" and \".\", \
          beginning and ending with a letter or digit, such as \"apono-token\"",
+    )
+}
+
+/// Patterns that match something.
+pub(super) fn are_patterns(example: &str) -> Rule {
+    refuse(
+        "self.all(pattern, pattern.trim() != '')",
+        format!(
+            "write names or patterns in which \"*\" stands for any characters, such as {example}"
+        ),
     )
 }
 

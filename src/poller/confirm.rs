@@ -202,14 +202,14 @@ async fn confirm(id: &str, tools: &Tools) -> Result<HasRead, ReadError> {
 
 async fn read(api: RemoteApi, id: &str, tools: &Tools) -> Result<AccessRequest, ReadError> {
     match api {
-        RemoteApi::UserV4 => tools.reads.access_request(id).await,
+        RemoteApi::UserV4 | RemoteApi::AdminV3 => tools.reads.access_request(id).await,
         RemoteApi::Delegated => tools.reads.delegated_access_request(id).await,
     }
 }
 
 fn other(api: RemoteApi) -> RemoteApi {
     match api {
-        RemoteApi::UserV4 => RemoteApi::Delegated,
+        RemoteApi::UserV4 | RemoteApi::AdminV3 => RemoteApi::Delegated,
         RemoteApi::Delegated => RemoteApi::UserV4,
     }
 }

@@ -134,7 +134,7 @@ pub(super) async fn page(
 ) -> Result<Page<AccessRequest>, ReadError> {
     let statuses = filter.to_vec();
     match api {
-        RemoteApi::UserV4 => {
+        RemoteApi::UserV4 | RemoteApi::AdminV3 => {
             let query = ListQuery {
                 limit: Some(limit),
                 requestor: None,

@@ -145,6 +145,7 @@ pub fn request(name: &str, bundle: &str) -> AccessRequest {
         "metadata": {"name": name},
         "spec": {
             "access": {"bundle": bundle},
+            "justification": "stuck orders",
             "connectionRef": {"kind": "AponoConnection", "name": CONNECTION}
         }
     });

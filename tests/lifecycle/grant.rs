@@ -170,13 +170,15 @@ async fn a_second_factor_is_waited_for() {
 #[tokio::test]
 async fn a_refused_create_shows_the_answer_and_is_not_repeated() {
     let world = World::new(Setup::default()).await;
-    world.ask_bundle("typo", "no-such-bundle").await;
+    let pairs = json!([{"resourceId": "res-none", "permissionId": "perm-db-read-only"}]);
+    let spec = json!({"access": {"entitlements": pairs}});
+    world.ask("typo", spec).await;
     let row = "Ready=False:RequestRefused Stalled=True Synced=True -> Failed";
     let found = world.wait_row("typo", row).await;
     let shown = status(&found);
     assert_eq!(shown["phase"], "Failed");
     let message = shown["message"].as_str().unwrap();
-    assert!(message.contains("no-such-bundle"), "{message}");
+    assert!(message.contains("res-none"), "{message}");
     // The next passes say the same.
     let passes = world.operator.passes("access_request").await;
     world

@@ -65,6 +65,10 @@ impl World {
         if spec.get("connectionRef").is_none() {
             spec["connectionRef"] = json!({"kind": "AponoConnection", "name": CONNECTION});
         }
+        // What connections demand unless they say otherwise; null leaves it out.
+        if spec.get("justification").is_none() {
+            spec["justification"] = json!("stuck orders");
+        }
         let object = json!({
             "apiVersion": "access.apono.io/v1alpha1", "kind": "AccessRequest",
             "metadata": {"name": name}, "spec": spec
@@ -78,11 +82,7 @@ impl World {
     /// Creates an access request for a bundle.
     pub async fn ask_bundle(&self, name: &str, bundle: &str) -> AccessRequest {
         let access = json!({"bundle": bundle});
-        self.ask(
-            name,
-            json!({"access": access, "justification": "stuck orders"}),
-        )
-        .await
+        self.ask(name, json!({"access": access})).await
     }
 
     /// Changes an access request as a person would.

@@ -68,6 +68,15 @@ impl Api {
         }
     }
 
+    /// The same client for the first user of another simulator.
+    pub(crate) fn at(&self, simulator: &Simulator) -> Self {
+        Self {
+            http: self.http.clone(),
+            base: simulator.url(),
+            token: Some(simulator.token().to_owned()),
+        }
+    }
+
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.token {

@@ -1,7 +1,13 @@
 //! Whether, and when, something is asked.
 
 use super::*;
-use crate::controller::attempt::MOST_POSTS;
+use crate::{
+    controller::{
+        attempt::MOST_POSTS,
+        resolution::{Consulted, Resolution},
+    },
+    crd::{NamedRef, ResolvedAccess},
+};
 
 #[test]
 fn a_new_resource_is_asked_for() {
@@ -18,6 +24,53 @@ fn a_suspended_resource_is_not_asked_for() {
     let mut world = world();
     world.resource.spec.suspend = Some(true);
     assert_eq!(world.plan().step, Step::Wait);
+}
+
+#[test]
+fn what_the_catalogue_says_no_to_is_looked_up_again_before_it_is_asked() {
+    let message = || "no such bundle".to_owned();
+    for (resolution, failures, seconds) in [
+        (
+            Resolution::NotAvailable {
+                message: message(),
+                status: None,
+            },
+            0,
+            600,
+        ),
+        (Resolution::NotAllowed { message: message() }, 0, 600),
+        (Resolution::Unreadable { message: message() }, 2, 10),
+    ] {
+        let mut world = world();
+        world.observed.resolution = resolution.clone();
+        world.observed.memory.consulted = Some(Consulted {
+            at: world.now - 4 * SECOND,
+            failures,
+            question: 1,
+            resolution: resolution.clone(),
+        });
+        let plan = world.plan();
+        assert_eq!(plan.step, Step::Wait, "{resolution:?}");
+        let wait = plan.requeue.unwrap().as_secs();
+        assert_eq!(wait, seconds - 4, "{resolution:?}");
+        world.fold(&Outcome::Nothing);
+        let status = world.status();
+        assert_eq!(status.message.as_deref(), Some("no such bundle"));
+        assert_eq!(status.resolved, None);
+    }
+    let mut world = world();
+    world.observed.resolution = Resolution::Found(ResolvedAccess {
+        bundle: Some(NamedRef {
+            id: Some("b-1".to_owned()),
+            name: Some("prod-read".to_owned()),
+        }),
+        ..ResolvedAccess::default()
+    });
+    world.ask(|_| Reply::NotSent);
+    world.observed.resolution = Resolution::AsWritten;
+    world.fold(&Outcome::Nothing);
+    let found = world.status().resolved.unwrap().bundle.unwrap();
+    assert_eq!(found.id.as_deref(), Some("b-1"));
 }
 
 #[test]
