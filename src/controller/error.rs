@@ -25,6 +25,9 @@ pub enum Error {
     /// The finalizer could not be removed.
     #[error("could not remove the finalizer")]
     RemoveFinalizer(#[source] kubernetes::Error),
+    /// The credentials could not be taken out of their Secret.
+    #[error("could not remove the credentials from their Secret")]
+    RemoveCredentials(#[source] kubernetes::Error),
     /// The status does not fit into JSON.
     #[error("could not encode the status")]
     EncodeStatus(#[source] serde_json::Error),
@@ -39,6 +42,7 @@ impl Error {
             Self::MarkResource(_) => "mark_resource",
             Self::WriteStatus(_) | Self::WriteContended(_) => "write_status",
             Self::RemoveFinalizer(_) => "remove_finalizer",
+            Self::RemoveCredentials(_) => "remove_credentials",
             Self::EncodeStatus(_) => "encode_status",
         }
     }

@@ -1,0 +1,201 @@
+//! What a pass has to do for the credentials, before anything is read: nothing in most passes. Pure.
+//!
+//! | situation (first match) | due |
+//! | --- | --- |
+//! | being deleted, nothing is revoked in this pass | take them out of the Secret |
+//! | the access has ended, or credentials are no longer asked for | the same, before the end is reported |
+//! | nothing is live, or the connection may not be used | nothing |
+//! | another name for the Secret | move it |
+//! | every live request's session is delivered | restart the workloads, once, then nothing |
+//! | otherwise | look at the sessions, in its pace |
+
+use std::{collections::BTreeSet, time::Duration};
+
+use apono_client::State;
+use jiff::Timestamp;
+
+use super::{
+    next::is_settled,
+    scene::{CredentialMemory, Target},
+};
+use crate::{
+    controller::{
+        observed::{ConnectionSight, Observed},
+        picture::{Picture, is_live, state},
+        plan::Intent,
+    },
+    crd::{AccessRequest, CredentialsState, CredentialsStatus, OnEnd, OwnedRequest, RemoteApi},
+};
+
+/// Deliveries that follow each other quickly make one restart.
+pub const DEBOUNCE: Duration = Duration::from_secs(5);
+/// A restart that failed is tried again after this time.
+const RESTART_AGAIN: Duration = Duration::from_secs(30);
+
+/// What is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing, ever, until something changes.
+    Nothing,
+    /// Something, then.
+    Later(Timestamp),
+    /// Take the credentials out of this Secret.
+    Remove {
+        /// Its name.
+        secret: String,
+        /// How.
+        on_end: OnEnd,
+    },
+    /// The Secret has another name now.
+    Move {
+        /// The name it had.
+        from: String,
+    },
+    /// Look at the sessions of these.
+    Look(Vec<Target>),
+    /// Restart the workloads for this digest.
+    Restart(String),
+}
+
+/// What this pass has to do.
+pub fn due(
+    resource: &AccessRequest,
+    picture: &Picture,
+    observed: &Observed,
+    intent: Intent,
+    reset_asked: bool,
+    now: Timestamp,
+) -> Due {
+    let old = resource.status.as_ref();
+    let old = old.and_then(|status| status.credentials.as_ref());
+    let wanted = resource.spec.credentials.as_ref();
+    let ended = intent == Intent::Release || wanted.is_none() || is_over(picture);
+    if ended {
+        return removal(resource, picture, old);
+    }
+    let targets = targets(picture);
+    let usable = matches!(
+        observed.connection,
+        ConnectionSight::Usable { paused: None, .. }
+    );
+    let (Some(wanted), false) = (wanted, targets.is_empty()) else {
+        return Due::Nothing;
+    };
+    let memory = &observed.memory.credentials;
+    let default = CredentialsStatus::default();
+    let old = old.unwrap_or(&default);
+    let renamed = |name: &&String| **name != wanted.secret_name && holds_something(old);
+    let waits = |memory: &CredentialMemory| {
+        let changed = memory.generation != resource.metadata.generation;
+        memory.look_at.filter(|at| *at > now && !changed)
+    };
+    if let Some(from) = old.secret_name.as_ref().filter(renamed) {
+        return waits(memory).map_or_else(|| Due::Move { from: from.clone() }, Due::Later);
+    }
+    if is_delivered(old, &targets) && !reset_asked {
+        return restart(old, !wanted.rollout_restart.iter().flatten().next().is_none(), memory, now);
+    }
+    if !usable {
+        return Due::Nothing;
+    }
+    match waits(memory).filter(|_| !reset_asked) {
+        Some(at) => Due::Later(at),
+        None => Due::Look(targets),
+    }
+}
+
+/// Nothing of it is live, or it is being taken back: what was delivered has to go.
+fn is_over(picture: &Picture) -> bool {
+    let mine = || picture.requests.iter().filter(|one| !picture.is_twin(one));
+    let usable = |one: &OwnedRequest| matches!(state(one), State::Active | State::Unknown);
+    mine().any(was_access) && !mine().any(usable)
+}
+
+fn was_access(request: &OwnedRequest) -> bool {
+    request.active_at.is_some()
+}
+
+/// Whether something of it may stand in a Secret.
+fn holds_something(old: &CredentialsStatus) -> bool {
+    old.state != Some(CredentialsState::Removed)
+}
+
+fn removal(resource: &AccessRequest, picture: &Picture, old: Option<&CredentialsStatus>) -> Due {
+    let wanted = resource.spec.credentials.as_ref();
+    let secret = match old {
+        Some(old) if holds_something(old) => old.secret_name.clone(),
+        Some(_) => None,
+        // A status that was lost says nothing of a Secret that was made.
+        None if picture.requests.iter().any(was_access) => {
+            wanted.map(|wanted| wanted.secret_name.clone())
+        }
+        None => None,
+    };
+    let on_end = wanted.and_then(|wanted| wanted.on_end).unwrap_or_default();
+    secret.map_or(Due::Nothing, |secret| Due::Remove { secret, on_end })
+}
+
+/// The live requests whose credentials are wanted: of those that were asked again, the new ones.
+pub fn targets(picture: &Picture) -> Vec<Target> {
+    let is_wanted = |one: &&OwnedRequest| is_active(one, picture) && !is_replaced(one, picture);
+    let wanted = picture.requests.iter().filter(is_wanted);
+    wanted
+        .map(|one| Target {
+            id: one.id.clone(),
+            api: one.api.unwrap_or(RemoteApi::UserV4),
+        })
+        .collect()
+}
+
+/// Requests that were replaced and still live.
+pub fn others_live(picture: &Picture) -> BTreeSet<String> {
+    let replaced = |one: &&OwnedRequest| is_active(one, picture) && is_replaced(one, picture);
+    let all = picture.requests.iter().filter(replaced);
+    all.map(|one| one.id.clone()).collect()
+}
+
+fn is_active(one: &OwnedRequest, picture: &Picture) -> bool {
+    is_live(one) && state(one) == State::Active && !picture.is_twin(one)
+}
+
+/// Whether another live request was made in place of this one: by asking it again, or by asking for
+/// everything anew.
+fn is_replaced(one: &OwnedRequest, picture: &Picture) -> bool {
+    picture.requests.iter().any(|other| {
+        let entry = other.nonce.as_deref().and_then(|it| picture.ledger.entry(it));
+        let anew = entry.is_some_and(|it| it.of.is_empty()) && other.attempt > one.attempt;
+        let again = entry.is_some_and(|it| it.of == one.id);
+        other.id != one.id && is_active(other, picture) && (anew || again)
+    })
+}
+
+/// Whether every target has a session of which nothing more is wanted.
+fn is_delivered(old: &CredentialsStatus, targets: &[Target]) -> bool {
+    let settled = |state: Option<CredentialsState>| state.is_some_and(is_settled);
+    let covered = |target: &Target| {
+        let serves = |one: &&crate::crd::SessionStatus| one.requests.contains(&target.id);
+        old.sessions.iter().any(|one| serves(&one) && settled(one.state))
+    };
+    let all = old.sessions.iter().all(|one| settled(one.state));
+    settled(old.state) && all && targets.iter().all(covered)
+}
+
+fn restart(
+    old: &CredentialsStatus,
+    has_workloads: bool,
+    memory: &CredentialMemory,
+    now: Timestamp,
+) -> Due {
+    let Some(digest) = old.digest.as_ref().filter(|_| has_workloads) else {
+        return Due::Nothing;
+    };
+    if old.restarted_for.as_ref() == Some(digest) {
+        return Due::Nothing;
+    }
+    let settled = old.delivered_at.as_ref().map(|at| at.0 + DEBOUNCE);
+    let after_failure = memory.restart_failed.map(|at| at + RESTART_AGAIN);
+    match settled.max(after_failure).filter(|at| *at > now) {
+        Some(at) => Due::Later(at),
+        None => Due::Restart(digest.clone()),
+    }
+}

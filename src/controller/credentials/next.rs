@@ -1,0 +1,489 @@
+//! The decision: what was observed of the sessions and the Secret makes one step. Pure and total.
+//!
+//! Reading credentials consumes them, so they are read only after a write-ahead stands in the
+//! Secret, and only where that cannot take them from anybody.
+//!
+//! | # | session (first match) | done |
+//! | --- | --- | --- |
+//! | 1 | has no credentials | `NotApplicable` |
+//! | 2 | a person asks for new ones, and these are delivered, seen or shared | a reset is put down, then sent |
+//! | 3 | delivered before, as the status says | nothing, not even a look |
+//! | 4 | a reset is put down and not sent, or plainly not acted on | sent (again) |
+//! | 5 | a reset is put down and done | read |
+//! | 6 | serves a request of others | `Shared`: neither read nor reset |
+//! | 7 | nobody has read it | read |
+//! | 8 | read, and the Secret says delivered | delivered: only the status was lost |
+//! | 9 | read, and the Secret says that we set out to | ours was interrupted: a reset is put down |
+//! | 10 | read otherwise | `ViewedElsewhere`: not reset |
+//! | 11 | being reset by somebody; a word nobody knows | waited for |
+//!
+//! # Why a reset may be sent twice
+//! What a reset replaces has been read by nobody, or its answer was lost; new credentials are read
+//! only when the remote shows them after the last reset. It is sent again only when some seconds
+//! have passed in which the remote showed no sign of the one before.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{
+    scene::{Record, ResetTry, Scene, SecretSight, Seen, Word},
+    words,
+};
+use crate::{
+    controller::{bounds, observed::doubled},
+    crd::{CredentialsState, CredentialsStatus, SessionStatus},
+};
+
+/// As many sessions as the status may hold.
+const MOST_SESSIONS: usize = 50;
+/// As many requests of one session as the status may hold.
+const MOST_REQUESTS: usize = 100;
+/// For this long after the access became live, sessions that are missing are waited for.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+/// No session yet: looked for this often in the end.
+const MOST_BETWEEN_LOOKS: Duration = Duration::from_secs(30);
+/// What only a person can change is looked at this often.
+const SLOW: Duration = Duration::from_mins(1);
+/// A process that does not know whether a reset was sent waits this long before it sends one.
+const RESET_UNSURE: Duration = Duration::from_secs(5);
+/// A reset of which no sign is seen is sent again after this time, then ever later.
+const RESET_AGAIN: Duration = Duration::from_secs(20);
+/// Where nothing shows that a reset is done, it is taken to be after this time.
+const RESET_DONE: Duration = Duration::from_secs(30);
+/// A reset that was not taken is repeated after this time, then ever later.
+const RESET_REFUSED: Duration = Duration::from_secs(2);
+/// No reset waits longer.
+const MOST_RESET_PAUSE: Duration = Duration::from_mins(10);
+
+/// The one thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CredentialStep {
+    /// Nothing but to report.
+    Rest,
+    /// Look into the Secret, then decide again.
+    LookIntoSecret,
+    /// Report that these will be reset; sent in the next pass, when that is on record.
+    PutDownReset(Vec<String>),
+    /// Send one reset.
+    Reset(Seen),
+    /// Write ahead, read these, write them into the Secret.
+    Deliver(Vec<Seen>),
+}
+
+/// A decision, and what to report with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// What to do.
+    pub step: CredentialStep,
+    /// The status as it is before the step.
+    pub status: CredentialsStatus,
+    /// How long to wait before the next look, if nothing is done.
+    pub pause: Duration,
+    /// Sessions a person asks to reset that cannot be.
+    pub not_resettable: Vec<String>,
+}
+
+/// How one session is judged.
+#[derive(Clone, Debug, PartialEq)]
+enum Fate {
+    Settled(CredentialsState),
+    Read,
+    LookIntoSecret,
+    PutDownReset,
+    Reset,
+    Wait(CredentialsState, String, Duration),
+}
+
+/// Decides what this pass does for the credentials.
+pub fn next(scene: &Scene) -> Decision {
+    let sessions = match scene.sessions {
+        Ok(all) => relevant(scene, all),
+        Err(error) => return unreadable(scene, error),
+    };
+    let judged: Vec<_> = sessions.iter().map(|one| (*one, fate(scene, one))).collect();
+    let mut status = report(scene, &judged);
+    let waits = missing(scene, &sessions);
+    let all_of = |wanted: &Fate| -> Vec<Seen> {
+        let fits = judged.iter().filter(|(_, fate)| fate == wanted);
+        fits.map(|(seen, _)| (*seen).clone()).collect()
+    };
+    let put_down: Vec<_> = all_of(&Fate::PutDownReset);
+    let readable = all_of(&Fate::Read);
+    let step = if judged.iter().any(|(_, fate)| *fate == Fate::LookIntoSecret) {
+        CredentialStep::LookIntoSecret
+    } else if !put_down.is_empty() {
+        let ids: Vec<_> = put_down.into_iter().map(|one| one.id).collect();
+        mark_resetting(&mut status, &ids, scene.now);
+        CredentialStep::PutDownReset(ids)
+    } else if let Some(one) = all_of(&Fate::Reset).into_iter().next() {
+        CredentialStep::Reset(one)
+    } else if !readable.is_empty() && !waits.holds_back {
+        CredentialStep::Deliver(readable)
+    } else {
+        CredentialStep::Rest
+    };
+    let not_resettable = judged
+        .iter()
+        .filter(|(one, _)| scene.reset_asked && !one.can_reset && is_spent(scene, one))
+        .map(|(one, _)| one.id.clone())
+        .collect();
+    Decision {
+        step,
+        status,
+        pause: pause(scene, &judged, &waits),
+        not_resettable,
+    }
+}
+
+/// The sessions that serve what is wanted, in an order of their own.
+fn relevant<'a>(scene: &Scene, all: &'a [Seen]) -> Vec<&'a Seen> {
+    let wanted = |seen: &&Seen| {
+        let serves = scene.targets.iter().any(|target| seen.serves(&target.id));
+        serves && bounds::is_storable(&seen.id)
+    };
+    let mut sessions: Vec<_> = all.iter().filter(wanted).collect();
+    sessions.sort_by(|a, b| a.id.cmp(&b.id));
+    sessions.dedup_by(|a, b| a.id == b.id);
+    sessions.truncate(MOST_SESSIONS);
+    sessions
+}
+
+/// What of the sessions is not there yet.
+struct Missing {
+    /// The requests that have none.
+    requests: Vec<String>,
+    /// Whether nothing is read before they are there: the names of the keys depend on how many.
+    holds_back: bool,
+}
+
+fn missing(scene: &Scene, sessions: &[&Seen]) -> Missing {
+    let has_none = |id: &String| !sessions.iter().any(|one| one.serves(id));
+    let requests: Vec<_> = scene
+        .targets
+        .iter()
+        .map(|target| target.id.clone())
+        .filter(has_none)
+        .collect();
+    let patient = scene.now < scene.active_since + PATIENCE;
+    let few = sessions.len() < scene.integrations;
+    Missing {
+        holds_back: patient && (few || !requests.is_empty()),
+        requests,
+    }
+}
+
+fn known<'a>(scene: &'a Scene, seen: &Seen) -> Option<&'a SessionStatus> {
+    scene.old.sessions.iter().find(|one| one.id == seen.id)
+}
+
+/// Whether it serves a request that is not this resource's.
+fn is_shared(scene: &Scene, seen: &Seen) -> bool {
+    seen.requests.iter().any(|id| !scene.owned.contains(id))
+}
+
+/// Whether reading would not, or not only for us, give what is asked for.
+fn is_spent(scene: &Scene, seen: &Seen) -> bool {
+    let delivered =
+        known(scene, seen).is_some_and(|one| one.state == Some(CredentialsState::Delivered));
+    let has_some = seen.word != Word::NotApplicable;
+    has_some && (delivered || is_shared(scene, seen) || seen.word == Word::Viewed)
+}
+
+fn fate(scene: &Scene, seen: &Seen) -> Fate {
+    use CredentialsState::{Delivered, NotApplicable, Pending, Resetting, Shared};
+    let known = known(scene, seen);
+    if seen.word == Word::NotApplicable {
+        return Fate::Settled(NotApplicable);
+    }
+    if scene.reset_asked && seen.can_reset && is_spent(scene, seen) {
+        return Fate::PutDownReset;
+    }
+    if known.is_some_and(|one| one.state == Some(Delivered)) {
+        return Fate::Settled(Delivered);
+    }
+    let reset = known.filter(|one| one.state == Some(Resetting));
+    if let Some(since) = reset.and_then(|one| one.resetting_since.as_ref()) {
+        return after_reset(scene, seen, since.0);
+    }
+    if is_shared(scene, seen) {
+        return Fate::Wait(Shared, words::shared(scene, seen), SLOW);
+    }
+    match &seen.word {
+        Word::Available => Fate::Read,
+        Word::Viewed | Word::Silent => by_the_secret(scene, seen),
+        Word::Resetting => Fate::Wait(Pending, words::reset_elsewhere(seen), SECOND),
+        Word::Unknown(word) => Fate::Wait(Pending, words::unknown(seen, word), SLOW),
+        Word::NotApplicable => Fate::Settled(NotApplicable),
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Read by somebody, or nobody says: what the Secret holds decides whether it was us.
+fn by_the_secret(scene: &Scene, seen: &Seen) -> Fate {
+    use CredentialsState::{Pending, ViewedElsewhere};
+    let record = match scene.secret {
+        SecretSight::Unread => return Fate::LookIntoSecret,
+        SecretSight::Trouble(text) => return Fate::Wait(Pending, text.clone(), SLOW),
+        SecretSight::Absent | SecretSight::Foreign => &Record::default(),
+        SecretSight::Ours(record) => record,
+    };
+    let reset = known(scene, seen).and_then(|one| one.resetting_since.as_ref());
+    if is_in(record, &seen.id, reset) {
+        return Fate::Settled(CredentialsState::Delivered);
+    }
+    let began = record.reading.contains_key(&seen.id);
+    match (began, seen.can_reset, &seen.word) {
+        (false, _, Word::Silent) => Fate::Read,
+        (true, true, _) => Fate::PutDownReset,
+        (true, false, _) => Fate::Wait(ViewedElsewhere, words::lost_for_good(seen), SLOW),
+        (false, _, _) => Fate::Wait(ViewedElsewhere, words::viewed_elsewhere(seen), SLOW),
+    }
+}
+
+/// Whether the Secret holds what was read after this reset.
+fn is_in(record: &Record, id: &str, reset: Option<&Time>) -> bool {
+    let delivered = record.delivered.get(id);
+    delivered.is_some_and(|one| one.reset == reset.map(|time| time.0))
+}
+
+/// A reset is on record. It was sent or not, and done or not.
+fn after_reset(scene: &Scene, seen: &Seen, since: Timestamp) -> Fate {
+    let wait = |pause| {
+        let text = words::resetting(scene, seen, since);
+        Fate::Wait(CredentialsState::Resetting, text, pause)
+    };
+    let at = |due: Timestamp, then: Fate| {
+        if scene.now >= due {
+            then
+        } else {
+            wait(until(scene.now, due).min(SECOND))
+        }
+    };
+    let tried = scene.memory.resets.get(&seen.id);
+    match (&seen.word, tried) {
+        (Word::Resetting, _) => wait(resetting_pace(scene.now, since)),
+        (Word::Unknown(_) | Word::NotApplicable, _) => wait(SLOW),
+        (Word::Viewed | Word::Silent | Word::Available, Some(tried)) => {
+            after_try(scene, seen, tried, &at)
+        }
+        // Another process put it down: it may have sent it, and may even have delivered since.
+        (Word::Viewed | Word::Silent, None) => match scene.secret {
+            SecretSight::Unread => Fate::LookIntoSecret,
+            SecretSight::Ours(record) if is_in(record, &seen.id, Some(&Time(since))) => {
+                Fate::Settled(CredentialsState::Delivered)
+            }
+            _ => at(since + RESET_UNSURE, Fate::Reset),
+        },
+        (Word::Available, None) => at(since + RESET_UNSURE, Fate::Read),
+    }
+}
+
+fn after_try(
+    scene: &Scene,
+    seen: &Seen,
+    tried: &ResetTry,
+    at: &impl Fn(Timestamp, Fate) -> Fate,
+) -> Fate {
+    let Some(sent) = tried.sent else {
+        return Fate::Reset;
+    };
+    if tried.refusal.is_some() {
+        let pause = doubled(RESET_REFUSED, tried.count, MOST_RESET_PAUSE);
+        return at(sent + pause, Fate::Reset);
+    }
+    let is_new = tried.from_viewed || tried.seen_resetting;
+    match seen.word {
+        Word::Available if is_new => Fate::Read,
+        Word::Available | Word::Silent => at(sent + RESET_DONE, Fate::Read),
+        _ => {
+            let pause = doubled(RESET_AGAIN, tried.count, MOST_RESET_PAUSE);
+            let due = sent + pause;
+            if scene.now >= due {
+                Fate::Reset
+            } else {
+                at(due, Fate::Reset)
+            }
+        }
+    }
+}
+
+/// Quick at first: a reset takes some seconds as a rule.
+fn resetting_pace(now: Timestamp, since: Timestamp) -> Duration {
+    let passed = until(since, now);
+    (passed / 4).clamp(SECOND, Duration::from_secs(5))
+}
+
+fn until(now: Timestamp, then: Timestamp) -> Duration {
+    Duration::try_from(then.duration_since(now)).unwrap_or_default()
+}
+
+/// When to look next, as far as the sessions say.
+fn pause(scene: &Scene, judged: &[(&Seen, Fate)], missing: &Missing) -> Duration {
+    let waits = judged.iter().filter_map(|(_, fate)| match fate {
+        Fate::Wait(_, _, pause) => Some(*pause),
+        _ => None,
+    });
+    let absent = judged.is_empty() || missing.holds_back || !missing.requests.is_empty();
+    let absent = absent.then(|| doubled(SECOND, scene.memory.looks + 1, MOST_BETWEEN_LOOKS));
+    waits.chain(absent).min().unwrap_or(SLOW)
+}
+
+/// Everything the status says after this look.
+fn report(scene: &Scene, judged: &[(&Seen, Fate)]) -> CredentialsStatus {
+    let sessions: Vec<_> = judged
+        .iter()
+        .map(|(seen, fate)| session(scene, seen, fate))
+        .collect();
+    let absent = missing(
+        scene,
+        &judged.iter().map(|(seen, _)| *seen).collect::<Vec<_>>(),
+    );
+    let texts: Vec<_> = judged
+        .iter()
+        .filter_map(|(_, fate)| match fate {
+            Fate::Wait(_, text, _) => Some(text.clone()),
+            _ => None,
+        })
+        .collect();
+    let mut new = CredentialsStatus {
+        secret_name: Some(scene.secret_name.to_owned()),
+        ..scene.old.clone()
+    };
+    let carried = carried(scene);
+    let is_short = judged.is_empty() || !absent.requests.is_empty();
+    let state = overall(&sessions, is_short || absent.holds_back);
+    if carried && state == CredentialsState::Pending {
+        // What was delivered still works while that of its successor is on its way.
+        new.state = Some(CredentialsState::Delivered);
+        new.message = None;
+        return new;
+    }
+    new.state = Some(state);
+    new.message = if is_settled(state) {
+        None
+    } else if texts.is_empty() && (is_short || absent.holds_back) {
+        Some(words::no_session(scene, &absent.requests))
+    } else if texts.is_empty() {
+        Some(words::READING.to_owned())
+    } else {
+        Some(words::several(&texts))
+    };
+    let newly = |one: &&SessionStatus| {
+        let known = scene.old.sessions.iter().find(|old| old.id == one.id);
+        let was = known.and_then(|old| old.state);
+        one.state == Some(CredentialsState::Delivered) && was != one.state
+    };
+    if let (SecretSight::Ours(record), Some(_)) = (scene.secret, sessions.iter().find(newly)) {
+        let times = record.delivered.values().filter_map(|one| one.at);
+        new.digest.clone_from(&record.digest);
+        new.delivered_at = times.max().map(whole).or(new.delivered_at);
+    }
+    new.sessions = sessions;
+    new
+}
+
+/// The API keeps whole seconds.
+pub fn whole(time: Timestamp) -> Time {
+    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
+}
+
+/// Whether a session delivered before serves a request that has been replaced and still lives.
+fn carried(scene: &Scene) -> bool {
+    let usable = |one: &SessionStatus| {
+        let lives = one.requests.iter().any(|id| scene.others_live.contains(id));
+        one.state == Some(CredentialsState::Delivered) && lives
+    };
+    scene.old.state == Some(CredentialsState::Delivered) && scene.old.sessions.iter().any(usable)
+}
+
+fn session(scene: &Scene, seen: &Seen, fate: &Fate) -> SessionStatus {
+    let known = known(scene, seen);
+    let was = known.and_then(|one| one.state);
+    let state = match fate {
+        Fate::Settled(state) | Fate::Wait(state, _, _) => *state,
+        Fate::Reset => CredentialsState::Resetting,
+        Fate::Read if was == Some(CredentialsState::Resetting) => CredentialsState::Resetting,
+        Fate::Read => CredentialsState::Pending,
+        Fate::LookIntoSecret | Fate::PutDownReset => was.unwrap_or(CredentialsState::Pending),
+    };
+    let serves = scene
+        .targets
+        .iter()
+        .map(|target| &target.id)
+        .filter(|id| seen.serves(id));
+    SessionStatus {
+        id: seen.id.clone(),
+        integration: (!seen.integration.is_empty()).then(|| bounds::word(&seen.integration)),
+        state: Some(state),
+        requests: serves.take(MOST_REQUESTS).cloned().collect(),
+        resetting_since: known.and_then(|one| one.resetting_since.clone()),
+    }
+}
+
+/// The one that is furthest behind decides.
+pub fn overall(sessions: &[SessionStatus], is_short: bool) -> CredentialsState {
+    use CredentialsState::{
+        Delivered, NotApplicable, Pending, Removed, Resetting, Shared, ViewedElsewhere,
+    };
+    let worst = [Shared, ViewedElsewhere, Resetting, Pending, Removed];
+    let has = |state| sessions.iter().any(|one| one.state == Some(state));
+    match worst.into_iter().find(|state| has(*state)) {
+        Some(Removed) => Pending,
+        Some(state) => state,
+        None if is_short => Pending,
+        None if has(Delivered) => Delivered,
+        None if has(NotApplicable) => NotApplicable,
+        None => Pending,
+    }
+}
+
+/// Whether nothing more is to be delivered.
+pub fn is_settled(state: CredentialsState) -> bool {
+    matches!(
+        state,
+        CredentialsState::Delivered | CredentialsState::NotApplicable
+    )
+}
+
+/// Puts a reset down. Its time tells it from every reset before.
+fn mark_resetting(status: &mut CredentialsStatus, ids: &[String], now: Timestamp) {
+    let wanted = status
+        .sessions
+        .iter_mut()
+        .filter(|one| ids.contains(&one.id));
+    for one in wanted {
+        let whole = whole(now);
+        let before = one
+            .resetting_since
+            .as_ref()
+            .map(|time| Time(time.0 + SECOND));
+        one.state = Some(CredentialsState::Resetting);
+        one.resetting_since = Some(before.map_or(whole.clone(), |before| before.max(whole)));
+    }
+    status.state = Some(overall(&status.sessions, false));
+    status.message = Some(words::RESET_PUT_DOWN.to_owned());
+}
+
+/// The sessions could not be read: what was known stays.
+fn unreadable(scene: &Scene, error: &str) -> Decision {
+    let mut status = scene.old.clone();
+    let settled = status.state.is_some_and(is_settled);
+    status.secret_name = Some(scene.secret_name.to_owned());
+    if !settled {
+        status.state = Some(status.state.unwrap_or(CredentialsState::Pending));
+        status.message = Some(words::unreadable(error));
+    }
+    Decision {
+        step: CredentialStep::Rest,
+        status,
+        pause: doubled(SECOND, scene.memory.looks + 1, MOST_BETWEEN_LOOKS),
+        not_resettable: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+#[path = "next_tests.rs"]
+mod tests;
