@@ -14,6 +14,7 @@
 //! decided in the pure files.
 
 pub mod attempt;
+pub mod bounds;
 pub mod conditions;
 pub mod context;
 pub mod entitlements;
@@ -30,6 +31,7 @@ pub mod observed;
 pub mod persist;
 pub mod picture;
 pub mod plan;
+pub mod tokens;
 pub mod verdict;
 mod watch;
 

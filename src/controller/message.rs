@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     attempt::Entry,
+    bounds,
     observed::{Observed, Refusal},
     picture::{Picture, is_live, is_looked_for_in_vain},
     verdict::Standing,
@@ -21,6 +22,8 @@ const LOST_BY_ANOTHER: &str = "the answer to the create was lost, and the connec
     request";
 /// As long as the status may show what is asked for.
 const MOST_TARGET: usize = 1024;
+/// As much of an id as a sentence bears.
+const ID_CHARACTERS: usize = 100;
 /// As many ids as a sentence bears.
 const MOST_IDS: usize = 5;
 
@@ -68,7 +71,7 @@ fn one_entitlement(one: &EntitlementRef) -> String {
 
 /// No longer than a message may be.
 pub fn bounded(text: &str) -> String {
-    text.chars().take(MOST_CHARACTERS).collect()
+    bounds::cut(text, MOST_CHARACTERS)
 }
 
 /// An answer was lost.
@@ -213,6 +216,19 @@ fn live_rest(worst: Standing, of_worst: &[&OwnedRequest], all: &[&OwnedRequest])
     format!("; {}", each.collect::<Vec<_>>().join(", "))
 }
 
+/// What belongs to the resource and has no place in its status.
+pub fn unkept(picture: &Picture) -> Option<String> {
+    let live: Vec<_> = picture.unkept.iter().filter(|one| is_live(one)).collect();
+    (!live.is_empty()).then(|| {
+        format!(
+            "{} belongs to this resource too and cannot be kept in its status: the id is longer than \
+             1024 characters, or there are more than {} requests; delete the resource to take it back",
+            ids(&live),
+            bounds::MOST_REQUESTS
+        )
+    })
+}
+
 /// An id that no route knows.
 pub fn not_found(request: &OwnedRequest) -> String {
     format!(
@@ -308,7 +324,7 @@ fn ids(requests: &[&OwnedRequest]) -> String {
     let shown: Vec<_> = requests
         .iter()
         .take(MOST_IDS)
-        .map(|one| one.id.as_str())
+        .map(|one| bounds::cut(&one.id, ID_CHARACTERS))
         .collect();
     let more = requests.len().saturating_sub(MOST_IDS);
     let rest = if more > 0 {

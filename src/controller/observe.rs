@@ -12,8 +12,9 @@ use super::{
     Context,
     attempt::MARK_VALID,
     entitlements,
+    fold::likely_api,
     observed::{ConnectionSight, Memory, Observed},
-    picture::{Picture, state},
+    picture::{Picture, is_live, state},
     plan::Intent,
 };
 use crate::{
@@ -68,6 +69,12 @@ pub async fn observe(
         observed.view = view(context, connection, resource, &observed);
         observed.user = user(connection, &observed.view);
         let picture = Picture::of(resource, &observed, now);
+        let unkept = picture.unkept.iter().filter(|one| is_live(one));
+        let unkept = unkept.map(|one| one.id.clone()).collect();
+        if observed.memory.unkept != unkept {
+            observed.memory.unkept = unkept;
+            context.remember(resource, &observed.memory);
+        }
         let wanted = entitlements::wanted(resource, &picture, &observed, intent, now);
         read_entitlements(
             context,
@@ -207,6 +214,10 @@ fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
         id: one.id.clone(),
         api: one.api.unwrap_or_default(),
     });
+    let unkept = observed.memory.unkept.iter().map(|id| Tracked {
+        id: id.clone(),
+        api: likely_api(resource),
+    });
     let apis: &[RemoteApi] = if observed.asks_for_another {
         &[RemoteApi::UserV4, RemoteApi::Delegated]
     } else {
@@ -221,7 +232,7 @@ fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
         })
     });
     Interest {
-        ids: ids.collect(),
+        ids: ids.chain(unkept).collect(),
         looks: looks.collect(),
         origin: observed.origin.clone(),
     }

@@ -140,6 +140,8 @@ pub struct Memory {
     pub revokes: BTreeMap<String, RevokeTry>,
     /// POSTs that were answered with an empty array.
     pub empty_answers: BTreeSet<Nonce>,
+    /// Requests that the status cannot hold, to be followed as long as the process lives.
+    pub unkept: BTreeSet<String>,
     /// When entitlements were last asked for in vain.
     pub entitlements_failed: Option<Timestamp>,
     /// When entitlements were last read.

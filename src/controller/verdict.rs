@@ -42,7 +42,7 @@ pub fn verdict(
     intent: Intent,
     now: Timestamp,
 ) -> Verdict {
-    match intent {
+    let mut verdict = match intent {
         Intent::Release => releasing(resource, picture, observed),
         Intent::Hold if picture.requests.is_empty() => before_asking(resource, picture, observed),
         Intent::Hold => {
@@ -50,7 +50,11 @@ pub fn verdict(
             overlay(&mut verdict, observed, now);
             verdict
         }
+    };
+    if let Some(text) = message::unkept(picture) {
+        verdict.add(&text);
     }
+    verdict
 }
 
 /// When the last known state counts as stale, if the remote is out of reach.
@@ -295,8 +299,7 @@ fn releasing(resource: &AccessRequest, picture: &Picture, observed: &Observed) -
     let mut verdict = Verdict::new(Phase::Revoking);
     verdict.keeps_ready = true;
     let standing = picture
-        .requests
-        .iter()
+        .owned()
         .filter(|request| !has_ended(request, observed));
     let standing: Vec<_> = standing.collect();
     let stuck = standing

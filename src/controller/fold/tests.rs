@@ -1,5 +1,7 @@
 //! The table of conditions, row by row, and what the status keeps.
 
+mod bounds;
+
 use std::time::Duration;
 
 use super::*;
