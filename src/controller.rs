@@ -31,6 +31,7 @@ pub mod observed;
 pub mod persist;
 pub mod picture;
 pub mod plan;
+pub mod tokens;
 pub mod verdict;
 mod watch;
 

@@ -29,6 +29,7 @@ fn the_deciding_files_do_no_io() {
         "controller/observed.rs",
         "controller/picture.rs",
         "controller/plan.rs",
+        "controller/tokens.rs",
         "controller/verdict.rs",
         "connection/policy.rs",
         "connection/status.rs",
