@@ -5,6 +5,7 @@
 //! observe     io    connection, snapshots            observe.rs
 //! plan        pure  -> one step                      plan.rs, picture.rs, attempt.rs
 //! mark        io    only before a POST               mark.rs
+//! credentials io    in a pass without another write  credentials.rs
 //! execute     io    at most one remote write         execute.rs
 //! fold        pure  -> status, events                fold.rs, verdict.rs, message.rs
 //! persist     io    patch if different               persist.rs
@@ -17,6 +18,7 @@ pub mod attempt;
 pub mod bounds;
 pub mod conditions;
 pub mod context;
+pub mod credentials;
 pub mod entitlements;
 pub mod error;
 pub mod execute;
@@ -123,6 +125,14 @@ async fn drive(
         return Ok(Action::await_change());
     }
     let Plan { step, requeue } = plan(&resource, &observed, intent, now);
+    let turn = match readable {
+        true => {
+            let handle = connection.as_deref();
+            let why = (&step, intent);
+            credentials::turn(context, handle, &resource, &mut observed, why, now).await?
+        }
+        false => credentials::Turn::default(),
+    };
     let mut current = resource;
     let outcome = match (step, &connection) {
         (Step::Release, _) => return release(context, &current, &observed).await,
@@ -150,10 +160,13 @@ async fn drive(
     note_empty_answer(context, &current, &outcome, &mut observed);
     let followed = follows_up(&outcome);
     if readable {
+        let named = current.clone();
         persist::persist(context, current, &observed, &outcome, intent, now).await?;
+        persist::publish(context, &named, &turn.happenings).await;
     } else {
         persist::persist_if_possible(context, &current, &observed, &outcome, intent, now).await;
     }
+    let requeue = requeue.into_iter().chain(turn.wake).min();
     Ok(match requeue.filter(|_| !followed) {
         Some(wait) => Action::requeue(wait.max(SOON)),
         None if followed => Action::requeue(SOON),

@@ -103,7 +103,11 @@ pub fn prefixes(sessions: &[(String, String)]) -> BTreeMap<String, String> {
     }
     let mut taken: BTreeMap<String, String> = BTreeMap::new();
     for (id, integration) in sorted {
-        let name = if integration.is_empty() { id } else { integration };
+        let name = if integration.is_empty() {
+            id
+        } else {
+            integration
+        };
         let name = sanitised(name, MOST_PREFIX);
         let is_taken = |prefix: &String| taken.values().any(|other| other == prefix);
         let mut prefix = format!("{name}.");
@@ -197,8 +201,15 @@ mod tests {
         assert_eq!(
             keys,
             [
-                "--", "admin-message", "cli", "cli-2", "expires", "instructions", "link",
-                "user-name", "user-name-2"
+                "--",
+                "admin-message",
+                "cli",
+                "cli-2",
+                "expires",
+                "instructions",
+                "link",
+                "user-name",
+                "user-name-2"
             ]
         );
         assert_eq!(shown[2].1, "own", "parameters come first");

@@ -93,7 +93,12 @@ pub fn due(
         return waits(memory).map_or_else(|| Due::Move { from: from.clone() }, Due::Later);
     }
     if is_delivered(old, &targets) && !reset_asked {
-        return restart(old, !wanted.rollout_restart.iter().flatten().next().is_none(), memory, now);
+        return restart(
+            old,
+            !wanted.rollout_restart.iter().flatten().next().is_none(),
+            memory,
+            now,
+        );
     }
     if !usable {
         return Due::Nothing;
@@ -162,7 +167,10 @@ fn is_active(one: &OwnedRequest, picture: &Picture) -> bool {
 /// everything anew.
 fn is_replaced(one: &OwnedRequest, picture: &Picture) -> bool {
     picture.requests.iter().any(|other| {
-        let entry = other.nonce.as_deref().and_then(|it| picture.ledger.entry(it));
+        let entry = other
+            .nonce
+            .as_deref()
+            .and_then(|it| picture.ledger.entry(it));
         let anew = entry.is_some_and(|it| it.of.is_empty()) && other.attempt > one.attempt;
         let again = entry.is_some_and(|it| it.of == one.id);
         other.id != one.id && is_active(other, picture) && (anew || again)
@@ -174,7 +182,9 @@ fn is_delivered(old: &CredentialsStatus, targets: &[Target]) -> bool {
     let settled = |state: Option<CredentialsState>| state.is_some_and(is_settled);
     let covered = |target: &Target| {
         let serves = |one: &&crate::crd::SessionStatus| one.requests.contains(&target.id);
-        old.sessions.iter().any(|one| serves(&one) && settled(one.state))
+        old.sessions
+            .iter()
+            .any(|one| serves(&one) && settled(one.state))
     };
     let all = old.sessions.iter().all(|one| settled(one.state));
     settled(old.state) && all && targets.iter().all(covered)

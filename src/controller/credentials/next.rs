@@ -81,6 +81,11 @@ pub struct Decision {
     pub status: CredentialsStatus,
     /// How long to wait before the next look, if nothing is done.
     pub pause: Duration,
+    /// Whether requests are without a session.
+    pub is_short: bool,
+    /// Sessions of requests that were replaced, whose credentials serve until those of the new ones
+    /// are there.
+    pub carried: Vec<String>,
     /// Sessions a person asks to reset that cannot be.
     pub not_resettable: Vec<String>,
 }
@@ -102,7 +107,10 @@ pub fn next(scene: &Scene) -> Decision {
         Ok(all) => relevant(scene, all),
         Err(error) => return unreadable(scene, error),
     };
-    let judged: Vec<_> = sessions.iter().map(|one| (*one, fate(scene, one))).collect();
+    let judged: Vec<_> = sessions
+        .iter()
+        .map(|one| (*one, fate(scene, one)))
+        .collect();
     let mut status = report(scene, &judged);
     let waits = missing(scene, &sessions);
     let all_of = |wanted: &Fate| -> Vec<Seen> {
@@ -133,6 +141,8 @@ pub fn next(scene: &Scene) -> Decision {
         step,
         status,
         pause: pause(scene, &judged, &waits),
+        is_short: judged.is_empty() || waits.holds_back || !waits.requests.is_empty(),
+        carried: carried(scene).map(|one| one.id.clone()).collect(),
         not_resettable,
     }
 }
@@ -352,25 +362,34 @@ fn report(scene: &Scene, judged: &[(&Seen, Fate)]) -> CredentialsStatus {
         secret_name: Some(scene.secret_name.to_owned()),
         ..scene.old.clone()
     };
-    let carried = carried(scene);
-    let is_short = judged.is_empty() || !absent.requests.is_empty();
-    let state = overall(&sessions, is_short || absent.holds_back);
-    if carried && state == CredentialsState::Pending {
-        // What was delivered still works while that of its successor is on its way.
-        new.state = Some(CredentialsState::Delivered);
-        new.message = None;
-        return new;
-    }
-    new.state = Some(state);
+    let is_short = judged.is_empty() || absent.holds_back || !absent.requests.is_empty();
+    let state = overall(&sessions, is_short);
     new.message = if is_settled(state) {
         None
-    } else if texts.is_empty() && (is_short || absent.holds_back) {
+    } else if texts.is_empty() && is_short {
         Some(words::no_session(scene, &absent.requests))
     } else if texts.is_empty() {
         Some(words::READING.to_owned())
     } else {
         Some(words::several(&texts))
     };
+    new.state = Some(state);
+    take_from_secret(scene, &sessions, &mut new);
+    new.sessions = sessions;
+    if state == CredentialsState::Pending && carried(scene).next().is_some() {
+        // What was delivered still works while that of its successor is on its way.
+        new.state = Some(CredentialsState::Delivered);
+        new.message = None;
+        let is_new = |one: &&SessionStatus| !new.sessions.iter().any(|it| it.id == one.id);
+        let kept: Vec<_> = carried(scene).filter(is_new).cloned().collect();
+        new.sessions.extend(kept);
+        new.sessions.truncate(MOST_SESSIONS);
+    }
+    new
+}
+
+/// What was delivered and not reported.
+fn take_from_secret(scene: &Scene, sessions: &[SessionStatus], new: &mut CredentialsStatus) {
     let newly = |one: &&SessionStatus| {
         let known = scene.old.sessions.iter().find(|old| old.id == one.id);
         let was = known.and_then(|old| old.state);
@@ -379,24 +398,28 @@ fn report(scene: &Scene, judged: &[(&Seen, Fate)]) -> CredentialsStatus {
     if let (SecretSight::Ours(record), Some(_)) = (scene.secret, sessions.iter().find(newly)) {
         let times = record.delivered.values().filter_map(|one| one.at);
         new.digest.clone_from(&record.digest);
-        new.delivered_at = times.max().map(whole).or(new.delivered_at);
+        new.delivered_at = times.max().map(whole).or(new.delivered_at.take());
     }
-    new.sessions = sessions;
-    new
+}
+
+/// The sessions delivered before that serve requests which have been replaced and still live.
+fn carried<'a>(scene: &'a Scene) -> impl Iterator<Item = &'a SessionStatus> {
+    let usable = |one: &&SessionStatus| {
+        let lives = one.requests.iter().any(|id| scene.others_live.contains(id));
+        one.state == Some(CredentialsState::Delivered) && lives
+    };
+    let is_delivered = scene.old.state == Some(CredentialsState::Delivered);
+    scene
+        .old
+        .sessions
+        .iter()
+        .filter(usable)
+        .filter(move |_| is_delivered)
 }
 
 /// The API keeps whole seconds.
 pub fn whole(time: Timestamp) -> Time {
     Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
-}
-
-/// Whether a session delivered before serves a request that has been replaced and still lives.
-fn carried(scene: &Scene) -> bool {
-    let usable = |one: &SessionStatus| {
-        let lives = one.requests.iter().any(|id| scene.others_live.contains(id));
-        one.state == Some(CredentialsState::Delivered) && lives
-    };
-    scene.old.state == Some(CredentialsState::Delivered) && scene.old.sessions.iter().any(usable)
 }
 
 fn session(scene: &Scene, seen: &Seen, fate: &Fate) -> SessionStatus {
@@ -480,6 +503,8 @@ fn unreadable(scene: &Scene, error: &str) -> Decision {
         step: CredentialStep::Rest,
         status,
         pause: doubled(SECOND, scene.memory.looks + 1, MOST_BETWEEN_LOOKS),
+        is_short: true,
+        carried: Vec::new(),
         not_resettable: Vec::new(),
     }
 }
