@@ -10,13 +10,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Catalogue, Pair};
+use crate::catalogue::{Catalogue, Flow, Pair};
 use crate::faults::{Armed, Fault};
 use crate::ledger::{CallEntry, Counters, Entry, Event};
 use crate::machine::{Ask, Command, Delays, Machine, Mode, NotPossible, Refusal, Wanted};
-use crate::request::{Actor, Fate, Request};
+use crate::request::{Actor, Fate, Request, Via};
 use crate::switches::Switches;
 use crate::world::World;
+
+mod sessions;
 
 /// Why the control channel does not do something, in a sentence that says what would work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -218,6 +220,7 @@ impl Control {
                 duration_in_sec: outside.duration_in_sec,
                 custom_fields: outside.custom_fields,
                 by: Actor::Control,
+                via: Via::Portal,
             })?;
             Ok(keys
                 .into_iter()
@@ -303,9 +306,33 @@ impl Control {
         }
     }
 
+    /// Makes a user an admin, who may act for others on v3, or takes that from him.
+    pub fn set_admin(&self, user: &str, admin: bool) -> Result<(), ControlError> {
+        if self.with(|machine| machine.users_mut().set_admin(user, admin)) {
+            Ok(())
+        } else {
+            Err(ControlError::Unknown(format!(
+                "no user `{user}`; GET /_control/users lists them"
+            )))
+        }
+    }
+
     /// The catalogue.
     pub fn catalogue(&self) -> Catalogue {
         self.world().machine.catalogue().clone()
+    }
+
+    /// Changes a flow; requests under it follow its new rules from now on.
+    pub fn edit_flow(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Flow),
+    ) -> Result<Flow, ControlError> {
+        self.with(|machine| machine.edit_flow(name, change))
+            .ok_or_else(|| {
+                let message = format!("no flow `{name}`; GET /_control/catalogue lists them");
+                ControlError::Unknown(message)
+            })
     }
 
     /// Arms a fault and says its number.
@@ -349,7 +376,7 @@ impl Control {
     pub fn calls(&self) -> Vec<CallEntry> {
         let call = |entry: Entry| match entry.event {
             Event::Call(call) => Some(call),
-            Event::Change(_) => None,
+            Event::Change(_) | Event::Session(_) => None,
         };
         self.ledger(0).into_iter().filter_map(call).collect()
     }

@@ -8,19 +8,23 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use crate::catalogue::Flow;
 use crate::control::{Behaviour, Control, ControlError, Outside};
 use crate::faults::Fault;
 use crate::http::{Answer, Call};
 use crate::machine::Command;
 use crate::request::Request;
+use crate::session::Session;
 
 /// The prefix of every control path.
 pub(crate) const PREFIX: &str = "/_control";
 
-const PATHS: &str = "GET ready, requests, requests/{id}, clock, switches, behaviour, faults, \
-    counters, ledger, catalogue, users; POST requests, requests/{id}/{command}, clock/advance, \
-    faults, reset; PATCH switches, behaviour; PUT users/{email}/tokens; DELETE faults, \
-    faults/{id}; all under /_control";
+const PATHS: &str = "GET ready, requests, requests/{id}, sessions, sessions/{id}, clock, switches, \
+    behaviour, faults, counters, ledger, catalogue, users; POST requests, \
+    requests/{id}/{command}, sessions/{id}/view, sessions/{id}/reset, sessions/{id}/finish-reset, \
+    clock/advance, faults, reset; PATCH switches, behaviour, flows/{name}; \
+    PUT users/{email}/tokens, users/{email}/admin; DELETE faults, faults/{id}; \
+    all under /_control";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +36,12 @@ struct Advance {
 #[serde(deny_unknown_fields)]
 struct Tokens {
     tokens: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Admin {
+    admin: bool,
 }
 
 type Shown = Result<Value, ControlError>;
@@ -57,6 +67,7 @@ fn dispatch(control: &Control, call: &Call) -> Shown {
     match (call.method.as_str(), rest.as_slice()) {
         ("GET", ["ready"]) => Ok(json!({"ready": true, "now": control.now()})),
         (_, ["requests", ..]) => requests(control, call, &rest),
+        (_, ["sessions", ..]) => sessions(control, call, &rest),
         (_, ["faults", ..]) => faults(control, call, &rest),
         ("GET", ["clock"]) => Ok(json!({"now": control.now()})),
         ("POST", ["clock", "advance"]) => {
@@ -74,17 +85,62 @@ fn dispatch(control: &Control, call: &Call) -> Shown {
         ("GET", ["ledger"]) => ledger(control, call),
         ("GET", ["catalogue"]) => Ok(json!(control.catalogue())),
         ("GET", ["users"]) => Ok(users(control)),
-        ("PUT", ["users", user, "tokens"]) => {
-            let tokens: Tokens = body(call, r#"{"tokens": [".."]}"#)?;
-            control.set_tokens(user, tokens.tokens)?;
-            Ok(users(control))
-        }
+        ("PUT", ["users", ..]) => put_user(control, call, &rest),
+        ("PATCH", ["flows", name]) => patch_flow(control, call, name),
         ("POST", ["reset"]) => {
             control.reset();
             Ok(json!({"reset": true}))
         }
         _ => Err(nowhere(call)),
     }
+}
+
+fn put_user(control: &Control, call: &Call, rest: &[&str]) -> Shown {
+    match rest {
+        [_, user, "tokens"] => {
+            let tokens: Tokens = body(call, r#"{"tokens": [".."]}"#)?;
+            control.set_tokens(user, tokens.tokens)?;
+        }
+        [_, user, "admin"] => {
+            let admin: Admin = body(call, r#"{"admin": true}"#)?;
+            control.set_admin(user, admin.admin)?;
+        }
+        _ => return Err(nowhere(call)),
+    }
+    Ok(users(control))
+}
+
+/// Properties of the flow that are not named stay as they are.
+fn patch_flow(control: &Control, call: &Call, name: &str) -> Shown {
+    let mut patch: Map<String, Value> = body(call, r#"{"approval": "human"}"#)?;
+    let flows = control.catalogue().flows;
+    let flow = flows.into_iter().find(|flow| flow.name == name);
+    if let Some(Value::Object(mut all)) = flow.map(|flow| json!(flow)) {
+        all.append(&mut patch);
+        patch = all;
+    }
+    let changed: Flow = serde_json::from_value(Value::Object(patch))
+        .map_err(|error| ControlError::Invalid(error.to_string()))?;
+    Ok(json!(control.edit_flow(name, |flow| *flow = changed)?))
+}
+
+fn sessions(control: &Control, call: &Call, rest: &[&str]) -> Shown {
+    let with_uses = |session: Session| {
+        let uses = control.session_uses(&session.id);
+        let mut shown = json!(session);
+        if let Some(fields) = shown.as_object_mut() {
+            fields.insert("uses".to_owned(), json!(uses));
+        }
+        shown
+    };
+    Ok(match (call.method.as_str(), rest) {
+        ("GET", [_]) => control.sessions().into_iter().map(with_uses).collect(),
+        ("GET", [_, id]) => with_uses(control.session(id)?),
+        ("POST", [_, id, "view"]) => with_uses(control.view_session(id)?),
+        ("POST", [_, id, "reset"]) => with_uses(control.reset_session(id)?),
+        ("POST", [_, id, "finish-reset"]) => with_uses(control.finish_reset(id)?),
+        _ => return Err(nowhere(call)),
+    })
 }
 
 fn nowhere(call: &Call) -> ControlError {
@@ -220,6 +276,7 @@ fn users(control: &Control) -> Value {
             "email": identity.source_id,
             "tokens": user.tokens.len(),
             "service": user.service,
+            "admin": user.admin,
         })
     });
     Value::Array(all.collect())

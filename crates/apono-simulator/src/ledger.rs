@@ -1,4 +1,4 @@
-//! What happened, in order: every call of the API and every change of a request.
+//! What happened, in order: every call of the API and every change of a request or a session.
 //!
 //! Tests take this as the truth about what a client did. It is never changed afterwards; when it
 //! is full, the oldest entries go and are counted.
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::endpoint::Endpoint;
 use crate::faults::Action;
 use crate::machine::Change;
+use crate::session::{SessionChange, Uses};
 
 /// A call of the API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +32,7 @@ pub struct CallEntry {
     pub result: Option<u16>,
     /// The status answered; none when there was no answer.
     pub status: Option<u16>,
-    /// The requests it named or made; not those of a list.
+    /// The requests and sessions it named or made; not those of a list.
     pub ids: Vec<String>,
     /// The length of the body answered.
     pub bytes: usize,
@@ -48,6 +49,8 @@ pub enum Event {
     Call(CallEntry),
     /// A move of a request. Those a call makes stand before the call.
     Change(Change),
+    /// Something that happened to a session. What a call makes of it stands before the call.
+    Session(SessionChange),
 }
 
 /// An entry.
@@ -70,6 +73,7 @@ pub struct Ledger {
     capacity: usize,
     written: u64,
     counters: Counters,
+    uses: BTreeMap<String, Uses>,
 }
 
 impl Ledger {
@@ -80,6 +84,7 @@ impl Ledger {
             capacity,
             written: 0,
             counters: Counters::new(),
+            uses: BTreeMap::new(),
         }
     }
 
@@ -95,6 +100,10 @@ impl Ledger {
                 .or_default()
                 .entry(status)
                 .or_default() += 1;
+        }
+        if let Event::Session(change) = &event {
+            let uses = self.uses.entry(change.session.clone()).or_default();
+            uses.count(change);
         }
         self.written += 1;
         self.entries.push_back(Entry {
@@ -120,6 +129,11 @@ impl Ledger {
     /// The counters.
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// How a session was used, also when the entries of that are forgotten.
+    pub fn uses(&self, session: &str) -> Uses {
+        self.uses.get(session).copied().unwrap_or_default()
     }
 }
 
