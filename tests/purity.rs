@@ -24,6 +24,7 @@ fn the_deciding_files_do_no_io() {
         "controller/conditions.rs",
         "controller/credentials/data.rs",
         "controller/credentials/due.rs",
+        "controller/credentials/fate.rs",
         "controller/credentials/next.rs",
         "controller/credentials/report.rs",
         "controller/credentials/scene.rs",

@@ -3,14 +3,15 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `due.rs` | pure: what a pass has to do, which is nothing as a rule |
-//! | `next.rs`, `scene.rs` | pure: sessions and Secret as observed -> one step |
+//! | `scene.rs`, `fate.rs`, `next.rs` | pure: sessions and Secret as observed -> one step |
 //! | `data.rs` | pure: details of sessions -> keys of the Secret, and the digest |
 //! | `report.rs`, `words.rs` | pure: what the status and the conditions say |
 //! | `sessions.rs` | io: the remote: list, read, reset |
 //! | `secret.rs` | io: the Secret: look, make, fill, empty, remove |
 //! | `deliver.rs` | io: write ahead, read, store: in one pass |
+//! | `take_out.rs` | io: out of the Secret, or into one of another name |
 //! | `restart.rs` | io: workloads |
-//! | `turn.rs` | io: what is due, done |
+//! | `turn.rs`, `look.rs` | io: what is due, done |
 //!
 //! # Why the write-ahead is in the Secret
 //! Reading credentials consumes them: there is no second look. The Secret is therefore made before
@@ -24,12 +25,15 @@
 pub mod data;
 mod deliver;
 pub mod due;
+pub mod fate;
+mod look;
 pub mod next;
 pub mod report;
 mod restart;
 pub mod scene;
 mod secret;
 mod sessions;
+mod take_out;
 mod turn;
 pub mod words;
 

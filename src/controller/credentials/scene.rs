@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     controller::observed::doubled,
-    crd::{CredentialsStatus, RemoteApi},
+    crd::{CredentialsStatus, RemoteApi, SessionStatus},
 };
 
 /// A live request whose credentials are wanted.
@@ -215,4 +215,16 @@ pub struct Scene<'a> {
     pub reset_asked: bool,
     /// The time.
     pub now: Timestamp,
+}
+
+impl Scene<'_> {
+    /// What the status says of a session.
+    pub fn known(&self, seen: &Seen) -> Option<&SessionStatus> {
+        self.old.sessions.iter().find(|one| one.id == seen.id)
+    }
+
+    /// Whether a session serves a request that is not this resource's.
+    pub fn is_shared(&self, seen: &Seen) -> bool {
+        seen.requests.iter().any(|id| !self.owned.contains(id))
+    }
 }
