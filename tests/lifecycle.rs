@@ -15,6 +15,8 @@
 mod before;
 #[path = "lifecycle/cost.rs"]
 mod cost;
+#[path = "lifecycle/credentials.rs"]
+mod credentials;
 #[path = "lifecycle/end.rs"]
 mod end;
 #[path = "lifecycle/grant.rs"]

@@ -35,7 +35,7 @@ pub const SECOND: Duration = Duration::from_secs(1);
 /// What only a person can change is looked at this often.
 pub const SLOW: Duration = Duration::from_mins(1);
 /// A process that does not know whether a reset was sent waits this long before it sends one.
-const RESET_UNSURE: Duration = Duration::from_secs(5);
+pub const RESET_UNSURE: Duration = Duration::from_secs(5);
 /// A reset of which no sign is seen is sent again after this time, then ever later.
 const RESET_AGAIN: Duration = Duration::from_secs(20);
 /// Where nothing shows that a reset is done, it is taken to be after this time.
