@@ -1,6 +1,6 @@
 //! Credentials: into a Secret once, out of it at the end.
 
-use apono_simulator::{Endpoint, Outside};
+use apono_simulator::{Endpoint, Outside, switches::SessionSharing};
 use jiff::SignedDuration;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
 use kube::{
@@ -10,38 +10,14 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    ACTIVE, EXPIRED, status,
-    support::{Setup, World, eventually, row},
+    ACTIVE, status,
+    support::{Setup, World, eventually, keys, row, text},
 };
 
 const DELIVERING: &str =
     "Ready=False:DeliveringCredentials Reconciling=True Synced=True -> InProgress";
 const SECRET: &str = "orders-db";
 const RESET: &str = "access.apono.io/reset-credentials";
-
-fn secrets(world: &World) -> Api<Secret> {
-    Api::namespaced(world.cluster.client.clone(), &world.cluster.namespace)
-}
-
-async fn secret(world: &World, name: &str) -> Option<Secret> {
-    secrets(world).get_opt(name).await.unwrap()
-}
-
-fn text(secret: &Secret, key: &str) -> String {
-    let data = secret.data.as_ref();
-    let value = data.and_then(|data| data.get(key));
-    let value = value.unwrap_or_else(|| panic!("no key {key} in {:?}", keys(secret)));
-    String::from_utf8(value.0.clone()).unwrap()
-}
-
-fn keys(secret: &Secret) -> Vec<&str> {
-    let data = secret.data.iter().flatten();
-    data.map(|(key, _)| key.as_str()).collect()
-}
-
-fn credentials(found: &apono_operator::crd::AccessRequest) -> Value {
-    status(found)["credentials"].clone()
-}
 
 async fn ask(world: &World, bundle: &str, credentials: Value) {
     let access = json!({"bundle": bundle});
@@ -66,48 +42,22 @@ async fn wait_state(world: &World, state: &str) -> apono_operator::crd::AccessRe
 
 async fn wait_no_secret(world: &World, name: &str) {
     eventually("the Secret is gone", async || {
-        let found = secret(world, name).await;
+        let found = world.secret(name).await;
         found.map_or(Ok(()), |found| Err(format!("{:?}", keys(&found))))
     })
     .await;
 }
 
-/// The session of the one request, as the remote knows it.
-fn session(world: &World) -> apono_simulator::Session {
-    let request = world.only_remote("orders");
-    let mut all = world.simulator.sessions_of(&request.id);
-    assert_eq!(all.len(), 1, "{all:#?}");
-    all.remove(0)
-}
-
 /// The Secret holds the password that works.
 async fn assert_current(world: &World, name: &str) {
-    let found = secret(world, name).await.unwrap();
-    assert_eq!(text(&found, "password"), session(world).password().unwrap());
+    assert!(
+        world.is_current("orders", name).await,
+        "not the current password"
+    );
 }
 
-/// Neither plain nor encoded: no password, old or new, is where it could be read.
 async fn end(world: World) {
-    let everything = kube::api::ListParams::default();
-    let requests = world.cluster.requests().list(&everything).await.unwrap();
-    let places = [
-        ("the log", world.operator.log().text()),
-        ("the metrics", world.operator.metrics().await),
-        ("a request", serde_json::to_string(&requests.items).unwrap()),
-        ("an event", format!("{:?}", world.events().await)),
-    ];
-    let sessions = world.simulator.sessions();
-    let passwords = sessions.iter().flat_map(|one| &one.passwords);
-    for password in passwords {
-        let encoded = data_encoding::BASE64.encode(password.as_bytes());
-        for (place, text) in &places {
-            assert!(
-                !text.contains(password.as_str()),
-                "a password is in {place}"
-            );
-            assert!(!text.contains(&encoded), "a password is in {place}");
-        }
-    }
+    world.passwords_are_nowhere().await;
     world.end().await;
 }
 
@@ -119,7 +69,7 @@ async fn credentials_are_read_once_into_a_secret_that_goes_with_the_access() {
     let shown = credentials(&found);
     assert_eq!(shown["state"], "Delivered", "{shown:#}");
     assert_eq!(shown["secretName"], SECRET);
-    let stored = secret(&world, SECRET).await.unwrap();
+    let stored = world.secret(SECRET).await.unwrap();
     assert_eq!(
         keys(&stored),
         [
@@ -151,14 +101,14 @@ async fn credentials_are_read_once_into_a_secret_that_goes_with_the_access() {
     world.operator.more_passes("access_request", 0).await;
     assert_eq!(world.calls(Endpoint::ListSessions), lists);
     assert_eq!(world.calls(Endpoint::SessionDetails), 1);
-    let uses = world.simulator.session_uses(&session(&world).id);
+    let uses = world.simulator.session_uses(&world.session("orders").id);
     assert_eq!((uses.consuming_reads, uses.later_reads), (1, 0));
-    let version = secret(&world, SECRET).await.unwrap().resource_version();
+    let version = world.secret(SECRET).await.unwrap().resource_version();
     assert_eq!(version, stored.resource_version());
 
     world.delete("orders").await;
     world.wait_gone("orders").await;
-    wait_no_secret(&world, SECRET).await;
+    wait_no_world.secret(SECRET).await;
     let writes = world.cluster.writes("orders");
     println!("writes of the resource: {}", writes.len());
     // And three of the Secret.
@@ -181,8 +131,8 @@ async fn access_without_credentials_is_active_and_says_so() {
     let message = status(&found)["message"].to_string();
     assert!(message.contains("no credentials to deliver"), "{message}");
     assert_eq!(world.calls(Endpoint::SessionDetails), 0);
-    assert!(secret(&world, SECRET).await.is_none());
-    end(world).await;
+    assert!(world.secret(SECRET).await.is_none());
+    world.end().await;
 }
 
 /// The access is live, and somebody else has read its credentials.
@@ -190,7 +140,10 @@ async fn viewed(world: &World, access: Value) {
     let spec = json!({"access": access, "justification": "stuck orders"});
     world.ask("orders", spec).await;
     world.wait_row("orders", ACTIVE).await;
-    world.simulator.view_session(&session(world).id).unwrap();
+    world
+        .simulator
+        .view_session(&world.session("orders").id)
+        .unwrap();
     let spec = json!({"spec": {"credentials": {"secretName": SECRET}}});
     world.patch("orders", spec).await;
     wait_state(world, "ViewedElsewhere").await;
@@ -218,7 +171,7 @@ async fn what_others_have_read_is_reset_only_when_a_person_asks() {
     annotate(&world, "please").await;
     world.wait_row("orders", ACTIVE).await;
     assert_current(&world, SECRET).await;
-    assert_eq!(session(&world).passwords.len(), 2);
+    assert_eq!(world.session("orders").passwords.len(), 2);
     end(world).await;
 }
 
@@ -241,7 +194,10 @@ async fn what_cannot_be_reset_is_said_and_left() {
 
 #[tokio::test]
 async fn a_session_of_others_too_waits_for_a_person() {
-    let world = World::new(Setup::default()).await;
+    let world = World::new(Setup::default().remote(|remote| {
+        remote.switches.session_sharing = SessionSharing::Shared;
+    }))
+    .await;
     let mine = world.simulator.create(Outside {
         requestor: apono_simulator::DEFAULT_USER.into(),
         bundle: Some("prod-read".into()),
@@ -257,7 +213,7 @@ async fn a_session_of_others_too_waits_for_a_person() {
     );
     world.wait_row("orders", DELIVERING).await;
     assert_eq!(world.calls(Endpoint::SessionDetails), 0);
-    assert!(secret(&world, SECRET).await.is_none());
+    assert!(world.secret(SECRET).await.is_none());
     annotate(&world, "they agreed").await;
     wait_state(&world, "Delivered").await;
     assert_current(&world, SECRET).await;
@@ -305,7 +261,8 @@ async fn a_secret_of_somebody_else_is_never_touched() {
     let world = World::new(Setup::default()).await;
     let theirs = json!({"metadata": {"name": SECRET}, "stringData": {"password": "theirs"}});
     let theirs: Secret = serde_json::from_value(theirs).unwrap();
-    let theirs = secrets(&world)
+    let theirs = world
+        .secrets()
         .create(&PostParams::default(), &theirs)
         .await
         .unwrap();
@@ -324,11 +281,11 @@ async fn a_secret_of_somebody_else_is_never_touched() {
         "{message}"
     );
     assert_eq!(world.calls(Endpoint::SessionDetails), 0);
-    let still = secret(&world, SECRET).await.unwrap();
+    let still = world.secret(SECRET).await.unwrap();
     assert_eq!(still.resource_version(), theirs.resource_version());
 
     let how = DeleteParams::default();
-    secrets(&world).delete(SECRET, &how).await.unwrap();
+    world.secrets().delete(SECRET, &how).await.unwrap();
     wait_state(&world, "Delivered").await;
     assert_current(&world, SECRET).await;
     end(world).await;
@@ -350,7 +307,7 @@ async fn at_the_end_of_the_access_the_secret_is_removed_or_emptied_first() {
         let is_over = |found: &_| status(found)["phase"] == "Ended";
         let found = world.wait_for("orders", "the end", is_over).await;
         assert_eq!(credentials(&found)["state"], "Removed", "{}", row(&found));
-        let left = secret(&world, SECRET).await;
+        let left = world.secret(SECRET).await;
         assert_eq!(left.is_some(), stays, "{on_end}");
         if let Some(left) = left {
             assert!(keys(&left).is_empty(), "{:?}", keys(&left));
@@ -373,13 +330,13 @@ async fn under_another_name_the_same_credentials_are_found() {
     let found = found.await;
     assert_eq!(credentials(&found)["digest"], credentials(&first)["digest"]);
     assert_current(&world, "other-db").await;
-    wait_no_secret(&world, SECRET).await;
+    wait_no_world.secret(SECRET).await;
     assert_eq!(world.calls(Endpoint::SessionDetails), 1);
 
     // No longer asked for: out of the Secret, while the access lives on.
     let spec = json!({"spec": {"credentials": null}});
     world.patch("orders", spec).await;
-    wait_no_secret(&world, "other-db").await;
+    wait_no_world.secret("other-db").await;
     world.wait_row("orders", ACTIVE).await;
     world.assert_live(1);
     end(world).await;
@@ -490,7 +447,7 @@ async fn the_sessions_of_several_integrations_are_told_apart_in_one_secret() {
     let found = wait_state(&world, "Delivered").await;
     let sessions = credentials(&found)["sessions"].as_array().unwrap().len();
     assert_eq!(sessions, 3);
-    let stored = secret(&world, SECRET).await.unwrap();
+    let stored = world.secret(SECRET).await.unwrap();
     let all = world.simulator.sessions();
     for (integration, key) in [
         ("int-postgres-prod", "postgres-prod.password"),
@@ -502,7 +459,7 @@ async fn the_sessions_of_several_integrations_are_told_apart_in_one_secret() {
     assert_eq!(world.calls(Endpoint::SessionDetails), 2);
     world.delete("orders").await;
     world.wait_gone("orders").await;
-    wait_no_secret(&world, SECRET).await;
+    wait_no_world.secret(SECRET).await;
     world.assert_live(0);
     end(world).await;
 }
@@ -533,8 +490,7 @@ async fn every_spelling_of_the_words_is_understood() {
         assert_current(&world, SECRET).await;
         let expired = world.only_remote("orders");
         world.simulator.expire(&expired.id).unwrap();
-        wait_no_secret(&world, SECRET).await;
-        let _ = EXPIRED;
+        wait_no_world.secret(SECRET).await;
         end(world).await;
     }
 }
