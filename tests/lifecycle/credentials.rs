@@ -31,6 +31,10 @@ async fn ask_for(world: &World, access: Value, credentials: Value) {
     world.ask("orders", spec).await;
 }
 
+fn credentials(found: &apono_operator::crd::AccessRequest) -> Value {
+    status(found)["credentials"].clone()
+}
+
 async fn wait_state(world: &World, state: &str) -> apono_operator::crd::AccessRequest {
     let what = format!("credentials {state}");
     world
@@ -108,7 +112,7 @@ async fn credentials_are_read_once_into_a_secret_that_goes_with_the_access() {
 
     world.delete("orders").await;
     world.wait_gone("orders").await;
-    wait_no_world.secret(SECRET).await;
+    wait_no_secret(&world, SECRET).await;
     let writes = world.cluster.writes("orders");
     println!("writes of the resource: {}", writes.len());
     // And three of the Secret.
@@ -330,13 +334,13 @@ async fn under_another_name_the_same_credentials_are_found() {
     let found = found.await;
     assert_eq!(credentials(&found)["digest"], credentials(&first)["digest"]);
     assert_current(&world, "other-db").await;
-    wait_no_world.secret(SECRET).await;
+    wait_no_secret(&world, SECRET).await;
     assert_eq!(world.calls(Endpoint::SessionDetails), 1);
 
     // No longer asked for: out of the Secret, while the access lives on.
     let spec = json!({"spec": {"credentials": null}});
     world.patch("orders", spec).await;
-    wait_no_world.secret("other-db").await;
+    wait_no_secret(&world, "other-db").await;
     world.wait_row("orders", ACTIVE).await;
     world.assert_live(1);
     end(world).await;
@@ -459,7 +463,7 @@ async fn the_sessions_of_several_integrations_are_told_apart_in_one_secret() {
     assert_eq!(world.calls(Endpoint::SessionDetails), 2);
     world.delete("orders").await;
     world.wait_gone("orders").await;
-    wait_no_world.secret(SECRET).await;
+    wait_no_secret(&world, SECRET).await;
     world.assert_live(0);
     end(world).await;
 }
@@ -490,7 +494,7 @@ async fn every_spelling_of_the_words_is_understood() {
         assert_current(&world, SECRET).await;
         let expired = world.only_remote("orders");
         world.simulator.expire(&expired.id).unwrap();
-        wait_no_world.secret(SECRET).await;
+        wait_no_secret(&world, SECRET).await;
         end(world).await;
     }
 }

@@ -74,10 +74,6 @@ pub fn due(
         return removal(resource, picture, old);
     }
     let targets = targets(picture);
-    let usable = matches!(
-        observed.connection,
-        ConnectionSight::Usable { paused: None, .. }
-    );
     let (Some(wanted), false) = (wanted, targets.is_empty()) else {
         return Due::Nothing;
     };
@@ -100,8 +96,14 @@ pub fn due(
             now,
         );
     }
-    if !usable {
-        return Due::Nothing;
+    match &observed.connection {
+        ConnectionSight::Usable { paused: None, .. } => {}
+        ConnectionSight::Usable {
+            paused: Some(pause),
+            ..
+        } => return Due::Later(now + *pause),
+        // Whoever may not ask may not read either; the connection wakes its resources.
+        _ => return Due::Nothing,
     }
     match waits(memory).filter(|_| !reset_asked) {
         Some(at) => Due::Later(at),

@@ -151,6 +151,8 @@ pub struct CredentialMemory {
     pub generation: Option<i64>,
     /// The resets that were decided on or sent.
     pub resets: BTreeMap<String, ResetTry>,
+    /// When to try again to take the credentials out of a Secret that may not be changed.
+    pub remove_at: Option<Timestamp>,
     /// When restarting workloads was last tried in vain.
     pub restart_failed: Option<Timestamp>,
 }

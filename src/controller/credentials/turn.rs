@@ -73,9 +73,12 @@ pub async fn turn(
     (step, intent): (&Step, Intent),
     now: Timestamp,
 ) -> Result<Turn, Error> {
-    let picture = Picture::of(resource, observed, now);
     let is_busy = !matches!(step, Step::Wait | Step::Release);
-    if is_busy || (intent == Intent::Hold && picture.has_news) {
+    if is_busy || !is_concerned(resource) {
+        return Ok(Turn::default());
+    }
+    let picture = Picture::of(resource, observed, now);
+    if intent == Intent::Hold && picture.has_news {
         return Ok(Turn::default());
     }
     let mut pass = Pass {
@@ -107,6 +110,15 @@ pub async fn turn(
         done => done.map_err(Error::RemoveCredentials)?,
     }
     Ok(pass.turn)
+}
+
+/// Whether there is, or may be, anything to do for credentials: for most resources there never is.
+fn is_concerned(resource: &AccessRequest) -> bool {
+    let status = resource.status.as_ref();
+    let has_some = status.is_some_and(|status| status.credentials.is_some());
+    has_some
+        || resource.spec.credentials.is_some()
+        || fresh(resource, Token::ResetCredentials).is_some()
 }
 
 impl Pass<'_> {
@@ -198,13 +210,8 @@ impl Pass<'_> {
     }
 
     async fn remove(&mut self, secret: &str, on_end: OnEnd) -> Result<(), kubernetes::Error> {
-        let paced = self.memory.credentials.failures > 0;
-        if let Some(at) = self
-            .memory
-            .credentials
-            .look_at
-            .filter(|at| paced && *at > self.now)
-        {
+        let refused = self.memory.credentials.remove_at;
+        if let Some(at) = refused.filter(|at| *at > self.now) {
             self.wake_at(at);
             return Ok(());
         }
@@ -227,7 +234,10 @@ impl Pass<'_> {
                      operator get, patch and delete secrets (deploy/kustomize/credentials)",
                     words_of(&error)
                 );
+                let state = self.old().state;
                 self.trouble(&words::bounded(&text), FORBIDDEN);
+                self.made().status.state = state;
+                self.memory.credentials.remove_at = Some(self.now + FORBIDDEN);
                 Ok(())
             }
             Err(error) => Err(error),
