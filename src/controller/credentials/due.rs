@@ -211,3 +211,183 @@ fn restart(
         None => Due::Restart(digest.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+    use crate::{
+        controller::fixtures::{World, asked, remote},
+        crd::{Credentials, SessionStatus, Workload},
+    };
+
+    /// A live request whose credentials are wanted.
+    fn live() -> World {
+        let (mut world, _) = asked("Active");
+        world.resource.spec.credentials = Some(Credentials {
+            secret_name: "orders-db".to_owned(),
+            ..Credentials::default()
+        });
+        world
+    }
+
+    fn delivered() -> World {
+        let mut world = live();
+        let session = SessionStatus {
+            id: "s1".to_owned(),
+            state: Some(CredentialsState::Delivered),
+            requests: vec!["r1".to_owned()],
+            ..SessionStatus::default()
+        };
+        let credentials = CredentialsStatus {
+            secret_name: Some("orders-db".to_owned()),
+            state: Some(CredentialsState::Delivered),
+            digest: Some("abc".to_owned()),
+            delivered_at: Some(Time(world.now)),
+            sessions: vec![session],
+            ..CredentialsStatus::default()
+        };
+        world.resource.status.as_mut().unwrap().credentials = Some(credentials);
+        world
+    }
+
+    fn of(world: &World) -> Due {
+        of_asked(world, false)
+    }
+
+    fn of_asked(world: &World, reset_asked: bool) -> Due {
+        let picture = Picture::of(&world.resource, &world.observed, world.now);
+        let (resource, observed) = (&world.resource, &world.observed);
+        due(
+            resource,
+            &picture,
+            observed,
+            world.intent,
+            reset_asked,
+            world.now,
+        )
+    }
+
+    fn looks(due: &Due) -> bool {
+        matches!(due, Due::Look(_))
+    }
+
+    fn removes(due: &Due) -> bool {
+        matches!(due, Due::Remove { .. })
+    }
+
+    #[test]
+    fn live_access_is_looked_at_in_its_pace() {
+        let mut world = live();
+        assert!(looks(&of(&world)));
+        let memory = &mut world.observed.memory.credentials;
+        memory.look_again(world.now + Duration::from_secs(30), Some(1));
+        assert!(matches!(of(&world), Due::Later(_)));
+        assert!(looks(&of_asked(&world, true)), "a person does not wait");
+        world.resource.metadata.generation = Some(2);
+        assert!(looks(&of(&world)), "nor does a change");
+    }
+
+    #[test]
+    fn what_is_delivered_needs_no_look_ever() {
+        let world = delivered().after(Duration::from_hours(1));
+        assert_eq!(of(&world), Due::Nothing);
+        assert!(looks(&of_asked(&world, true)));
+    }
+
+    #[test]
+    fn nothing_is_read_over_a_connection_that_may_not_be_used() {
+        let mut world = live();
+        world.observed.connection = ConnectionSight::NotAllowed {
+            message: String::new(),
+            orphan: false,
+        };
+        assert_eq!(of(&world), Due::Nothing);
+        world.observed.connection = ConnectionSight::Usable {
+            orphan: false,
+            paused: Some(Duration::from_secs(7)),
+        };
+        assert!(matches!(of(&world), Due::Later(_)));
+    }
+
+    #[test]
+    fn a_request_that_was_never_access_needs_nothing() {
+        for word in ["Pending", "Rejected", "Failed", "Granting"] {
+            let (mut world, _) = asked(word);
+            world.resource.spec.credentials = live().resource.spec.credentials;
+            assert_eq!(of(&world), Due::Nothing, "{word}");
+            assert_eq!(of(&world.deleted()), Due::Nothing, "{word}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_access_empties_the_secret_once() {
+        for word in ["Revoking", "Revoked", "Failed"] {
+            let mut world = delivered();
+            let nonce = world.resource.status.as_ref().unwrap().requests[0]
+                .nonce
+                .clone();
+            let nonce = crate::marker::Nonce::parse(&nonce.unwrap()).unwrap();
+            world.see(remote("r1", word, &nonce));
+            assert!(removes(&of(&world)), "{word}");
+            let status = world.resource.status.as_mut().unwrap();
+            status.credentials.as_mut().unwrap().state = Some(CredentialsState::Removed);
+            assert_eq!(of(&world), Due::Nothing, "{word}");
+        }
+        assert!(removes(&of(&delivered().deleted())));
+        let mut unwanted = delivered();
+        unwanted.resource.spec.credentials = None;
+        assert!(removes(&of(&unwanted)));
+    }
+
+    #[test]
+    fn a_secret_of_which_the_status_knows_nothing_is_removed_too() {
+        assert!(removes(&of(&live().deleted())));
+    }
+
+    #[test]
+    fn a_word_nobody_knows_is_no_end() {
+        let mut world = delivered();
+        let nonce = world.resource.status.as_ref().unwrap().requests[0]
+            .nonce
+            .clone();
+        let nonce = crate::marker::Nonce::parse(&nonce.unwrap()).unwrap();
+        world.see(remote("r1", "Humming", &nonce));
+        assert_eq!(of(&world), Due::Nothing);
+    }
+
+    #[test]
+    fn another_name_moves_the_secret() {
+        let mut world = delivered();
+        world
+            .resource
+            .spec
+            .credentials
+            .as_mut()
+            .unwrap()
+            .secret_name = "other".to_owned();
+        let from = "orders-db".to_owned();
+        assert_eq!(of(&world), Due::Move { from });
+    }
+
+    #[test]
+    fn workloads_are_restarted_once_for_each_digest_when_it_has_come_to_rest() {
+        let mut world = delivered();
+        let workloads = vec![Workload::default()];
+        world
+            .resource
+            .spec
+            .credentials
+            .as_mut()
+            .unwrap()
+            .rollout_restart = Some(workloads);
+        assert!(matches!(of(&world), Due::Later(_)));
+        let mut world = world.after(DEBOUNCE);
+        assert_eq!(of(&world), Due::Restart("abc".to_owned()));
+        let status = world.resource.status.as_mut().unwrap();
+        let credentials = status.credentials.as_mut().unwrap();
+        credentials.restarted_for = Some("abc".to_owned());
+        assert_eq!(of(&world), Due::Nothing);
+    }
+}
