@@ -125,14 +125,13 @@ async fn drive(
         return Ok(Action::await_change());
     }
     let Plan { step, requeue } = plan(&resource, &observed, intent, now);
-    let turn = match readable {
-        true => {
-            let handle = connection.as_deref();
-            let why = (&step, intent);
-            credentials::turn(context, handle, &resource, &mut observed, why, now).await?
-        }
-        false => credentials::Turn::default(),
-    };
+    let mut turn = credentials::Turn::default();
+    if readable {
+        let (handle, why) = (connection.as_deref(), (&step, intent));
+        // Boxed: it is large, and most passes do nothing in it.
+        let all = credentials::turn(context, handle, &resource, &mut observed, why, now);
+        turn = Box::pin(all).await?;
+    }
     let mut current = resource;
     let outcome = match (step, &connection) {
         (Step::Release, _) => return release(context, &current, &observed).await,

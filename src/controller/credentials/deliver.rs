@@ -70,24 +70,11 @@ pub async fn deliver(store: Store<'_>, connection: &Connection, wanted: &Wanted<
         Ok(owned) => owned,
         Err(other) => return other,
     };
-    let (mut read, mut spent, mut failed) = (BTreeMap::new(), Vec::new(), None);
-    for seen in wanted.read {
-        match sessions::read(connection, seen).await {
-            // Somebody was quicker, or our own read was interrupted: the next look decides.
-            Ok(details) if details.is_spent() => {
-                tracing::info!(session = %seen.id, "the credentials had been read before");
-                spent.push(seen.id.clone());
-            }
-            Ok(details) => {
-                read.insert(seen.id.clone(), details.data(wanted.ends_at));
-            }
-            Err(error) => {
-                let lost = error.effect() == Effect::Unknown;
-                tracing::info!(session = %seen.id, %error, lost, "credentials not read");
-                failed = Some(words::unread(seen, &error.to_string()));
-            }
-        }
-    }
+    let Reads {
+        read,
+        spent,
+        failed,
+    } = read_all(connection, wanted).await;
     if read.is_empty() && !spent.is_empty() {
         return Delivery::Spent(owned.record, spent);
     }
@@ -106,6 +93,38 @@ pub async fn deliver(store: Store<'_>, connection: &Connection, wanted: &Wanted<
             Delivery::Failed(words::unwritten(wanted.secret, &words_of(&error)))
         }
     }
+}
+
+/// What the reads gave.
+#[derive(Default)]
+struct Reads {
+    read: BTreeMap<String, Data>,
+    /// What somebody had read before.
+    spent: Vec<String>,
+    failed: Option<String>,
+}
+
+async fn read_all(connection: &Connection, wanted: &Wanted<'_>) -> Reads {
+    let mut all = Reads::default();
+    for seen in wanted.read {
+        match sessions::read(connection, seen).await {
+            // Somebody was quicker, or our own read was interrupted: the next look decides.
+            Ok(details) if details.is_spent() => {
+                tracing::info!(session = %seen.id, "the credentials had been read before");
+                all.spent.push(seen.id.clone());
+            }
+            Ok(details) => {
+                all.read
+                    .insert(seen.id.clone(), details.data(wanted.ends_at));
+            }
+            Err(error) => {
+                let lost = error.effect() == Effect::Unknown;
+                tracing::info!(session = %seen.id, %error, lost, "credentials not read");
+                all.failed = Some(words::unread(seen, &error.to_string()));
+            }
+        }
+    }
+    all
 }
 
 /// Writes ahead.

@@ -91,7 +91,7 @@ pub fn due(
     if is_delivered(old, &targets) && !reset_asked {
         return restart(
             old,
-            !wanted.rollout_restart.iter().flatten().next().is_none(),
+            wanted.rollout_restart.iter().flatten().next().is_some(),
             memory,
             now,
         );
@@ -130,8 +130,7 @@ fn holds_something(old: &CredentialsStatus) -> bool {
 fn removal(resource: &AccessRequest, picture: &Picture, old: Option<&CredentialsStatus>) -> Due {
     let wanted = resource.spec.credentials.as_ref();
     let secret = match old {
-        Some(old) if holds_something(old) => old.secret_name.clone(),
-        Some(_) => None,
+        Some(old) => old.secret_name.clone().filter(|_| holds_something(old)),
         // A status that was lost says nothing of a Secret that was made.
         None if picture.requests.iter().any(was_access) => {
             wanted.map(|wanted| wanted.secret_name.clone())

@@ -138,7 +138,7 @@ impl Pass<'_> {
 
     pub(super) fn made(&mut self) -> &mut Made {
         let old = self.old();
-        self.made.get_or_insert_with(|| Made {
+        self.made.get_or_insert(Made {
             status: old,
             handled: None,
         })
