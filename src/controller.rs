@@ -92,7 +92,8 @@ async fn reconcile(
         context.forget(&resource);
         return Ok(Action::await_change());
     }
-    drive(&context, resource, intent, readable).await
+    // Boxed: a pass that does all there is to do holds much.
+    Box::pin(drive(&context, resource, intent, readable)).await
 }
 
 /// Whether our finalizer is on it.
@@ -125,13 +126,8 @@ async fn drive(
         return Ok(Action::await_change());
     }
     let Plan { step, requeue } = plan(&resource, &observed, intent, now);
-    let mut turn = credentials::Turn::default();
-    if readable {
-        let (handle, why) = (connection.as_deref(), (&step, intent));
-        // Boxed: it is large, and most passes do nothing in it.
-        let all = credentials::turn(context, handle, &resource, &mut observed, why, now);
-        turn = Box::pin(all).await?;
-    }
+    let (handle, why) = (connection.as_deref(), (readable, &step, intent));
+    let turn = credentials::turn(context, handle, &resource, &mut observed, why, now).await?;
     let mut current = resource;
     let outcome = match (step, &connection) {
         (Step::Release, _) => return release(context, &current, &observed).await,

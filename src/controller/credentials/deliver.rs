@@ -16,7 +16,7 @@ use super::{
     secret::{Content, Found, Owned, Store, words_of},
     sessions, words,
 };
-use crate::{connection::Connection, crd::SessionStatus, kubernetes};
+use crate::{connection::Connection, crd::SessionStatus, kubernetes, remote::RemoteError};
 
 /// What was read is worth so many tries: there is no second read.
 const TRIES: u32 = 8;
@@ -109,22 +109,21 @@ async fn read_all(connection: &Connection, wanted: &Wanted<'_>) -> Reads {
     for seen in wanted.read {
         match sessions::read(connection, seen).await {
             // Somebody was quicker, or our own read was interrupted: the next look decides.
-            Ok(details) if details.is_spent() => {
-                tracing::info!(session = %seen.id, "the credentials had been read before");
-                all.spent.push(seen.id.clone());
-            }
+            Ok(details) if details.is_spent() => all.spent.push(seen.id.clone()),
             Ok(details) => {
-                all.read
-                    .insert(seen.id.clone(), details.data(wanted.ends_at));
+                let data = details.data(wanted.ends_at);
+                all.read.insert(seen.id.clone(), data);
             }
-            Err(error) => {
-                let lost = error.effect() == Effect::Unknown;
-                tracing::info!(session = %seen.id, %error, lost, "credentials not read");
-                all.failed = Some(words::unread(seen, &error.to_string()));
-            }
+            Err(error) => all.failed = Some(unread(seen, &error)),
         }
     }
     all
+}
+
+fn unread(seen: &Seen, error: &RemoteError) -> String {
+    let lost = error.effect() == Effect::Unknown;
+    tracing::info!(session = %seen.id, %error, lost, "credentials not read");
+    words::unread(seen, &error.to_string())
 }
 
 /// Writes ahead.

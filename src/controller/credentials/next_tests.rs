@@ -109,9 +109,8 @@ impl World {
         self
     }
 
-    fn holds(mut self, reading: bool, delivered: Option<Option<Timestamp>>) -> Self {
-        let id = "s1".to_owned();
-        self.secret = SecretSight::Ours(scene_record(&id, reading, delivered));
+    fn holds(mut self, record: Record) -> Self {
+        self.secret = SecretSight::Ours(record);
         self
     }
 
@@ -126,22 +125,34 @@ impl World {
     }
 }
 
-fn scene_record(id: &str, reading: bool, delivered: Option<Option<Timestamp>>) -> Record {
-    let delivered = delivered.map(|reset| Delivered {
+/// The Secret says that we set out to read.
+fn reading() -> Record {
+    Record {
+        reading: BTreeMap::from([("s1".to_owned(), start())]),
+        digest: Some("abc".to_owned()),
+        ..Record::default()
+    }
+}
+
+/// The Secret says that it holds what was read after this reset.
+fn delivered(reset: Option<Timestamp>) -> Record {
+    let one = Delivered {
         at: Some(start()),
         reset,
         prefix: String::new(),
-    });
+    };
     Record {
-        reading: reading
-            .then(|| (id.to_owned(), start()))
-            .into_iter()
-            .collect(),
-        delivered: delivered
-            .map(|one| (id.to_owned(), one))
-            .into_iter()
-            .collect::<BTreeMap<_, _>>(),
+        reading: BTreeMap::new(),
+        delivered: BTreeMap::from([("s1".to_owned(), one)]),
         digest: Some("abc".to_owned()),
+    }
+}
+
+/// It held some, and we set out to read what comes after a reset.
+fn both() -> Record {
+    Record {
+        reading: reading().reading,
+        ..delivered(None)
     }
 }
 
@@ -187,17 +198,17 @@ fn what_was_viewed_is_judged_by_the_secret() {
     let viewed = || world(Word::Viewed);
     assert_eq!(viewed().step(), CredentialStep::LookIntoSecret);
 
-    let found = viewed().holds(false, Some(None));
+    let found = viewed().holds(delivered(None));
     assert_eq!(found.step(), CredentialStep::Rest);
     assert_eq!(found.state(), Some(CredentialsState::Delivered));
     assert_eq!(found.next().status.digest.as_deref(), Some("abc"));
 
-    let ours = viewed().holds(true, None);
+    let ours = viewed().holds(reading());
     assert!(puts_down(&ours.step()));
     assert_eq!(ours.state(), Some(CredentialsState::Resetting));
     assert!(ours.next().status.sessions[0].resetting_since.is_some());
 
-    let lost = viewed().holds(true, None).see(|one| one.can_reset = false);
+    let lost = viewed().holds(reading()).see(|one| one.can_reset = false);
     assert_eq!(lost.step(), CredentialStep::Rest);
     assert!(
         lost.message().contains("cannot reset"),
@@ -228,7 +239,7 @@ fn a_session_of_others_too_is_neither_read_nor_reset_until_a_person_asks() {
         let shared = || {
             world(word.clone())
                 .see(|one| one.requests.push("r-other".to_owned()))
-                .holds(true, None)
+                .holds(reading())
         };
         assert_eq!(shared().step(), CredentialStep::Rest);
         assert_eq!(shared().state(), Some(CredentialsState::Shared));
@@ -276,10 +287,10 @@ fn a_reset_on_record_is_sent_at_once_by_who_put_it_down() {
 fn another_process_looks_first_and_waits_before_it_sends_one() {
     let other = || world(Word::Viewed).was(CredentialsState::Resetting, Some(start()));
     assert_eq!(other().step(), CredentialStep::LookIntoSecret);
-    let before = other().holds(true, Some(None));
+    let before = other().holds(both());
     assert_eq!(before.step(), CredentialStep::Rest, "it may have been sent");
     assert!(resets(&before.after(RESET_UNSURE).step()));
-    let done = other().holds(false, Some(Some(start())));
+    let done = other().holds(delivered(Some(start())));
     assert_eq!(done.step(), CredentialStep::Rest);
     assert_eq!(done.state(), Some(CredentialsState::Delivered));
 }
@@ -330,7 +341,7 @@ fn the_older_api_is_read_once_and_read_again_after_a_reset_and_some_time() {
     let mut first = silent();
     first.secret = SecretSight::Absent;
     assert_eq!(reads(&first.step()), ["s1"]);
-    assert!(puts_down(&silent().holds(true, None).step()));
+    assert!(puts_down(&silent().holds(reading()).step()));
     let sent = ResetTry {
         count: 1,
         sent: Some(start()),

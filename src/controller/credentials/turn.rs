@@ -70,11 +70,12 @@ pub async fn turn(
     connection: Option<&Connection>,
     resource: &AccessRequest,
     observed: &mut Observed,
-    (step, intent): (&Step, Intent),
+    (readable, step, intent): (bool, &Step, Intent),
     now: Timestamp,
 ) -> Result<Turn, Error> {
     let is_busy = !matches!(step, Step::Wait | Step::Release);
-    if is_busy || !is_concerned(resource) {
+    // What cannot be read says nothing of credentials: its Secret goes with it, by its owner.
+    if is_busy || !readable || !is_concerned(resource) {
         return Ok(Turn::default());
     }
     let picture = Picture::of(resource, observed, now);
