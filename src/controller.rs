@@ -5,6 +5,7 @@
 //! observe     io    connection, snapshots, catalogue observe.rs, resolve.rs, catalogue.rs
 //! plan        pure  -> one step                      plan.rs, picture.rs, attempt.rs
 //! mark        io    only before a POST               mark.rs
+//! credentials io    in a pass without another write  credentials.rs
 //! execute     io    at most one remote write         execute.rs
 //! fold        pure  -> status, events                fold.rs, verdict.rs, message.rs
 //! persist     io    patch if different               persist.rs
@@ -18,6 +19,7 @@ pub mod bounds;
 pub mod catalogue;
 pub mod conditions;
 pub mod context;
+pub mod credentials;
 pub mod entitlements;
 pub mod error;
 pub mod execute;
@@ -35,6 +37,7 @@ pub mod plan;
 pub mod resolution;
 pub mod resolve;
 pub mod target;
+pub mod tokens;
 pub mod verdict;
 mod watch;
 
@@ -93,6 +96,7 @@ async fn reconcile(
         context.forget(&resource);
         return Ok(Action::await_change());
     }
+    // Boxed: a pass that does all there is to do holds much.
     Box::pin(drive(&context, resource, intent, readable)).await
 }
 
@@ -127,6 +131,8 @@ async fn drive(
         return Ok(Action::await_change());
     }
     let Plan { step, requeue } = plan(&resource, &observed, intent, now);
+    let (handle, why) = (connection.as_deref(), (readable, &step, intent));
+    let turn = credentials::turn(context, handle, &resource, &mut observed, why, now).await?;
     let mut current = resource;
     let outcome = match (step, &connection) {
         (Step::Release, _) => return release(context, &current, &observed).await,
@@ -154,10 +160,13 @@ async fn drive(
     note_empty_answer(context, &current, &outcome, &mut observed);
     let followed = follows_up(&outcome);
     if readable {
+        let named = current.clone();
         persist::persist(context, current, &observed, &outcome, intent, now).await?;
+        persist::publish(context, &named, &turn.happenings).await;
     } else {
         persist::persist_if_possible(context, &current, &observed, &outcome, intent, now).await;
     }
+    let requeue = requeue.into_iter().chain(turn.wake).min();
     Ok(match requeue.filter(|_| !followed) {
         Some(wait) => Action::requeue(wait.max(SOON)),
         None if followed => Action::requeue(SOON),

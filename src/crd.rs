@@ -51,3 +51,12 @@ pub const REQUEST_AGAIN_ANNOTATION: &str = "access.apono.io/request-again";
 pub const REVOKE_ANNOTATION: &str = "access.apono.io/revoke";
 /// The annotation that asks for new credentials: acted on once for each value.
 pub const RESET_CREDENTIALS_ANNOTATION: &str = "access.apono.io/reset-credentials";
+/// The annotation on a delivered Secret that names the sessions whose credentials were about to be
+/// read, see `controller/credentials.rs`.
+pub const READING_ANNOTATION: &str = "access.apono.io/reading";
+/// The annotation on a delivered Secret that names the sessions whose credentials are in it.
+pub const DELIVERED_ANNOTATION: &str = "access.apono.io/delivered";
+/// The annotation on a delivered Secret with the key of the digest in `status.credentials`.
+pub const SALT_ANNOTATION: &str = "access.apono.io/digest-salt";
+/// The annotation on a pod template that names the digest it was restarted for.
+pub const RESTARTED_ANNOTATION: &str = "access.apono.io/restarted-for";

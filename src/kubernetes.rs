@@ -84,6 +84,12 @@ impl Error {
         self.status().is_some_and(kube::core::Status::is_invalid)
     }
 
+    /// Whether there is an object of that name already.
+    pub fn is_already_exists(&self) -> bool {
+        self.status()
+            .is_some_and(kube::core::Status::is_already_exists)
+    }
+
     /// Whether the role does not allow it.
     pub fn is_forbidden(&self) -> bool {
         self.status().is_some_and(kube::core::Status::is_forbidden)

@@ -72,6 +72,10 @@ pub enum KubeWrite {
     Finalizer,
     /// An event.
     Event,
+    /// A Secret with credentials made, filled, emptied or removed.
+    Secret,
+    /// A workload restarted for new credentials.
+    Restart,
 }
 
 /// What the connections look like at a scrape.
@@ -292,7 +296,14 @@ impl PassOutcome {
 }
 
 impl KubeWrite {
-    const ALL: [Self; 4] = [Self::Mark, Self::Status, Self::Finalizer, Self::Event];
+    const ALL: [Self; 6] = [
+        Self::Mark,
+        Self::Status,
+        Self::Finalizer,
+        Self::Event,
+        Self::Secret,
+        Self::Restart,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -300,6 +311,8 @@ impl KubeWrite {
             Self::Status => "status",
             Self::Finalizer => "finalizer",
             Self::Event => "event",
+            Self::Secret => "secret",
+            Self::Restart => "restart",
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `answers.rs` | answers: lost, late, cut, garbled, refused; lists that lag |
 //! | `crashes.rs` | the process, killed at random; errors and throttling in bulk |
+//! | `credentials.rs` | credentials: reads and resets interrupted, Secrets that cannot be written |
 //! | `tokens.rs` | tokens: refused, rotated, somebody else's |
 //! | `objects.rs` | objects: replaced, applied again, unreadable, changed all the time |
 //! | `helpers.rs` | the worlds these need, and longer patience |
@@ -26,6 +27,8 @@
 mod answers;
 #[path = "faults/crashes.rs"]
 mod crashes;
+#[path = "faults/credentials.rs"]
+mod credentials;
 #[path = "faults/helpers.rs"]
 mod helpers;
 #[path = "faults/objects.rs"]

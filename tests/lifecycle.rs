@@ -17,6 +17,8 @@ mod allow;
 mod before;
 #[path = "lifecycle/cost.rs"]
 mod cost;
+#[path = "lifecycle/credentials.rs"]
+mod credentials;
 #[path = "lifecycle/end.rs"]
 mod end;
 #[path = "lifecycle/grant.rs"]

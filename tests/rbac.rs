@@ -200,6 +200,63 @@ fn a_whole_cluster_needs_exactly_the_base_and_what_tenants_grant() {
     life::leave(&other);
 }
 
+/// A life with credentials is never refused, and uses every verb of the role that is for it.
+fn compare_credentials(documents: &[Value], entries: &[Value], namespace: &str, verbs: usize) {
+    let granted = grants(documents);
+    let calls: BTreeSet<_> = entries
+        .iter()
+        .filter_map(Call::of)
+        .filter(|call| call.namespace.as_deref() == Some(namespace))
+        .collect();
+    let refused: Vec<_> = calls.iter().filter(|call| call.code == 403).collect();
+    assert!(refused.is_empty(), "refused:\n{}", lines(refused));
+    let (used, ungranted) = needed(&granted, &calls);
+    assert!(ungranted.is_empty(), "no role:\n{}", lines(ungranted));
+    let of_it = granted
+        .iter()
+        .filter(|grant| grant.role == "apono-operator-credentials");
+    let (used, unused): (Vec<_>, Vec<_>) = of_it.partition(|grant| used.contains(grant));
+    println!("{} used:\n{}", used.len(), lines(&used));
+    assert_eq!(used.len(), verbs);
+    assert!(unused.is_empty(), "never used:\n{}", lines(unused));
+}
+
+#[test]
+fn credentials_need_exactly_what_is_granted_for_them_in_the_whole_cluster() {
+    let mut documents = render("base");
+    documents.extend(render("credentials"));
+    let deployment = deployment(&documents).clone();
+    let roles = InForce::new(documents);
+    let namespace = life::namespace();
+    let simulator = life::simulator();
+    let operator = Operator::start(&deployment, &[]);
+    Life::new(&simulator, Kind::ClusterAponoConnection, &namespace).live_with_credentials();
+    compare_credentials(&roles.documents, &operator.end(), &namespace, 7);
+    life::leave(&namespace);
+}
+
+#[test]
+fn credentials_need_exactly_what_is_granted_for_them_in_one_namespace() {
+    let mut documents = render("namespaced");
+    let mut role = render("namespaced/credentials");
+    for document in &mut role {
+        document["metadata"]["namespace"] = "payments".into();
+    }
+    documents.extend(role);
+    let deployment = deployment(&documents).clone();
+    let namespace = "payments";
+    life::leave(namespace);
+    kubectl(&["create", "namespace", namespace]);
+    let roles = InForce::new(documents);
+    let simulator = life::simulator();
+    let url = simulator.url();
+    let operator = Operator::start(&deployment, &[("ALLOWED_ENDPOINTS", &url)]);
+    Life::new(&simulator, Kind::AponoConnection, namespace).live_with_credentials();
+    compare_credentials(&roles.documents, &operator.end(), namespace, 6);
+    drop(roles);
+    life::leave(namespace);
+}
+
 #[test]
 fn single_namespaces_need_exactly_their_roles() {
     let documents = render("namespaced");

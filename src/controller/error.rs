@@ -25,6 +25,9 @@ pub enum Error {
     /// The finalizer could not be removed.
     #[error("could not remove the finalizer")]
     RemoveFinalizer(#[source] kubernetes::Error),
+    /// The credentials could not be taken out of their Secret.
+    #[error("could not remove the credentials from their Secret")]
+    RemoveCredentials(#[source] kubernetes::Error),
     /// The status does not fit into JSON.
     #[error("could not encode the status")]
     EncodeStatus(#[source] serde_json::Error),
@@ -35,9 +38,10 @@ impl Error {
     /// is a fault of ours, or of definitions that are not this version's.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::MarkResource(error) | Self::WriteStatus(error) | Self::RemoveFinalizer(error) => {
-                error.is_invalid()
-            }
+            Self::MarkResource(error)
+            | Self::WriteStatus(error)
+            | Self::RemoveFinalizer(error)
+            | Self::RemoveCredentials(error) => error.is_invalid(),
             Self::Outdated
             | Self::ReadResource(_)
             | Self::WriteContended(_)
@@ -53,6 +57,7 @@ impl Error {
             Self::MarkResource(_) => "mark_resource",
             Self::WriteStatus(_) | Self::WriteContended(_) => "write_status",
             Self::RemoveFinalizer(_) => "remove_finalizer",
+            Self::RemoveCredentials(_) => "remove_credentials",
             Self::EncodeStatus(_) => "encode_status",
         }
     }

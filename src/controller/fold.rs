@@ -10,7 +10,7 @@ use super::{
     attempt::Ledger,
     bounds,
     conditions::{Truth, Verdict},
-    entitlements, message,
+    credentials, entitlements, message,
     observed::Observed,
     picture::{Picture, is_live, state},
     plan::{Intent, is_orphan},
@@ -85,6 +85,7 @@ pub fn fold(
     let mut picture = Picture::of(resource, observed, now);
     let refusal = apply(&mut picture, outcome, resource, now);
     let mut verdict = verdict::verdict(resource, &picture, observed, intent, now);
+    credentials::report::lay_over(&mut verdict, resource, observed);
     if let Some(answer) = &refusal {
         let text = message::refusal_of_create(answer);
         for saying in verdict
@@ -197,6 +198,7 @@ fn status(
         describe(&mut new, &known);
     }
     show_entitlements(&mut new, &current, observed);
+    credentials::report::report(&mut new, resource, observed);
     new
 }
 

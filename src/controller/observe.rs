@@ -239,6 +239,7 @@ fn values(
         stale_after: STALE_AFTER.min(active.saturating_mul(3)),
         asks_for_another: resource.spec.grantee.is_some(),
         user: None,
+        credentials: None,
         random: rand::rng().random(),
     }
 }

@@ -9,6 +9,7 @@ use std::{
 use apono_client::Entitlement;
 use jiff::Timestamp;
 
+use super::credentials::{Made, scene::CredentialMemory};
 use super::resolution::{Consulted, Resolution};
 use crate::{
     marker::{Nonce, Origin},
@@ -38,6 +39,8 @@ pub struct Observed {
     pub asks_for_another: bool,
     /// The id of the user whose token a create will be sent with, as far as that is known.
     pub user: Option<String>,
+    /// What this pass made of the credentials; absent where it did nothing for them.
+    pub credentials: Option<Made>,
     /// Randomness for one nonce.
     pub random: [u8; crate::marker::RANDOM_BYTES],
 }
@@ -158,6 +161,8 @@ pub struct Memory {
     pub empty_answers: BTreeSet<Nonce>,
     /// Requests that the status cannot hold, to be followed as long as the process lives.
     pub unkept: BTreeSet<String>,
+    /// The looks at sessions, and the resets.
+    pub credentials: CredentialMemory,
     /// When entitlements were last asked for in vain.
     pub entitlements_failed: Option<Timestamp>,
     /// When entitlements were last read.

@@ -101,6 +101,56 @@ impl<'a> Life<'a> {
         self.kubectl(&["delete", kind, &name, "--timeout=60s"]);
     }
 
+    /// One request whose credentials are delivered, and workloads that are restarted for them.
+    pub fn live_with_credentials(&self) {
+        self.store_token(DEFAULT_TOKEN);
+        self.connect();
+        self.wait_for_connection("Ready");
+        let kinds = ["Deployment", "StatefulSet", "DaemonSet"];
+        for kind in kinds {
+            let labels = json!({"app": "orders"});
+            let pod = json!({"containers": [{"name": "orders", "image": "orders"}]});
+            self.apply(&json!({
+                "apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "orders"},
+                "spec": {
+                    "selector": {"matchLabels": labels},
+                    "template": {"metadata": {"labels": labels}, "spec": pod}
+                }
+            }));
+        }
+        let workloads = kinds.map(|kind| json!({"kind": kind, "name": "orders"}));
+        self.apply(&json!({
+            "apiVersion": "access.apono.io/v1alpha1", "kind": "AccessRequest",
+            "metadata": {"name": "orders"},
+            "spec": {
+                "connectionRef": {"kind": format!("{:?}", self.kind), "name": self.connection},
+                "access": {"bundle": "prod-read"},
+                "justification": "the roles are tried",
+                "credentials": {"secretName": "orders-db", "rolloutRestart": workloads}
+            }
+        }));
+        self.wait_for_request("orders", "Active");
+        let digest = "{.status.credentials.digest}";
+        let digest = self.kubectl(&[
+            "get",
+            "accessrequest",
+            "orders",
+            "-o",
+            &format!("jsonpath={digest}"),
+        ]);
+        let restarted = "{.status.credentials.restartedFor}";
+        self.wait_for("accessrequest", "orders", restarted, &digest);
+        for kind in kinds {
+            let found = self.kubectl(&["get", kind, "orders", "-o", "yaml"]);
+            assert!(found.contains(&digest), "{found}");
+        }
+        self.kubectl(&["delete", "accessrequest", "orders", "--timeout=60s"]);
+        let left = self.kubectl(&["get", "secret", "orders-db", "--ignore-not-found"]);
+        assert_eq!(left, "");
+        let name = self.connection.clone();
+        self.kubectl(&["delete", self.resource(), &name, "--timeout=60s"]);
+    }
+
     fn store_token(&self, token: &str) {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret",

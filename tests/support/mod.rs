@@ -6,6 +6,7 @@
 //! | `world.rs` | how a world is made and ends |
 //! | `requests.rs` | access requests: making them, waiting for them, the row of the table they are in |
 //! | `connections.rs` | connections and their tokens |
+//! | `credentials.rs` | delivered Secrets, and the sessions they come from |
 //! | `remote.rs` | what the simulated remote saw |
 //! | `operator.rs` | the binary: start, end, log, admin port |
 //! | `cluster.rs` | the apiserver, and its audit log |
@@ -27,6 +28,7 @@
 
 mod cluster;
 mod connections;
+mod credentials;
 mod operator;
 mod remote;
 mod requests;
@@ -34,6 +36,7 @@ mod wait;
 mod world;
 
 pub use cluster::{Cluster, Write};
+pub use credentials::{keys, text};
 pub use operator::Operator;
 pub use requests::{kstatus, row};
 pub use wait::{PATIENCE, eventually};

@@ -17,8 +17,8 @@ use crate::crd::rules;
 pub struct Credentials {
     /// The name of the Secret to deliver into, for example "orders-db", in the namespace of this
     /// resource; required. The operator creates the Secret and owns it; a Secret that it did not
-    /// create is never touched. It can be changed at any time: a new one is delivered with
-    /// fresh credentials where Apono can reset them, and the old one is removed.
+    /// create is never touched. It can be changed at any time: what was delivered moves to
+    /// the new Secret, and the old one ends as `onEnd` says.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = rules::is_object_name())]
     pub secret_name: String,

@@ -10,7 +10,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How far the delivery of the credentials is. Nothing secret stands here.
+/// How far the delivery of the credentials is. Nothing secret stands here. What was begun and what
+/// is delivered is recorded in the Secret itself, before and after each read.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CredentialsStatus {
@@ -29,6 +30,14 @@ pub struct CredentialsStatus {
     /// When the data was delivered last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered_at: Option<Time>,
+    /// The digest for which the workloads of `spec.credentials.rolloutRestart` were restarted last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub restarted_for: Option<String>,
+    /// What the delivery waits for and what to do about it. Absent where it waits for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
     /// The sessions of Apono whose credentials are delivered; at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
@@ -50,12 +59,16 @@ pub struct SessionStatus {
     /// How far its delivery is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<CredentialsState>,
-    /// When the operator set out to read the credentials, which Apono shows only once. It is
-    /// recorded before they are read and removed when they are in the Secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reading_since: Option<Time>,
-    /// When the operator asked Apono for new credentials. Absent where it did not, or they have
-    /// come.
+    /// The ids of this resource's requests that the session serves; at most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 100),
+        inner(length(max = 1024)),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
+    pub requests: Vec<String>,
+    /// When the operator decided to ask Apono for new credentials, which is recorded before it
+    /// asks. It tells apart what was delivered before and after, so it stays when they have come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resetting_since: Option<Time>,
 }

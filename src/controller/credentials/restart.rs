@@ -1,0 +1,140 @@
+//! Restarts workloads as `kubectl rollout restart` does: by an annotation on their pod template. IO.
+//!
+//! The annotation names the digest of the data, so a repeat changes nothing.
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+    core::PartialObjectMeta,
+};
+use serde_json::{Value, json};
+
+use super::secret::words_of;
+use crate::{
+    controller::{Context, fold::Happening, message},
+    crd::{AccessRequest, FIELD_MANAGER, RESTARTED_ANNOTATION, Workload, WorkloadKind},
+    kubernetes::{self, deadline},
+    metrics::KubeWrite,
+};
+
+/// What came of it.
+pub struct Restarted {
+    /// What there is to say.
+    pub happenings: Vec<Happening>,
+    /// Whether to try again: the API server did not answer.
+    pub again: bool,
+}
+
+/// Restarts every workload for this digest. What cannot be restarted is said and left.
+pub async fn restart(context: &Context, resource: &AccessRequest, digest: &str) -> Restarted {
+    let credentials = resource.spec.credentials.as_ref();
+    let workloads = credentials.and_then(|one| one.rollout_restart.as_ref());
+    let mut restarted = Restarted {
+        happenings: Vec::new(),
+        again: false,
+    };
+    for workload in workloads.into_iter().flatten() {
+        match restart_one(context, resource, workload, digest).await {
+            Ok(()) => {}
+            Err(error) if error.status().is_some_and(|status| status.code < 500) => {
+                restarted
+                    .happenings
+                    .push(not_restarted(resource, workload, &error));
+            }
+            Err(error) => {
+                tracing::info!(error = %words_of(&error), "a workload is restarted later");
+                restarted.again = true;
+            }
+        }
+    }
+    restarted
+}
+
+async fn restart_one(
+    context: &Context,
+    resource: &AccessRequest,
+    workload: &Workload,
+    digest: &str,
+) -> Result<(), kubernetes::Error> {
+    let annotations = json!({ RESTARTED_ANNOTATION: digest });
+    let patch = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
+    match workload.kind {
+        WorkloadKind::Deployment => {
+            patch_one::<Deployment>(context, resource, workload, patch).await
+        }
+        WorkloadKind::StatefulSet => {
+            patch_one::<StatefulSet>(context, resource, workload, patch).await
+        }
+        WorkloadKind::DaemonSet => patch_one::<DaemonSet>(context, resource, workload, patch).await,
+    }
+}
+
+async fn patch_one<K>(
+    context: &Context,
+    resource: &AccessRequest,
+    workload: &Workload,
+    patch: Value,
+) -> Result<(), kubernetes::Error>
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let namespace = resource.namespace().unwrap_or_default();
+    // Only its metadata comes back: the rest is none of ours.
+    let api: Api<PartialObjectMeta<K>> = Api::namespaced(context.client.clone(), &namespace);
+    let parameters = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let patch = Patch::Merge(patch);
+    let patched = api.patch(&workload.name, &parameters, &patch);
+    context.metrics.kube_write(KubeWrite::Restart);
+    deadline("restart a workload", context.kube_timeout, patched)
+        .await
+        .map(drop)
+}
+
+fn not_restarted(
+    resource: &AccessRequest,
+    workload: &Workload,
+    error: &kubernetes::Error,
+) -> Happening {
+    let (kind, name) = (kind(workload.kind), &workload.name);
+    let namespace = resource.namespace().unwrap_or_default();
+    let what = if error.is_not_found() {
+        "there is none of that name; create it, or correct spec.credentials.rolloutRestart"
+            .to_owned()
+    } else if error.is_forbidden() {
+        format!(
+            "the operator may not patch it; let its service account patch {} in namespace \
+             `{namespace}` (deploy/kustomize/credentials)",
+            plural(workload.kind)
+        )
+    } else {
+        words_of(error)
+    };
+    Happening {
+        is_warning: true,
+        reason: "RestartFailed",
+        note: message::bounded(&format!(
+            "{kind} `{name}` was not restarted for the new credentials: {what}"
+        )),
+    }
+}
+
+fn kind(kind: WorkloadKind) -> &'static str {
+    match kind {
+        WorkloadKind::Deployment => "Deployment",
+        WorkloadKind::StatefulSet => "StatefulSet",
+        WorkloadKind::DaemonSet => "DaemonSet",
+    }
+}
+
+fn plural(kind: WorkloadKind) -> &'static str {
+    match kind {
+        WorkloadKind::Deployment => "deployments",
+        WorkloadKind::StatefulSet => "statefulsets",
+        WorkloadKind::DaemonSet => "daemonsets",
+    }
+}

@@ -1,0 +1,110 @@
+//! The sessions of the access at the remote. IO. Listing them consumes nothing; reading details
+//! does, so it happens in `deliver.rs` only.
+
+use apono_client::{Endpoint, SessionQuery};
+use kube::ResourceExt;
+
+use super::{
+    data::Details,
+    scene::{Seen, Target},
+};
+use crate::{
+    connection::Connection,
+    crd::{AccessRequest, RemoteApi},
+    remote::RemoteError,
+};
+
+/// So many ids fit into one address.
+const IDS_A_CALL: usize = 50;
+/// No list of sessions is followed further.
+const MOST_PAGES: usize = 20;
+
+/// The sessions that serve these requests.
+pub async fn list(
+    connection: &Connection,
+    resource: &AccessRequest,
+    targets: &[Target],
+) -> Result<Vec<Seen>, RemoteError> {
+    let (admin, user): (Vec<_>, Vec<_>) = targets
+        .iter()
+        .partition(|target| target.api == RemoteApi::AdminV3);
+    let integration = resource.spec.access.integration.as_ref();
+    let integration = integration.map_or("", |target| target.integration.as_str());
+    let mut seen: Vec<_> = admin
+        .iter()
+        .map(|target| Seen::admin(&target.id, integration))
+        .collect();
+    for ids in user.chunks(IDS_A_CALL) {
+        let query = SessionQuery {
+            request_ids: ids.iter().map(|target| target.id.clone()).collect(),
+            ..SessionQuery::default()
+        };
+        seen.extend(pages(connection, &query).await?);
+    }
+    tracing::debug!(resource = %resource.name_any(), sessions = seen.len(), "looked at sessions");
+    Ok(seen)
+}
+
+async fn pages(connection: &Connection, query: &SessionQuery) -> Result<Vec<Seen>, RemoteError> {
+    let (mut seen, mut token) = (Vec::new(), None);
+    for _ in 0..MOST_PAGES {
+        let from = token.clone();
+        let call = connection
+            .remote
+            .call(Endpoint::ListAccessSessions, |client| async move {
+                client.access_sessions_page(query, from.as_ref()).await
+            });
+        let page = call.await?;
+        seen.extend(page.items.into_iter().map(Seen::of));
+        token = page.next;
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(seen)
+}
+
+/// Reads the credentials of a session.
+///
+/// # Caveats
+/// It consumes them: the write-ahead must stand.
+pub async fn read(connection: &Connection, seen: &Seen) -> Result<Details, RemoteError> {
+    let id = seen.id.as_str();
+    let remote = &connection.remote;
+    match seen.api {
+        RemoteApi::AdminV3 => {
+            let call = remote.call(Endpoint::GetAdminRequestDetails, |client| async move {
+                client.admin_request_details(id).await
+            });
+            call.await.map(Details::Admin)
+        }
+        RemoteApi::UserV4 | RemoteApi::Delegated => {
+            let call = remote.call(Endpoint::GetAccessSessionDetails, |client| async move {
+                client.access_session_details(id).await
+            });
+            call.await.map(Details::Session)
+        }
+    }
+}
+
+/// Has new credentials made for a session.
+pub async fn reset(connection: &Connection, seen: &Seen) -> Result<(), RemoteError> {
+    let id = seen.id.as_str();
+    let remote = &connection.remote;
+    match seen.api {
+        RemoteApi::AdminV3 => {
+            let endpoint = Endpoint::ResetAdminRequestCredentials;
+            let call = remote.call(endpoint, |client| async move {
+                client.reset_admin_request_credentials(id).await
+            });
+            call.await
+        }
+        RemoteApi::UserV4 | RemoteApi::Delegated => {
+            let endpoint = Endpoint::ResetAccessSessionCredentials;
+            let call = remote.call(endpoint, |client| async move {
+                client.reset_access_session_credentials(id).await
+            });
+            call.await
+        }
+    }
+}
