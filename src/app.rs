@@ -185,6 +185,7 @@ async fn requests(shell: Shell, mut woken: mpsc::UnboundedReceiver<ResourceKey>)
         cluster: shell.cluster.clone(),
         kube_timeout: shell.settings.kube_timeout,
         remote_timeout: shell.settings.remote_timeout,
+        ttl_owner_labels: shell.settings.ttl_owner_labels.clone(),
         resources: Mutex::default(),
     });
     let (resources, _) = broadcast::channel(WAKES_KEPT);

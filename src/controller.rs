@@ -13,6 +13,7 @@
 //! Both intents, to hold and to release, take the same way. Nothing here decides: what is decided is
 //! decided in the pure files.
 
+pub mod again;
 pub mod attempt;
 pub mod bounds;
 pub mod conditions;
@@ -23,6 +24,7 @@ pub mod execute;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod fold;
+pub mod latch;
 pub mod lenient;
 pub mod mark;
 pub mod message;
@@ -31,7 +33,11 @@ pub mod observed;
 pub mod persist;
 pub mod picture;
 pub mod plan;
+pub mod renewal;
+pub mod rounds;
+pub mod rulings;
 pub mod tokens;
+pub mod ttl;
 pub mod verdict;
 mod watch;
 
@@ -140,12 +146,33 @@ async fn drive(
             let times = (planned_at, now);
             execute::create(connection, &current, &observed, (ledger, nonce), times).await
         }
+        (Step::Again { ledger, nonce, of }, Some(connection)) => {
+            match mark::mark(context, &current, Some(&ledger)).await? {
+                Marked::LookAgain => return Err(Error::Outdated),
+                Marked::Stands(marked) => current = *marked,
+            }
+            let times = (planned_at, now);
+            again::request_again(connection, &current, &observed, (ledger, nonce, of), times).await
+        }
+        (Step::Latch(ledger), _) => match mark::mark(context, &current, Some(&ledger)).await? {
+            Marked::LookAgain => return Err(Error::Outdated),
+            Marked::Stands(marked) => {
+                current = *marked;
+                Outcome::Latched
+            }
+        },
+        (Step::Delete, _) => {
+            mark::delete(context, &current).await?;
+            return Ok(Action::await_change());
+        }
         (Step::Revoke { id }, Some(connection)) => {
             execute::revoke(connection, &id, &mut observed.memory, now).await;
             context.remember(&current, &observed.memory);
             Outcome::Revoked
         }
-        (Step::Wait | Step::Create { .. } | Step::Revoke { .. }, _) => Outcome::Nothing,
+        (Step::Wait | Step::Create { .. } | Step::Again { .. } | Step::Revoke { .. }, _) => {
+            Outcome::Nothing
+        }
     };
     note_empty_answer(context, &current, &outcome, &mut observed);
     let followed = follows_up(&outcome);

@@ -72,6 +72,8 @@ pub enum KubeWrite {
     Finalizer,
     /// An event.
     Event,
+    /// A resource whose time to live is over, deleted.
+    Delete,
 }
 
 /// What the connections look like at a scrape.
@@ -292,7 +294,13 @@ impl PassOutcome {
 }
 
 impl KubeWrite {
-    const ALL: [Self; 4] = [Self::Mark, Self::Status, Self::Finalizer, Self::Event];
+    const ALL: [Self; 5] = [
+        Self::Mark,
+        Self::Status,
+        Self::Finalizer,
+        Self::Event,
+        Self::Delete,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -300,6 +308,7 @@ impl KubeWrite {
             Self::Status => "status",
             Self::Finalizer => "finalizer",
             Self::Event => "event",
+            Self::Delete => "delete",
         }
     }
 }

@@ -20,6 +20,16 @@ fn the_deciding_files_do_no_io() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let pure = [
         "controller/attempt.rs",
+        "controller/verdict/renewing.rs",
+        "controller/verdict/latched.rs",
+        "controller/ttl.rs",
+        "controller/rulings.rs",
+        "controller/rounds.rs",
+        "controller/renewal.rs",
+        "controller/message/again.rs",
+        "controller/latch.rs",
+        "controller/fold/asides.rs",
+        "controller/attempt/record.rs",
         "controller/bounds.rs",
         "controller/conditions.rs",
         "controller/entitlements.rs",

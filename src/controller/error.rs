@@ -25,6 +25,9 @@ pub enum Error {
     /// The finalizer could not be removed.
     #[error("could not remove the finalizer")]
     RemoveFinalizer(#[source] kubernetes::Error),
+    /// The resource could not be deleted.
+    #[error("could not delete the resource, whose time to live is over")]
+    DeleteResource(#[source] kubernetes::Error),
     /// The status does not fit into JSON.
     #[error("could not encode the status")]
     EncodeStatus(#[source] serde_json::Error),
@@ -39,6 +42,7 @@ impl Error {
             Self::MarkResource(_) => "mark_resource",
             Self::WriteStatus(_) | Self::WriteContended(_) => "write_status",
             Self::RemoveFinalizer(_) => "remove_finalizer",
+            Self::DeleteResource(_) => "delete_resource",
             Self::EncodeStatus(_) => "encode_status",
         }
     }

@@ -65,6 +65,8 @@ pub(crate) fn world() -> World {
         stale_after: Duration::from_mins(3),
         asks_for_another: false,
         user: None,
+        hastened: None,
+        gitops_owner: None,
         random: [0; RANDOM_BYTES],
     };
     let now = "2026-11-23T12:00:00Z".parse().unwrap();

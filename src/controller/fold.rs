@@ -14,7 +14,7 @@ use super::{
     observed::Observed,
     picture::{Picture, is_live, state},
     plan::{Intent, is_orphan},
-    verdict,
+    rulings, verdict,
 };
 use crate::{
     crd::{
@@ -25,6 +25,8 @@ use crate::{
     poller::{Sight, Snapshot},
 };
 
+mod asides;
+
 /// As many as the status may hold.
 const MOST_GROUPS: usize = 50;
 
@@ -33,11 +35,11 @@ const MOST_GROUPS: usize = 50;
 pub enum Outcome {
     /// Nothing was sent.
     Nothing,
-    /// A create was marked and sent.
+    /// A create or a request-again was marked and sent.
     Posted {
         /// The record as it was marked.
         ledger: Ledger,
-        /// The create's nonce.
+        /// The POST's nonce.
         nonce: Nonce,
         /// When it was sent.
         sent_at: Timestamp,
@@ -46,6 +48,8 @@ pub enum Outcome {
     },
     /// A revoke was sent; what the remote said is remembered with the tries.
     Revoked,
+    /// An end was latched.
+    Latched,
 }
 
 /// What came back for a create.
@@ -96,8 +100,19 @@ pub fn fold(
         }
     }
     let old = resource.status.clone().unwrap_or_default();
-    let happenings = happenings(&old, resource, &verdict, observed, intent);
-    let status = status(resource, old, &picture, &verdict, (observed, outcome), now);
+    let mut happenings = happenings(&old, resource, &verdict, observed, intent);
+    let mut handled = old.last_handled.clone();
+    if intent == Intent::Hold {
+        let (remembered, ignored) = rulings::handled(resource, &picture, observed, now);
+        handled = remembered;
+        happenings.extend(ignored);
+        happenings.extend(asides::refused_renewal(&old, &picture, refusal.as_deref()));
+        happenings.extend(asides::ignored_ttl(
+            &old, resource, &picture, &verdict, observed,
+        ));
+    }
+    let mut status = status(resource, old, &picture, &verdict, (observed, outcome), now);
+    status.last_handled = handled;
     (status, happenings)
 }
 
@@ -181,6 +196,7 @@ fn status(
         message: leading.map(|saying| message::bounded(&saying.message)),
         target: Some(bounds::word(&message::target(resource))),
         attempt: picture.ledger.mirror(),
+        renewals: Some(picture.ledger.renewals).filter(|renewals| *renewals > 0),
         requests: picture.requests.clone(),
         expires: ends_at.as_ref().map(|end| message::minute(end.0)),
         ends_at,
@@ -208,7 +224,7 @@ fn last_read<'a>(id: &str, observed: &'a Observed, outcome: &'a Outcome) -> Opti
             reply: Reply::Made(made),
             ..
         } => made.iter().find(|one| one.id == id),
-        Outcome::Posted { .. } | Outcome::Nothing | Outcome::Revoked => None,
+        Outcome::Posted { .. } | Outcome::Nothing | Outcome::Revoked | Outcome::Latched => None,
     }
 }
 

@@ -14,6 +14,8 @@ use super::{
 };
 use crate::crd::{AccessRequest, EntitlementRef, OwnedRequest, PostOutcome};
 
+pub mod again;
+
 /// The longest message; the API server would take more, a person would not.
 const MOST_CHARACTERS: usize = 1000;
 /// An answer was lost, and only the user who asked can find what was made.

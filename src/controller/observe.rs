@@ -13,9 +13,13 @@ use super::{
     attempt::MARK_VALID,
     entitlements,
     fold::likely_api,
+    latch,
     observed::{ConnectionSight, Memory, Observed},
     picture::{Picture, is_live, state},
     plan::Intent,
+    rulings::{Ruling, rule},
+    tokens::Token,
+    ttl,
 };
 use crate::{
     connection::{Connection, ConnectionKey, ConnectionState, Found},
@@ -75,7 +79,11 @@ pub async fn observe(
             observed.memory.unkept = unkept;
             context.remember(resource, &observed.memory);
         }
-        let wanted = entitlements::wanted(resource, &picture, &observed, intent, now);
+        if intent == Intent::Hold {
+            observed.hastened = hasten(connection, resource, &picture, now);
+        }
+        let reading = latch::reading(resource, &picture, intent);
+        let wanted = entitlements::wanted(resource, &picture, &observed, reading, now);
         read_entitlements(
             context,
             connection,
@@ -163,6 +171,8 @@ fn values(
         stale_after: STALE_AFTER.min(active.saturating_mul(3)),
         asks_for_another: resource.spec.grantee.is_some(),
         user: None,
+        hastened: None,
+        gitops_owner: ttl::owner(resource, &context.ttl_owner_labels),
         random: rand::rng().random(),
     }
 }
@@ -192,6 +202,22 @@ fn view(
     view
 }
 
+/// Reads what is live now, if a token asks for it that was not acted on yet; says which.
+fn hasten(
+    connection: &Connection,
+    resource: &AccessRequest,
+    picture: &Picture,
+    now: Timestamp,
+) -> Option<String> {
+    let Ruling::Act(token) = rule(Token::Reconcile, resource, picture, now) else {
+        return None;
+    };
+    for request in picture.owned().filter(|one| is_live(one)) {
+        connection.store.hasten(&request.id);
+    }
+    Some(token)
+}
+
 /// Whose token it is: what the lists say, before they were read what the connection's status does.
 fn user(connection: &Connection, view: &View) -> Option<String> {
     if view.is_shared {
@@ -206,6 +232,7 @@ fn user(connection: &Connection, view: &View) -> Option<String> {
 fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
     let picture = Picture::of(resource, observed, Timestamp::UNIX_EPOCH);
     let deleting = resource.metadata.deletion_timestamp.is_some();
+    let deleting = deleting || latch::reading(resource, &picture, Intent::Hold) == Intent::Release;
     let followed = |one: &&OwnedRequest| {
         let failed = deleting && state(one) == apono_client::State::Failed;
         !state(one).is_terminal() || failed

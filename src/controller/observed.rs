@@ -35,6 +35,10 @@ pub struct Observed {
     pub asks_for_another: bool,
     /// The id of the user whose token a create will be sent with, as far as that is known.
     pub user: Option<String>,
+    /// The token to read the remote now that this pass has acted on.
+    pub hastened: Option<String>,
+    /// The label or annotation that says that a GitOps tool owns the resource.
+    pub gitops_owner: Option<String>,
     /// Randomness for one nonce.
     pub random: [u8; crate::marker::RANDOM_BYTES],
 }

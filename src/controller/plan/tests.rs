@@ -13,7 +13,7 @@ use crate::{
         fold::{Outcome, Reply},
         observed::RevokeTry,
     },
-    crd::ATTEMPT_ANNOTATION,
+    crd::{ATTEMPT_ANNOTATION, PostOutcome},
     poller::{Sight, Snapshot},
 };
 

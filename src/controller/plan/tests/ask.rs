@@ -1,6 +1,7 @@
 //! Whether, and when, something is asked.
 
 use super::*;
+use crate::controller::rounds::REPEAT_AFTER_NOT_SENT;
 
 #[test]
 fn a_new_resource_is_asked_for() {
