@@ -5,6 +5,8 @@ use std::time::Duration;
 mod adopt;
 mod ask;
 mod release;
+mod renew;
+mod tokens;
 
 use super::*;
 use crate::{
