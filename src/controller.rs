@@ -108,7 +108,7 @@ fn is_held(resource: &AccessRequest) -> bool {
 fn owes_nothing(resource: &AccessRequest) -> bool {
     let ledger = attempt::Ledger::of(resource);
     let requests = resource.status.as_ref().map(|status| &status.requests);
-    ledger.is_empty() && requests.is_none_or(Vec::is_empty)
+    ledger.is_empty() && ledger.inherited.is_empty() && requests.is_none_or(Vec::is_empty)
 }
 
 /// Observe, plan, mark, execute, fold, persist: for both intents.

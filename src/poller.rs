@@ -32,7 +32,7 @@ use self::confirm::Confirm;
 use self::drive::{Tools, drive};
 
 pub use self::interest::{
-    Health, Interest, Look, Missing, ResourceKey, Sight, Snapshot, Tracked, View, Wanted,
+    Health, Interest, Look, Missing, Reign, ResourceKey, Sight, Snapshot, Tracked, View, Wanted,
 };
 use self::look::Looker;
 pub use self::reads::{PageReply, ReadError, Reads, RequestReply};

@@ -43,6 +43,8 @@ pub(super) struct Supervised {
     /// Whether the API has accepted the current token.
     pub(super) is_verified: bool,
     token: Option<Token>,
+    /// Tells tokens apart without keeping the old ones.
+    fingerprints: RandomState,
     built_from: Option<BuiltFrom>,
     poller: Option<Running>,
 }
@@ -87,6 +89,7 @@ impl Supervised {
             connection: Arc::new(connection),
             is_verified: false,
             token: None,
+            fingerprints: RandomState::new(),
             built_from: None,
             poller: None,
         }
@@ -102,6 +105,11 @@ impl Supervised {
     /// Takes what a page of the own list says of the token's user.
     pub(super) fn note(&self, page: &Page<AccessRequest>) {
         reads::note(&self.connection.identity, page);
+        let known = self.connection.identity().and_then(|user| user.id);
+        let requestors = page.items.iter().filter_map(|one| one.requestor.as_ref());
+        if let Some(user) = known.filter(|_| requestors.count() > 0) {
+            self.connection.store.meet(&user);
+        }
     }
 
     /// Takes the state. Returns whether it differs.
@@ -132,10 +140,12 @@ impl Supervised {
             // First, for the remote there is also when no new one can be built.
             self.connection.remote.set_token(token.clone());
             // Another token may be another user's: nothing known holds until it is read again.
-            self.connection.store.token_changed();
             self.connection.identity.send_replace(None);
             self.is_verified = false;
         }
+        let fingerprint = self.fingerprints.hash_one(&token);
+        let now = around.clock.now();
+        self.connection.store.use_token(fingerprint, now);
         self.token = Some(token.clone());
         if is_new_remote {
             let client = client(around, &settings, &built_from, token)?;
@@ -177,8 +187,12 @@ impl Supervised {
             pending: polling.pending,
             active: polling.active,
         };
-        let is_current =
-            |running: &Running| running.cadence == cadence && running.built_from == self.built_from;
+        let is_current = |running: &Running| {
+            let is_same = running.cadence == cadence && running.built_from == self.built_from;
+            // One that has ended without being told to has panicked: it is replaced, at the
+            // latest by the next regular look.
+            is_same && !running.task.is_finished()
+        };
         if self.poller.as_ref().is_some_and(is_current) {
             return;
         }
@@ -201,7 +215,9 @@ impl Supervised {
             if let Some(before) = before {
                 before.stop.send_replace(true);
                 // Two pollers never fill one store at once; its calls have deadlines.
-                let _ = before.task.await;
+                if let Err(error) = before.task.await {
+                    tracing::error!(%error, "the poller of a connection broke down; it is replaced");
+                }
             }
             poller.run(stopped).await;
         });
@@ -272,4 +288,49 @@ fn look_again_when_circuit_changes(around: &Surroundings, key: &ConnectionKey, r
             let _ = look_again.send(key.clone());
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::SystemClock, crd::ClusterAponoConnection};
+
+    #[tokio::test]
+    async fn a_poller_that_broke_down_is_replaced() {
+        let around = Surroundings {
+            cluster: "cluster".to_owned(),
+            metrics: Metrics::new(),
+            clock: Arc::new(SystemClock),
+            timeout: std::time::Duration::from_secs(1),
+            wake: mpsc::unbounded_channel().0,
+            look_again: broadcast::Sender::new(1),
+        };
+        let object: ClusterAponoConnection = serde_json::from_value(serde_json::json!({
+            "apiVersion": "access.apono.io/v1alpha1", "kind": "ClusterAponoConnection",
+            "metadata": {"name": "a"},
+            "spec": {"tokenSecretRef": {"name": "s", "key": "k"}}
+        }))
+        .unwrap();
+        let key = ConnectionKey::cluster("a");
+        let settings = object.spec.settings();
+        let mut supervised = Supervised::new(&around, key, String::new(), settings, None);
+        supervised.poll(&around);
+        let running = supervised.poller.as_mut().unwrap();
+        let healthy = running.task.id();
+        supervised.poll(&around);
+        assert_eq!(supervised.poller.as_ref().unwrap().task.id(), healthy);
+
+        let broken = tokio::spawn(async { panic!("broken") });
+        while !broken.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        let running = supervised.poller.as_mut().unwrap();
+        running.stop.send_replace(true);
+        running.task = broken;
+        supervised.poll(&around);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!supervised.poller.as_ref().unwrap().task.is_finished());
+    }
 }

@@ -225,6 +225,45 @@ impl Ledger {
         [self.began, first].into_iter().flatten().min()
     }
 
+    /// What is not too old to matter, of what is not `needed`.
+    fn kept(
+        &self,
+        now: Timestamp,
+        needed: impl Fn(&Entry) -> bool,
+    ) -> impl Iterator<Item = &Entry> {
+        let is_over = move |entry: &Entry| self.forgotten_at(entry).is_some_and(|at| at < now);
+        self.entries
+            .iter()
+            .filter(move |entry| !is_over(entry) || needed(entry))
+    }
+
+    /// Until when no further POST leaves because too many did.
+    pub fn is_full_until(
+        &self,
+        now: Timestamp,
+        needed: impl Fn(&Entry) -> bool,
+    ) -> Option<Timestamp> {
+        let kept: Vec<_> = self.kept(now, &needed).collect();
+        if kept.len() < MOST_POSTS {
+            return None;
+        }
+        let forgotten = kept.into_iter().filter(|entry| !needed(entry));
+        let first = forgotten.filter_map(|entry| self.forgotten_at(entry)).min();
+        first.or(Some(Timestamp::MAX))
+    }
+
+    /// From when on a POST is forgotten: one that made nothing, and one of an attempt before the
+    /// newest.
+    fn forgotten_at(&self, entry: &Entry) -> Option<Timestamp> {
+        use PostOutcome::{Absent, Answered, NotSent, Open, Refused};
+        let is_past = match entry.outcome {
+            Open => false,
+            Absent | NotSent | Refused => true,
+            Answered => entry.n < self.number,
+        };
+        is_past.then(|| entry.time + UNANSWERED_KEPT)
+    }
+
     /// The ledger with one more POST, and without what is too old to matter: what is not `needed`.
     pub fn with_post(
         &self,
@@ -234,23 +273,15 @@ impl Ledger {
         now: Timestamp,
         needed: impl Fn(&Entry) -> bool,
     ) -> Self {
-        use PostOutcome::{Absent, NotSent, Open, Refused};
         let Question { n, of, with } = question;
-        let is_past = |entry: &Entry| match entry.outcome {
-            Open => false,
-            Absent | NotSent | Refused => true,
-            PostOutcome::Answered => entry.n < self.number,
-        };
-        let forgotten =
-            |entry: &Entry| is_past(entry) && !needed(entry) && entry.time + UNANSWERED_KEPT < now;
         let mut ledger = Self {
             number: self.number.max(n),
+            entries: self.kept(now, needed).cloned().collect(),
             began: self.began().filter(|_| n <= self.number),
             inherited: Vec::new(),
             annotation_stands: false,
             ..self.clone()
         };
-        ledger.entries.retain(|entry| !forgotten(entry));
         ledger.entries.push(Entry {
             nonce,
             n,

@@ -198,6 +198,19 @@ impl Context {
         }
     }
 
+    /// Forgets what no store holds any more. A resource that never was held goes without a pass.
+    pub fn prune(&self, is_held: impl Fn(&ObjectKey) -> bool) {
+        let gone: Vec<_> = self
+            .lock()
+            .keys()
+            .filter(|key| !is_held(key))
+            .cloned()
+            .collect();
+        for (namespace, name) in gone {
+            self.forget_object(&namespace, &name);
+        }
+    }
+
     fn withdraw(&self, connection: &ConnectionKey, key: &ResourceKey) {
         match self.registry.find(connection) {
             Found::Usable(connection) | Found::Deleting(connection) => {

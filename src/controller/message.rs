@@ -1,14 +1,14 @@
 //! The sentences people read in conditions and events: what is, which value, what to do next. Pure.
 //!
 //! A message is part of the status, so it may not change while nothing changes: it names times,
-//! never durations from now, and never counts tries.
+//! never durations from now, and counts only the tries to take something back.
 
 use jiff::Timestamp;
 
 use super::{
-    attempt::Entry,
+    attempt::{Entry, MOST_POSTS},
     bounds,
-    observed::{Observed, Refusal},
+    observed::{Observed, Refusal, RevokeTry},
     picture::{Picture, is_live, is_looked_for_in_vain},
     verdict::Standing,
 };
@@ -32,6 +32,11 @@ const MOST_IDS: usize = 5;
 /// `2026-11-23 18:00Z`.
 pub fn minute(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%MZ").to_string()
+}
+
+/// `2026-11-23 18:00:05Z`.
+fn second(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// `bundle prod-read`, `3 entitlements`.
@@ -89,16 +94,34 @@ pub fn recovering<'a>(
     }
     let until = open.map(|entry| entry.time + observed.settled_after).max();
     let until = until.map_or_else(String::new, |until| {
-        format!(
-            ", which takes until {} at least",
-            until.strftime("%Y-%m-%d %H:%M:%SZ")
-        )
+        format!(", which takes until {} at least", second(until))
     });
-    format!("the answer to the create was lost; looking for the request before asking again{until}")
+    format!(
+        "the answer to the create was lost; looking for the request before asking again{until}{}",
+        look_fault(observed)
+    )
+}
+
+/// Why it is still being looked for, where the list could not be read to its end.
+fn look_fault(observed: &Observed) -> String {
+    let fault = observed.view.look_faults.values().next();
+    fault.map_or_else(String::new, |fault| {
+        format!("; Apono's list could not be read to its end, tried again every minute: {fault}")
+    })
 }
 
 /// Nothing is there yet.
-pub fn submitting(picture: &Picture, observed: &Observed) -> String {
+pub fn submitting(picture: &Picture, observed: &Observed, now: Timestamp) -> String {
+    if let Some(until) = picture.is_full_until(now) {
+        let next = if until < Timestamp::MAX {
+            format!("the next one follows at {}", second(until))
+        } else {
+            "create a new AccessRequest with another name".to_owned()
+        };
+        return format!(
+            "{MOST_POSTS} calls came to nothing, as many as are kept on record; {next}"
+        );
+    }
     if observed.connection.paused().is_some() {
         return "Apono asked everybody to wait; the request follows".to_owned();
     }
@@ -250,6 +273,17 @@ pub fn revoke_failed(request: &OwnedRequest, refusal: Option<&Refusal>) -> Strin
     ))
 }
 
+/// Taking it back has failed again and again. It counts tries, which are seconds to minutes apart.
+pub fn revoke_fails(request: &OwnedRequest, tried: &RevokeTry, refusal: &Refusal) -> String {
+    bounded(&format!(
+        "taking back {} failed {} times in a row, the access may still be live; tried again at {}: {}",
+        bounds::cut(&request.id, ID_CHARACTERS),
+        tried.failures,
+        second(tried.next()),
+        refusal.message
+    ))
+}
+
 /// The remote will not cancel it while it is pending.
 pub fn cancel_refused(request: &OwnedRequest, refusal: &Refusal) -> String {
     bounded(&format!(
@@ -271,7 +305,10 @@ pub fn releasing<'a>(
     let text = match (standing.is_empty(), open.count()) {
         (true, 0) => "everything is taken back".to_owned(),
         (true, _) if of_another => LOST_BY_ANOTHER.to_owned(),
-        (true, _) => "looking for a request whose answer was lost, to take it back".to_owned(),
+        (true, _) => format!(
+            "looking for a request whose answer was lost, to take it back{}",
+            look_fault(observed)
+        ),
         (false, _) => format!("taking back {}", ids(standing)),
     };
     if orphan_ignored {

@@ -11,7 +11,7 @@ use rand::RngExt;
 use super::{
     Context,
     attempt::MARK_VALID,
-    entitlements,
+    bounds, entitlements,
     fold::likely_api,
     latch,
     observed::{ConnectionSight, Memory, Observed},
@@ -71,7 +71,7 @@ pub async fn observe(
     let mut observed = values(context, resource, sight, connection.as_deref(), memory);
     if let Some(connection) = &connection {
         observed.view = view(context, connection, resource, &observed);
-        observed.user = user(connection, &observed.view);
+        observed.user = user(&observed.view);
         let picture = Picture::of(resource, &observed, now);
         let unkept = picture.unkept.iter().filter(|one| is_live(one));
         let unkept = unkept.map(|one| one.id.clone()).collect();
@@ -218,13 +218,11 @@ fn hasten(
     Some(token)
 }
 
-/// Whose token it is: what the lists say, before they were read what the connection's status does.
-fn user(connection: &Connection, view: &View) -> Option<String> {
-    if view.is_shared {
-        return None;
-    }
-    let known = view.identity.clone();
-    known.or_else(|| connection.identity()?.id)
+/// Whose token it is, as the lists say that were read with it. The connection's status may tell of
+/// the token that was there before a restart.
+fn user(view: &View) -> Option<String> {
+    let known = view.identity.as_deref().filter(|_| !view.is_shared);
+    known.map(bounds::user)
 }
 
 /// What the poller should read for this resource: what is live, what a deletion has to see end, and
@@ -315,4 +313,19 @@ async fn read_all(connection: &Connection, id: &str) -> Option<Vec<Entitlement>>
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_is_who_the_lists_name_if_they_name_one() {
+        let mut view = View::default();
+        assert_eq!(user(&view), None);
+        view.identity = Some("user-1".to_owned());
+        assert_eq!(user(&view).as_deref(), Some("user-1"));
+        view.is_shared = true;
+        assert_eq!(user(&view), None);
+    }
 }

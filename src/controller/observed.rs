@@ -157,6 +157,8 @@ pub struct Memory {
 pub struct RevokeTry {
     /// How many were sent.
     pub count: u32,
+    /// How many of the last ones failed in a row, as the remote's fault or for want of an answer.
+    pub failures: u32,
     /// When the last one was sent.
     pub last: Timestamp,
     /// What the remote said if it did not accept the last one.

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     crd::{AccessRequest, OwnedRequest, PostOutcome, RemoteApi},
     marker::Mark,
-    poller::{Look, Sight, Snapshot},
+    poller::{Look, Reign, Sight, Snapshot},
 };
 
 /// How often, and over how long, every route has to say 404 before an id counts as not found.
@@ -229,6 +229,18 @@ impl Picture {
         self.requests.iter().chain(&self.unkept)
     }
 
+    /// Whether a POST still says something of what is live.
+    pub fn needs(&self, entry: &Entry) -> bool {
+        let live = |one: &OwnedRequest| attempt(one) == entry.n || one.id == entry.of;
+        self.live().any(live)
+    }
+
+    /// Until when no further POST leaves because too many did.
+    pub fn is_full_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let needed = |entry: &Entry| self.needs(entry);
+        self.ledger.is_full_until(now, needed)
+    }
+
     /// The live requests.
     pub fn live(&self) -> impl Iterator<Item = &OwnedRequest> {
         self.requests.iter().filter(|request| is_live(request))
@@ -284,7 +296,8 @@ impl Picture {
 
     /// Whether the annotation or the finalizer has to be put back before anything else.
     pub fn needs_restore(&self, has_finalizer: bool) -> bool {
-        let matters = !self.ledger.is_empty() || self.live().next().is_some();
+        let asked = !self.ledger.is_empty() || !self.ledger.inherited.is_empty();
+        let matters = asked || self.live().next().is_some();
         let record_lost = !self.ledger.annotation_stands && self.ledger.inherited.is_empty();
         matters && (!has_finalizer || record_lost)
     }
@@ -375,9 +388,22 @@ fn is_settled(entry: &Entry, observed: &Observed) -> bool {
 }
 
 /// Whether the lists that were looked at are those of the user the POST was marked for. A list that
-/// names several users does not tell, and nor does a mark that names none.
+/// names several users does not tell. A mark that names none, the first of a token, is of whoever's
+/// token was in use when it was made, as far as this process knows.
 fn is_by_the_asker(entry: &Entry, observed: &Observed) -> bool {
-    entry.user.is_none() || observed.view.is_shared || entry.user == observed.view.identity
+    let view = &observed.view;
+    // The time of a mark is rounded up.
+    let marked = entry.time.as_second() - 1;
+    let reigned = |reign: &Reign| (reign.from..reign.until).contains(&at(marked));
+    match &entry.user {
+        None => view.reigns.iter().any(reigned),
+        Some(_) if view.is_shared => true,
+        Some(user) => view.identity.as_deref().map(bounds::user).as_ref() == Some(user),
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(Timestamp::MIN)
 }
 
 fn is_looked_for(entry: &Entry, observed: &Observed) -> bool {

@@ -23,10 +23,10 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
-    attempt::{Entry, Ledger, MOST_POSTS},
+    attempt::{Entry, Ledger},
     bounds, entitlements, latch,
     observed::{ConnectionSight, Observed, RevokeTry},
-    picture::{Picture, attempt, is_live, is_missing, state},
+    picture::{Picture, is_live, is_missing, state},
     rounds::{self, Next},
     ttl, verdict,
 };
@@ -221,11 +221,18 @@ enum Ask {
 /// Asks for the access, or says why it is not asked for now.
 fn ask(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Timestamp) -> Ask {
     let question = match rounds::next(resource, picture, now) {
-        _ if picture.ledger.entries.len() >= MOST_POSTS => return Ask::Nothing,
         Next::Nothing => return Ask::Nothing,
         Next::At(at) => return Ask::At(at),
         Next::Ask(question) => question,
     };
+    if let Some(until) = picture.is_full_until(now) {
+        let is_for_ever = until == Timestamp::MAX;
+        return if is_for_ever {
+            Ask::Nothing
+        } else {
+            Ask::At(until)
+        };
+    }
     let ConnectionSight::Usable { paused, .. } = &observed.connection else {
         return Ask::Blocked;
     };
@@ -235,10 +242,7 @@ fn ask(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Ti
     let nonce = Nonce::new(&resource.uid().unwrap_or_default(), observed.random);
     let of = question.of.clone();
     let user = observed.user.clone();
-    let needed = |entry: &Entry| {
-        let live = |one: &OwnedRequest| attempt(one) == entry.n || one.id == entry.of;
-        picture.live().any(live)
-    };
+    let needed = |entry: &Entry| picture.needs(entry);
     let ledger = picture
         .ledger
         .with_post(question, nonce.clone(), user, now, needed);

@@ -94,7 +94,7 @@ pub fn fate(picture: &Picture, n: i64, of: &str) -> Fate {
 
 /// What is to be asked next, if the connection lets it.
 pub fn next(resource: &AccessRequest, picture: &Picture, now: Timestamp) -> Next {
-    if resource.spec.is_suspended() {
+    if resource.spec.suspend == Some(true) {
         return Next::Nothing;
     }
     let mut all = unfinished(resource, picture, now);

@@ -66,7 +66,7 @@ pub fn rule(token: Token, resource: &AccessRequest, picture: &Picture, now: Time
         Token::RequestAgain if !rounds::is_settled(resource, picture, now) => {
             Ruling::Ignore(digest, "the access is being asked for already")
         }
-        Token::RequestAgain if resource.spec.is_suspended() => Ruling::Wait,
+        Token::RequestAgain if resource.spec.suspend == Some(true) => Ruling::Wait,
         Token::RequestAgain => Ruling::Act(digest),
         Token::Revoke if !is_asked => Ruling::Ignore(digest, "nothing was asked for yet"),
         Token::Revoke

@@ -18,10 +18,12 @@
 //! | before asking: connection, policy | False `ConnectionNotFound`, .. | | True | False | |
 //! | suspended before asking | False `Suspended` | | | True | |
 //! | being deleted | as before | True `Revoking` | | | |
-//! | the remote will not let go | False `RevokeFailed`, `CancelRefused` | | True | True | |
+//! | the remote will not let go, or fails to three times | False `RevokeFailed`, `CancelRefused` | | True | True | |
 //!
 //! What is known of the connection is laid over the rows of what was already asked: Ready stays as
 //! last known, Synced says why the rest may be old.
+
+use std::time::Duration;
 
 use apono_client::State;
 use jiff::Timestamp;
@@ -42,6 +44,8 @@ use super::{
 use crate::crd::{AccessRequest, ConditionType, OwnedRequest, Phase, Reason};
 use renewing::Renewing;
 
+/// This many revokes in a row failed, and it is no hiccup any more.
+const FAILED_REVOKES: u32 = 3;
 /// This many failed rounds in a row, and the remote counts as out of reach.
 const FAILED_ROUNDS: u32 = 3;
 
@@ -88,7 +92,7 @@ fn holding(
         return latched::latched(resource, picture, observed);
     }
     if picture.current().is_empty() {
-        return before_asking(resource, picture, observed);
+        return before_asking(resource, picture, observed, now);
     }
     let mut verdict = asked(resource, picture, observed, now);
     overlay(&mut verdict, observed, now);
@@ -116,7 +120,12 @@ fn connection_trouble_text(observed: &Observed) -> Option<&str> {
     }
 }
 
-fn before_asking(resource: &AccessRequest, picture: &Picture, observed: &Observed) -> Verdict {
+fn before_asking(
+    resource: &AccessRequest,
+    picture: &Picture,
+    observed: &Observed,
+    now: Timestamp,
+) -> Verdict {
     if picture.searching().next().is_some() {
         let text = message::recovering(picture.searching(), observed);
         let mut verdict =
@@ -143,7 +152,7 @@ fn before_asking(resource: &AccessRequest, picture: &Picture, observed: &Observe
     if let Some((reason, text)) = trouble(&observed.connection) {
         return Verdict::stuck(Phase::Failed, Truth::False, reason, Truth::False, text);
     }
-    let text = message::submitting(picture, observed);
+    let text = message::submitting(picture, observed, now);
     let mut verdict =
         Verdict::under_way(Phase::Submitting, Reason::Submitting, Truth::Unknown, &text);
     if let ConnectionSight::NotReady { message, .. } = &observed.connection {
@@ -293,15 +302,22 @@ impl Standing {
     }
 }
 
+/// A remote whose clock is ahead of ours ends things a little before their end. Clocks that are kept
+/// in step differ by less than this, and nobody who takes access back by hand does it so late.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
+
+fn has_reached_end(request: &OwnedRequest, now: Timestamp) -> bool {
+    let end = request.ends_at.as_ref();
+    end.is_some_and(|end| end.0 <= now + CLOCKS_DIFFER)
+}
+
 fn standing(request: &OwnedRequest, observed: &Observed, now: Timestamp) -> Standing {
     let was_access = request.active_at.is_some() || request.revoking_seen == Some(true);
     match state(request) {
         State::Failed if was_access => Standing::RevokeFailed,
         State::Failed => Standing::GrantFailed,
         State::Rejected => Standing::Rejected,
-        State::Revoked if request.ends_at.as_ref().is_some_and(|end| end.0 <= now) => {
-            Standing::Expired
-        }
+        State::Revoked if has_reached_end(request, now) => Standing::Expired,
         State::Revoked => Standing::RevokedUpstream,
         _ if is_missing(request, observed) => Standing::Missing,
         State::Unknown => Standing::Unknown,
@@ -374,10 +390,14 @@ fn releasing(resource: &AccessRequest, picture: &Picture, observed: &Observed) -
             Truth::False
         };
         verdict.keeps_ready = false;
-        return verdict
+        let verdict = verdict
             .say(Stalled, Truth::True, reason, &text)
-            .say(Ready, truth, reason, &text)
-            .say(Synced, Truth::True, reason, &text);
+            .say(Ready, truth, reason, &text);
+        if is_out_of_reach(observed) {
+            let text = message::out_of_reach(observed);
+            return verdict.say(Synced, Truth::False, Reason::ApiUnavailable, &text);
+        }
+        return verdict.say(Synced, Truth::True, reason, &text);
     }
     if let Some((reason, cause)) =
         trouble(&observed.connection).filter(|_| !observed.connection.is_callable())
@@ -424,11 +444,17 @@ fn refusal(request: &OwnedRequest, observed: &Observed) -> Option<(Reason, Strin
             Reason::RevokeFailed,
             message::revoke_failed(request, Some(refusal)),
         )),
+        (State::Revoking, _) => None,
+        (_, Some(refusal)) if observed.connection.is_callable() => {
+            let tried = tried.filter(|tried| tried.failures >= FAILED_REVOKES)?;
+            let text = message::revoke_fails(request, tried, refusal);
+            Some((Reason::RevokeFailed, text))
+        }
         _ => None,
     }
 }
 
-/// A 4xx is the remote's word on the request; anything else is a matter of the connection.
+/// A 4xx is the remote's word on the request; what else fails may pass.
 fn is_definite(status: Option<u16>) -> bool {
     status.is_some_and(|status| (400..500).contains(&status) && ![401, 408, 429].contains(&status))
 }

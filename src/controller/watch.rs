@@ -37,6 +37,8 @@ pub type Guarded = DeserializeGuard<AccessRequest>;
 
 /// After the first failed pass; doubled with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
+/// What is kept of resources that are gone is forgotten this often: it is small.
+const PRUNE: Duration = Duration::from_mins(1);
 /// No failed pass waits longer.
 const MOST_BACKOFF: Duration = Duration::from_mins(1);
 
@@ -85,7 +87,28 @@ pub async fn run(
             settle(&context, &result);
             futures::future::ready(())
         });
-    tokio::join!(passes, first_sync);
+    let pruning = async {
+        loop {
+            tokio::time::sleep(PRUNE).await;
+            prune(&context, stores);
+        }
+    };
+    tokio::select! {
+        _ = async { tokio::join!(passes, first_sync) } => {}
+        () = pruning => {}
+    }
+}
+
+/// Forgets what is kept of resources that no store holds.
+fn prune(context: &Context, stores: &Stores) {
+    let stores = stores
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    context.prune(|(namespace, name)| {
+        let object = ObjectRef::new(name).within(namespace);
+        stores.iter().any(|store| store.get(&object).is_some())
+    });
 }
 
 /// The stores of every scope, for the metrics.
@@ -123,10 +146,12 @@ pub fn count_phases(stores: &Stores) -> Vec<(Phase, i64)> {
 async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
     let decoded = object.0.is_ok();
-    let result = reconcile(Arc::clone(&object), Arc::clone(&context)).await;
+    // Boxed: it is as large as all that a pass may do.
+    let result = Box::pin(reconcile(Arc::clone(&object), Arc::clone(&context))).await;
     let outcome = match &result {
         Ok(_) if decoded => PassOutcome::Done,
         Ok(_) => PassOutcome::Undecodable,
+        Err(error) if error.is_refusal() => PassOutcome::Rejected,
         Err(_) => PassOutcome::Transient,
     };
     context
@@ -142,11 +167,24 @@ async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Err
 #[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 fn after_error(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
     let failures = context.count_failure(&skeleton(&object));
+    if error.is_refusal() {
+        say_refused(error, failures);
+    } else {
+        say_failed(error, failures);
+    }
+    Action::requeue(doubled(FIRST_BACKOFF, failures, MOST_BACKOFF))
+}
+
+fn say_refused(error: &Error, failures: u32) {
+    let error = Chain(error);
+    tracing::error!(%error, failures, "the API server refuses what the operator writes");
+}
+
+fn say_failed(error: &Error, failures: u32) {
     // An object that changed under our hands is nothing to warn of.
     if !matches!(error, Error::Outdated) {
         tracing::warn!(step = error.label(), error = %Chain(error), failures, "the pass failed");
     }
-    Action::requeue(doubled(FIRST_BACKOFF, failures, MOST_BACKOFF))
 }
 
 fn skeleton(object: &Guarded) -> AccessRequest {

@@ -232,23 +232,6 @@ fn custom_fields(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-impl AccessRequestSpec {
-    /// The connection to ask through, with the defaults in place.
-    pub fn connection(&self) -> ConnectionRef {
-        self.connection_ref
-            .clone()
-            .unwrap_or_else(|| ConnectionRef {
-                kind: Some(ConnectionKind::ClusterAponoConnection),
-                name: DEFAULT_CONNECTION.to_owned(),
-            })
-    }
-
-    /// Whether nothing new may be asked for.
-    pub fn is_suspended(&self) -> bool {
-        self.suspend.unwrap_or(false)
-    }
-}
-
 impl ConnectionRef {
     /// The kind, with the default in place.
     pub fn resolved_kind(&self) -> ConnectionKind {

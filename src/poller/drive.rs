@@ -84,6 +84,16 @@ impl Tools {
         }
     }
 
+    /// Says once that a list has no end.
+    pub(super) fn note_circle(&self, api: RemoteApi) {
+        if self.store.lock().circles.insert(api) {
+            tracing::warn!(
+                list = ?api,
+                "the pages of a list go in circles: it is read as far as it goes, and proves nothing"
+            );
+        }
+    }
+
     /// Looks something up in what is known.
     pub(super) fn ask<T>(&self, question: impl FnOnce(&mut Knowledge) -> T) -> T {
         question(&mut self.store.lock())

@@ -99,6 +99,15 @@ pub struct Look {
     pub since: Timestamp,
 }
 
+/// A time during which the present token, or another one of its user, was in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reign {
+    /// From then on; the least possible moment if no other was in use before.
+    pub from: Timestamp,
+    /// Until then; the greatest possible moment if it still is.
+    pub until: Timestamp,
+}
+
 /// How well the remote can be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
@@ -124,10 +133,14 @@ pub struct View {
     pub strays: Vec<(Mark, Arc<Snapshot>)>,
     /// The newest complete look at each list.
     pub look: BTreeMap<RemoteApi, Look>,
+    /// Why the last look at a list came to nothing, where it did.
+    pub look_faults: BTreeMap<RemoteApi, String>,
     /// Who the present token is: the requestor of every own request it reads.
     pub identity: Option<String>,
     /// Whether the own list names several requestors: then it does not say who the token is.
     pub is_shared: bool,
+    /// When the present token, or another one of its user, was in use.
+    pub reigns: Vec<Reign>,
     /// How well the remote can be read.
     pub health: Health,
 }

@@ -91,7 +91,16 @@ impl Looker {
         if let Some(last) = &mut self.last {
             last.pages = walk.pages;
         }
+        if walk.is_circular {
+            tools.note_circle(self.api);
+        }
         let Some(asked_at) = walk.began.filter(|_| walk.is_whole) else {
+            let fault = if walk.is_circular {
+                "its pages go in circles"
+            } else {
+                "some of its items cannot be understood"
+            };
+            tools.ask(|knowledge| knowledge.fail_look(self.api, fault.to_owned()));
             return;
         };
         tools.ask(|knowledge| {
@@ -149,6 +158,10 @@ impl Round for Looker {
                 Ok(leaf) => tools.take(self.api, walk.epoch, leaf),
                 Err(error) => {
                     self.walk = Some(walk);
+                    if !matches!(error, ReadError::Paused(_)) {
+                        let fault = error.to_string();
+                        tools.ask(|knowledge| knowledge.fail_look(self.api, fault));
+                    }
                     return Err(error);
                 }
             }

@@ -21,7 +21,7 @@ pub(super) use self::answers::Source;
 pub(super) use self::follow::Evidence;
 pub(super) use self::looking::Want;
 pub(super) use self::standing::Lane;
-use self::standing::{Identity, LaneHealth};
+use self::standing::{Identity, LaneHealth, Tenure};
 pub(super) use self::suspects::Suspect;
 use super::record::{Group, Record};
 use super::words::Words;
@@ -65,8 +65,14 @@ pub(super) struct Knowledge {
 
     wants: BTreeMap<(RemoteApi, ResourceKey, Nonce), Want>,
     looks: BTreeMap<RemoteApi, Look>,
+    /// Why the last look at a list came to nothing.
+    look_faults: BTreeMap<RemoteApi, String>,
+    /// The lists whose pages were seen to go in circles.
+    pub(super) circles: BTreeSet<RemoteApi>,
 
     identity: Identity,
+    /// Which tokens were in use, and since when.
+    tokens: Vec<Tenure>,
     lanes: BTreeMap<Lane, LaneHealth>,
     last_good: Option<Timestamp>,
     is_refused: bool,
@@ -285,8 +291,10 @@ impl Knowledge {
     pub(super) fn view(&self, key: &ResourceKey) -> View {
         let mut view = View {
             look: self.looks.clone(),
+            look_faults: self.look_faults.clone(),
             identity: self.identity.known(),
             is_shared: self.identity == Identity::Mixed,
+            reigns: self.reigns(),
             health: self.health(),
             ..View::default()
         };

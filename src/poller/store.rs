@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::state::{Knowledge, Source};
+use super::state::Knowledge;
 use super::{Interest, ResourceKey, Snapshot, View};
 use crate::crd::RemoteApi;
 use crate::marker::{Mark, Nonce};
@@ -72,15 +72,6 @@ impl Store {
         self.announce();
     }
 
-    /// Takes what somebody else read. `asked_at` is when that call was sent.
-    pub fn record_read(&self, request: AccessRequest, api: RemoteApi, asked_at: Timestamp) {
-        let mut knowledge = self.lock();
-        let concerned = knowledge.take(request, api, asked_at, Timestamp::MAX, Source::Single);
-        knowledge.wake_all(concerned);
-        drop(knowledge);
-        self.announce();
-    }
-
     /// Something was just asked of this id: the short list is read at once and often, and the id
     /// itself if it does not show there.
     pub fn hasten(&self, id: &str) {
@@ -88,11 +79,18 @@ impl Store {
         self.announce();
     }
 
-    /// Another token reads from now on: who it is, what was missing and what was looked at under
-    /// the one before says nothing any more. Reading starts again if the old one was refused.
-    pub fn token_changed(&self) {
-        self.lock().change_token(Instant::now());
-        self.announce();
+    /// Says which token reads from now on, told from others by a fingerprint. Another one than
+    /// before: who it is, what was missing and what was looked at under the one before says nothing
+    /// any more. Reading starts again if the old one was refused.
+    pub fn use_token(&self, fingerprint: u64, now: Timestamp) {
+        if self.lock().use_token(fingerprint, now, Instant::now()) {
+            self.announce();
+        }
+    }
+
+    /// Takes who made a request of the own list, as read with the present token.
+    pub fn meet(&self, requestor: &str) {
+        self.lock().meet(requestor);
     }
 
     /// Which resource follows the id; the first by name if several do.

@@ -74,6 +74,9 @@ impl Sweep {
     fn end(&mut self, course: Course, tools: &Tools) {
         self.last = Some((course.started, course.walk.pages));
         self.jitter = tools.jitter();
+        if course.walk.is_circular {
+            tools.note_circle(self.api);
+        }
         let Some(began) = course.walk.began else {
             return;
         };

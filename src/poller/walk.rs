@@ -1,7 +1,8 @@
 //! Walks a list page by page, can go on where it stumbled, and knows what it has proved: when it
 //! began, whether anything was left out, and in which order the list is. It keeps no items.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use apono_client::{AccessRequest, DelegatedQuery, ListQuery, Page, PageToken};
 use jiff::Timestamp;
@@ -27,11 +28,15 @@ pub(super) struct Walk {
     /// When the first page was asked for.
     pub(super) began: Option<Timestamp>,
     pub(super) pages: u32,
-    /// Whether every item of every page so far was understood.
+    /// Whether every item of every page so far was understood, and no page came twice.
     pub(super) is_whole: bool,
     pub(super) is_finished: bool,
     pub(super) order: Order,
+    /// Whether a page named one as the next that had been read: the list has no end.
+    pub(super) is_circular: bool,
     next: Option<PageToken>,
+    /// What tells the pages apart that were read.
+    read: HashSet<u64>,
     stumbles: u32,
     /// The ids of the page before: what is inserted in front pushes some of them onto this one.
     before: BTreeSet<String>,
@@ -54,7 +59,9 @@ impl Walk {
             is_whole: true,
             is_finished: false,
             order: Order::default(),
+            is_circular: false,
             next: None,
+            read: HashSet::new(),
             stumbles: 0,
             before: BTreeSet::new(),
         }
@@ -69,12 +76,6 @@ impl Walk {
     ) -> Result<Leaf, ReadError> {
         let asked_at = clock.now();
         match page(reads, self.api, PAGE_SIZE, &self.filter, self.next.as_ref()).await {
-            Ok(page) if page.next.is_some() && page.next == self.next => {
-                self.restart();
-                Err(ReadError::Failed(
-                    "a list names the same next page again".to_owned(),
-                ))
-            }
             Ok(page) => Ok(self.take(page, asked_at)),
             Err(error) => {
                 if !matches!(error, ReadError::Paused(_)) {
@@ -93,7 +94,10 @@ impl Walk {
         self.pages += 1;
         self.stumbles = 0;
         self.is_whole &= page.skipped == 0;
-        self.is_finished = page.next.is_none();
+        let next = page.next.as_ref().map(PageToken::as_str);
+        self.is_circular = next.is_some_and(|token| !self.read.insert(fingerprint(token)));
+        self.is_whole &= !self.is_circular;
+        self.is_finished = next.is_none() || self.is_circular;
         self.next = page.next;
         for item in page
             .items
@@ -112,6 +116,12 @@ impl Walk {
     fn restart(&mut self) {
         *self = Self::new(self.api, std::mem::take(&mut self.filter), self.epoch);
     }
+}
+
+fn fingerprint(token: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    token.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// One page of one of the two lists.

@@ -137,6 +137,21 @@ fn an_early_end_stays_so_until_the_planned_end() {
 }
 
 #[test]
+fn an_end_a_moment_before_the_planned_one_is_as_planned() {
+    for (seconds, reason) in [(5, "Expired"), (6, "RevokedUpstream")] {
+        let (world, nonce) = asked("Active");
+        let mut world = world.after(Duration::from_secs(8 * 3600 - seconds));
+        world.see(remote("r1", "Revoked", &nonce));
+        row(&mut world);
+        assert_eq!(
+            world.status().reason.as_deref(),
+            Some(reason),
+            "{seconds} s"
+        );
+    }
+}
+
+#[test]
 fn an_end_without_a_planned_one_is_upstream() {
     let mut world = world();
     let mut made = None;
@@ -316,6 +331,7 @@ fn a_refused_revoke_says_so() {
         });
         let tried = RevokeTry {
             count: 1,
+            failures: 0,
             last: world.now,
             refusal,
         };
@@ -324,6 +340,68 @@ fn a_refused_revoke_says_so() {
             ["Ready=False", "Stalled=True", "Synced=True"].map(|one| format!("{one} {reason}"));
         assert_eq!(row(&mut world).0, expected);
     }
+}
+
+#[test]
+fn a_revoke_that_fails_three_times_says_so_until_one_is_accepted() {
+    let (world, _) = asked("Active");
+    let mut world = world.deleted();
+    let refusal = |status| Refusal {
+        status,
+        message: "the API answered `503`".to_owned(),
+    };
+    let last = world.now;
+    let try_of = |failures, refusal| RevokeTry {
+        count: 5,
+        failures,
+        last,
+        refusal,
+    };
+    let going = [
+        "Ready=True Active",
+        "Reconciling=True Revoking",
+        "Synced=True Revoking",
+    ];
+    let failed = [
+        "Ready=False RevokeFailed",
+        "Stalled=True RevokeFailed",
+        "Synced=True RevokeFailed",
+    ];
+    for (tried, expected) in [
+        (try_of(2, Some(refusal(Some(503)))), going),
+        (try_of(0, Some(refusal(Some(429)))), going),
+        (try_of(3, Some(refusal(Some(503)))), failed),
+        (try_of(4, Some(refusal(None))), failed),
+    ] {
+        let mut world = world.clone();
+        world.observed.memory.revokes.insert("r1".to_owned(), tried);
+        assert_eq!(row(&mut world).0, expected);
+    }
+    let tried = try_of(3, Some(refusal(Some(503))));
+    world.observed.memory.revokes.insert("r1".to_owned(), tried);
+    row(&mut world);
+    let message = world.status().message.unwrap();
+    assert!(
+        message.contains("3 times") && message.contains("503") && message.contains("12:00:32Z"),
+        "{message}"
+    );
+    let mut unauthorized = world.clone();
+    unauthorized.observed.connection = ConnectionSight::Unauthorized {
+        message: "m".to_owned(),
+        orphan: false,
+    };
+    let lines = row(&mut unauthorized).0;
+    assert!(
+        lines.contains(&"Stalled=True Unauthorized".to_owned()),
+        "{lines:?}"
+    );
+    let tried = try_of(0, None);
+    world.observed.memory.revokes.insert("r1".to_owned(), tried);
+    let lines = row(&mut world).0;
+    assert!(
+        lines.contains(&"Reconciling=True Revoking".to_owned()),
+        "{lines:?}"
+    );
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub const AGAIN_WAITS: &str = "it is asked for again when spec.suspend is false"
 pub const AGAIN_BLOCKED: &str = "it is asked for again when the connection lets it";
 
 /// A request that is to replace a live one.
-pub fn awaited(request: &OwnedRequest) -> String {
+pub fn coming(request: &OwnedRequest) -> String {
     let named = ids(&[request]);
     match state(request) {
         State::Pending => format!("renewing: {named} waits for an approver; approve it in Apono"),

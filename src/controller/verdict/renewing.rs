@@ -31,7 +31,7 @@ pub(super) fn renewing(
     now: Timestamp,
 ) -> Option<Renewing> {
     let replacing = |request: &&OwnedRequest| renewal::replaces(picture, request).is_some();
-    let (awaited, over): (Vec<_>, Vec<_>) = picture
+    let (coming, over): (Vec<_>, Vec<_>) = picture
         .requests
         .iter()
         .filter(replacing)
@@ -48,8 +48,8 @@ pub(super) fn renewing(
             text,
         })
     };
-    if let Some(request) = awaited.iter().copied().min_by_key(|one| is_set_up(one)) {
-        return under_way(message::again::awaited(request));
+    if let Some(request) = coming.iter().copied().min_by_key(|one| is_set_up(one)) {
+        return under_way(message::again::coming(request));
     }
     let renewals = || picture.ledger.entries.iter().filter(|entry| entry.n > 1);
     let is_of_live = |of: &str| picture.live().any(|one| of.is_empty() || one.id == of);
@@ -103,7 +103,7 @@ fn planned(
         return say(false, message::again::used_up(spec.max_renewals));
     }
     all.iter().find(|one| one.at <= now)?;
-    if resource.spec.is_suspended() {
+    if resource.spec.suspend == Some(true) {
         return say(false, message::again::SUSPENDED.to_owned());
     }
     say(true, message::again::due(connection_trouble_text(observed)))

@@ -70,6 +70,7 @@ impl Knowledge {
     /// A look was completed: tells those whose question it answers.
     pub(in crate::poller) fn end_look(&mut self, api: RemoteApi, look: Look) {
         self.looks.insert(api, look);
+        self.look_faults.remove(&api);
         let mut answered = Vec::new();
         for ((of, key, _), want) in &mut self.wants {
             if *of == api && !want.is_answered && answers(&look, want) {
@@ -81,9 +82,22 @@ impl Knowledge {
         self.wake_all(answered);
     }
 
+    /// A look came to nothing: tells those who wait for it, the first time.
+    pub(in crate::poller) fn fail_look(&mut self, api: RemoteApi, fault: String) {
+        if self.look_faults.insert(api, fault).is_some() {
+            return;
+        }
+        let open = self.wants.iter().filter(|((of, _, _), _)| *of == api);
+        let open = open.filter(|(_, want)| !want.is_answered);
+        let mut waiting: Vec<_> = open.map(|((_, key, _), _)| key.clone()).collect();
+        waiting.dedup();
+        self.wake_all(waiting);
+    }
+
     /// What was looked at under another token proves nothing under this one.
     pub(super) fn drop_looks(&mut self) {
         self.looks.clear();
+        self.look_faults.clear();
         for want in self.wants.values_mut() {
             want.is_answered = false;
         }

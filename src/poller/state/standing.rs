@@ -8,10 +8,13 @@ use tokio::time::Instant;
 use super::Knowledge;
 use crate::crd::RemoteApi;
 use crate::poller::cadence::Tier;
-use crate::poller::{Health, ResourceKey};
+use crate::poller::{Health, Reign, ResourceKey};
 
 /// So many failed rounds in a row are told to those who wait; fewer pass by unnoticed.
 const ALARM: u32 = 3;
+
+/// As many changes of the token are remembered.
+const MOST_TOKENS: usize = 100;
 
 /// One of the loops that read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +33,25 @@ pub(in crate::poller) struct LaneHealth {
     since: Timestamp,
     rounds: u32,
     error: String,
+}
+
+/// A token that was in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tenure {
+    since: Timestamp,
+    fingerprint: u64,
+    /// Who it was, where its own list said so before it was replaced.
+    user: Option<String>,
+}
+
+impl Tenure {
+    fn new(since: Timestamp, fingerprint: u64) -> Self {
+        Self {
+            since,
+            fingerprint,
+            user: None,
+        }
+    }
 }
 
 /// Who the token is, as far as its own list tells.
@@ -69,6 +91,53 @@ impl Knowledge {
     /// Whether something is missing and nobody knows whether the token is another one's.
     pub(in crate::poller) fn needs_identity(&self) -> bool {
         self.identity == Identity::Unknown && self.is_any_missing()
+    }
+
+    /// Which token reads from now on; says whether it is another one than before.
+    pub(in crate::poller) fn use_token(
+        &mut self,
+        fingerprint: u64,
+        now: Timestamp,
+        instant: Instant,
+    ) -> bool {
+        let user = self.identity.known();
+        let Some(last) = self.tokens.last_mut() else {
+            // Before it, as far as this process can know, there was none.
+            self.tokens.push(Tenure::new(Timestamp::MIN, fingerprint));
+            return false;
+        };
+        if last.fingerprint == fingerprint {
+            return false;
+        }
+        last.user = user;
+        self.tokens.push(Tenure::new(now, fingerprint));
+        if self.tokens.len() > MOST_TOKENS {
+            self.tokens.remove(0);
+        }
+        self.change_token(instant);
+        true
+    }
+
+    /// When the present token was in use, or another one of the same user; oldest first.
+    pub(super) fn reigns(&self) -> Vec<Reign> {
+        let Some(present) = self.tokens.last() else {
+            return vec![Reign {
+                from: Timestamp::MIN,
+                until: Timestamp::MAX,
+            }];
+        };
+        let user = self.identity.known();
+        let is_its = |tenure: &Tenure| {
+            tenure.fingerprint == present.fingerprint || user.is_some() && tenure.user == user
+        };
+        let ends = self.tokens.iter().skip(1).map(|next| next.since);
+        let all = self.tokens.iter().zip(ends.chain([Timestamp::MAX]));
+        all.filter(|(tenure, _)| is_its(tenure))
+            .map(|(tenure, until)| Reign {
+                from: tenure.since,
+                until,
+            })
+            .collect()
     }
 
     /// Another token reads from now on.

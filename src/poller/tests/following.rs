@@ -2,6 +2,7 @@
 
 use super::world::{Sorted, request};
 use super::*;
+use crate::poller::state::Source;
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_read_when_nothing_is_followed() {
@@ -218,9 +219,10 @@ async fn a_reply_counts_until_something_newer_is_read() {
     assert!(bench.view("n").by_nonce.is_empty());
     // A list answer from before the reply says nothing.
     let old = request("a", "Pending", asked);
-    bench
-        .store
-        .record_read(old, RemoteApi::UserV4, asked - SignedDuration::from_secs(1));
+    let earlier = asked - SignedDuration::from_secs(1);
+    let (api, source) = (RemoteApi::UserV4, Source::Single);
+    let told = bench.store.lock().take(old, api, earlier, asked, source);
+    assert!(told.is_empty());
     let Sight::Seen(seen) = bench.view("n").sights["a"].clone() else {
         panic!()
     };

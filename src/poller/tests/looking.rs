@@ -173,7 +173,7 @@ async fn a_very_long_list_is_read_in_rounds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_goes_in_circles_proves_nothing_and_is_left_alone() {
-    let bench = Bench::start();
+    let mut bench = Bench::start();
     bench.history(300);
     bench.world.with(|world| {
         world.sorted = Sorted::OldestFirst;
@@ -183,7 +183,29 @@ async fn a_list_that_goes_in_circles_proves_nothing_and_is_left_alone() {
     pass(120).await;
     assert_eq!(bench.look("n"), None);
     assert!(bench.lists() < 30, "{}", bench.lists());
-    assert!(bench.view("n").health.failing_since.is_some());
+    assert_eq!(bench.wakes(), ["n"], "who waits is told why, once");
+    let faults = bench.view("n").look_faults;
+    assert!(faults[&RemoteApi::UserV4].contains("circles"), "{faults:?}");
+    // When it has an end again it is looked through.
+    bench.world.with(|world| world.is_looping = false);
+    pass(60).await;
+    assert!(bench.look("n").is_some());
+    assert!(bench.view("n").look_faults.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_lead_back_to_an_earlier_one_end_the_look_too() {
+    let bench = Bench::start();
+    bench.history(350);
+    bench.world.with(|world| {
+        world.sorted = Sorted::OldestFirst;
+        world.is_circular = true;
+    });
+    bench.want("n", 1, 0);
+    pass(120).await;
+    assert_eq!(bench.look("n"), None);
+    assert!(bench.lists() < 50, "{}", bench.lists());
+    assert!(!bench.view("n").look_faults.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,7 +215,7 @@ async fn another_token_looks_anew() {
     bench.want("n", 1, 0);
     pass(1).await;
     let first = bench.look("n").unwrap();
-    bench.store.token_changed();
+    bench.other_token();
     assert_eq!(bench.look("n"), None);
     pass(2).await;
     assert!(bench.look("n").unwrap().asked_at > first.asked_at);

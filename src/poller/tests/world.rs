@@ -71,6 +71,8 @@ pub(super) struct Inner {
     pub(super) latency: Duration,
     /// Whether every page says that the same page is next.
     pub(super) is_looping: bool,
+    /// Whether the last page says that the first but one is next.
+    pub(super) is_circular: bool,
 }
 
 impl World {
@@ -210,8 +212,13 @@ impl Inner {
         };
         let all = self.matching(api, &words)?;
         let end = (start + limit.unwrap_or(100) as usize).min(all.len());
-        let next = if self.is_looping { start } else { end };
-        let next = (end < all.len() || self.is_looping)
+        let is_last = end >= all.len();
+        let next = match () {
+            () if self.is_looping => start,
+            () if is_last => limit.unwrap_or(100) as usize,
+            () => end,
+        };
+        let next = (!is_last || self.is_looping || self.is_circular)
             .then(|| PageToken::from(serde_json::json!([next, words]).to_string()));
         Ok(Page {
             items: all[start.min(end)..end]

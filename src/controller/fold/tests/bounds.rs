@@ -117,6 +117,7 @@ fn whatever_the_remote_says_the_status_can_be_stored() {
         });
         let tried = RevokeTry {
             count: 9,
+            failures: 9,
             last: world.now,
             refusal,
         };
@@ -169,7 +170,7 @@ fn what_has_no_place_in_the_status_is_said_and_is_taken_back_on_deletion() {
         assert_eq!(world.plan().step, Step::Wait, "and nothing is asked again");
         assert!(world.plan().requeue.is_none_or(|wait| !wait.is_zero()));
 
-        let mut world = world.after(Duration::from_secs(60));
+        let mut world = world.after(Duration::from_mins(1));
         world.look();
         world.fold(&Outcome::Nothing);
         assert_eq!(world.plan().step, Step::Wait);

@@ -25,7 +25,7 @@ fn a_lost_answer_that_is_found_is_adopted_and_nothing_is_asked() {
 }
 
 fn outcome(world: &World) -> Option<PostOutcome> {
-    world.status().attempt.unwrap().posts[0].outcome
+    world.status().attempt?.posts.first()?.outcome
 }
 
 #[test]
@@ -214,7 +214,11 @@ fn reapplied(word: &str) -> (World, Nonce) {
 #[test]
 fn a_reapplied_resource_adopts_what_is_still_live() {
     let (mut world, nonce) = reapplied("Active");
-    assert_eq!(world.plan().step, Step::Wait, "look first");
+    assert_eq!(
+        world.plan().step,
+        Step::Restore(None),
+        "held while it is looked for"
+    );
     world.find(&nonce, "r1", "Active");
     assert_eq!(world.plan().step, Step::Restore(None));
     world.fold(&Outcome::Nothing);
@@ -229,6 +233,7 @@ fn a_reapplied_resource_adopts_what_is_still_live() {
 #[test]
 fn a_reapplied_resource_whose_requests_have_ended_starts_anew() {
     let (mut world, nonce) = reapplied("Revoked");
+    world.resource.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
     world.find(&nonce, "r1", "Revoked");
     assert_eq!(world.plan().step, Step::Wait, "look first");
     world.look();

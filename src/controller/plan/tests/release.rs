@@ -1,6 +1,7 @@
 //! When a deletion revokes, waits and lets go.
 
 use super::*;
+use crate::crd::RemoteApi;
 
 #[test]
 fn nothing_is_restored_on_an_object_that_is_being_deleted() {
@@ -45,6 +46,7 @@ fn deletion_revokes_what_is_live_and_waits_until_it_is_read_back() {
         let last = world.now;
         let tried = RevokeTry {
             count: 1,
+            failures: 0,
             last,
             refusal: None,
         };
@@ -63,6 +65,7 @@ fn a_revoke_that_changed_nothing_is_sent_again() {
     let mut world = world.deleted();
     let tried = RevokeTry {
         count: 1,
+        failures: 0,
         last: world.now,
         refusal: None,
     };
@@ -191,6 +194,7 @@ fn not_found_is_an_end_only_for_the_user_who_made_it_and_only_if_said_often() {
         let mut world = world.deleted();
         let tried = RevokeTry {
             count: 1,
+            failures: 0,
             last: world.now,
             refusal: None,
         };
@@ -204,6 +208,18 @@ fn not_found_is_an_end_only_for_the_user_who_made_it_and_only_if_said_often() {
             Some(Sight::Missing(_))
         ));
     }
+}
+
+#[test]
+fn a_look_that_comes_to_nothing_is_said_with_its_error() {
+    let (mut world, _) = lost();
+    let fault = (RemoteApi::UserV4, "the API answered `500`".to_owned());
+    world.observed.view.look_faults.extend([fault]);
+    world.fold(&Outcome::Nothing);
+    assert!(world.status().message.unwrap().contains("500"));
+    let mut world = world.deleted();
+    world.fold(&Outcome::Nothing);
+    assert!(world.status().message.unwrap().contains("500"));
 }
 
 #[test]

@@ -289,6 +289,7 @@ fn a_cancel_that_is_refused_is_tried_on_and_said() {
     });
     let tried = RevokeTry {
         count: 1,
+        failures: 1,
         last: world.now,
         refusal,
     };
