@@ -104,7 +104,7 @@ reasons! {
     Suspended = "Suspended",
     /// The access is being taken back.
     Revoking = "Revoking",
-    /// Apono could not take the access back; retried.
+    /// Apono could not take the access back, or failed to three times in a row; retried.
     RevokeFailed = "RevokeFailed",
     /// Apono refused to cancel a pending request; retried.
     CancelRefused = "CancelRefused",
