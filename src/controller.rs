@@ -96,7 +96,8 @@ async fn reconcile(
         context.forget(&resource);
         return Ok(Action::await_change());
     }
-    drive(&context, resource, intent, readable).await
+    // A pass is large, and waits on the heap.
+    Box::pin(drive(&context, resource, intent, readable)).await
 }
 
 /// Whether our finalizer is on it.
@@ -133,34 +134,23 @@ async fn drive(
     let outcome = match (step, &connection) {
         (Step::Release, _) => return release(context, &current, &observed).await,
         (Step::Restore(ledger), _) => {
-            return match mark::mark(context, &current, ledger.as_ref()).await? {
-                Marked::Stands(_) => Ok(Action::requeue(SOON)),
-                Marked::LookAgain => Err(Error::Outdated),
-            };
+            marked(context, &current, ledger.as_ref()).await?;
+            return Ok(Action::requeue(SOON));
         }
         (Step::Create { ledger, nonce }, Some(connection)) => {
-            match mark::mark(context, &current, Some(&ledger)).await? {
-                Marked::LookAgain => return Err(Error::Outdated),
-                Marked::Stands(marked) => current = *marked,
-            }
+            current = marked(context, &current, Some(&ledger)).await?;
             let times = (planned_at, now);
             execute::create(connection, &current, &observed, (ledger, nonce), times).await
         }
         (Step::Again { ledger, nonce, of }, Some(connection)) => {
-            match mark::mark(context, &current, Some(&ledger)).await? {
-                Marked::LookAgain => return Err(Error::Outdated),
-                Marked::Stands(marked) => current = *marked,
-            }
+            current = marked(context, &current, Some(&ledger)).await?;
             let times = (planned_at, now);
             again::request_again(connection, &current, &observed, (ledger, nonce, of), times).await
         }
-        (Step::Latch(ledger), _) => match mark::mark(context, &current, Some(&ledger)).await? {
-            Marked::LookAgain => return Err(Error::Outdated),
-            Marked::Stands(marked) => {
-                current = *marked;
-                Outcome::Latched
-            }
-        },
+        (Step::Latch(ledger), _) => {
+            current = marked(context, &current, Some(&ledger)).await?;
+            Outcome::Latched
+        }
         (Step::Delete, _) => {
             mark::delete(context, &current).await?;
             return Ok(Action::await_change());
@@ -186,6 +176,18 @@ async fn drive(
         None if followed => Action::requeue(SOON),
         None => Action::await_change(),
     })
+}
+
+/// The resource as it is marked; one that has changed meanwhile is looked at again.
+async fn marked(
+    context: &Context,
+    resource: &AccessRequest,
+    ledger: Option<&attempt::Ledger>,
+) -> Result<AccessRequest, Error> {
+    match mark::mark(context, resource, ledger).await? {
+        Marked::Stands(marked) => Ok(*marked),
+        Marked::LookAgain => Err(Error::Outdated),
+    }
 }
 
 /// After a create or a revoke the next pass comes at once, with what the answer changed.

@@ -292,7 +292,7 @@ impl Ledger {
         });
         match with {
             With::Nothing => {}
-            With::Renewal => ledger.renewals += 1,
+            With::Renewal => ledger.renewals = ledger.renewals.saturating_add(1),
             With::Again(token) => {
                 ledger.again = Some(n);
                 ledger.handled.request_again = token.or(ledger.handled.request_again.take());

@@ -32,6 +32,7 @@ const MOST_GROUPS: usize = 50;
 
 /// What came of a step.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a pass has one of them")]
 pub enum Outcome {
     /// Nothing was sent.
     Nothing,

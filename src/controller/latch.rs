@@ -21,6 +21,10 @@ use crate::crd::{AccessRequest, DurationText, OwnedRequest, Reason};
 
 /// The record by which everything is to end, if it is to end now.
 pub fn due(resource: &AccessRequest, picture: &Picture, now: Timestamp) -> Option<Ledger> {
+    if !picture.ledger.inherited.is_empty() {
+        // The record of an earlier resource stays as long as it is being looked through.
+        return None;
+    }
     if let Ruling::Act(token) = rule(Token::Revoke, resource, picture, now) {
         return Some(picture.ledger.with_end(End::REVOKE, Some(token)));
     }

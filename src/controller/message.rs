@@ -26,6 +26,8 @@ const LOST_BY_ANOTHER: &str = "the answer to the create was lost, and the connec
 const MOST_TARGET: usize = 1024;
 /// As much of an id as a sentence bears.
 const ID_CHARACTERS: usize = 100;
+/// How a person asks again.
+const AGAIN: &str = "set the annotation access.apono.io/request-again to a new value to ask again";
 /// As many ids as a sentence bears.
 const MOST_IDS: usize = 5;
 
@@ -158,7 +160,7 @@ pub fn refused(resource: &AccessRequest) -> String {
 pub fn refusal_of_create(answer: &str) -> String {
     bounded(&format!(
         "Apono refused the request: {answer}; correct it and create a new AccessRequest with \
-         another name"
+         another name, or {AGAIN}"
     ))
 }
 
@@ -178,17 +180,12 @@ pub fn standing(
             "Apono failed to take back {named}: the access may still be live; ask an Apono \
              administrator"
         ),
-        Standing::GrantFailed => format!(
-            "Apono could not grant {named}; ask an Apono administrator, then create a new \
-             AccessRequest with another name"
-        ),
-        Standing::Rejected => format!(
-            "an approver rejected {named}; talk to them, then create a new AccessRequest with \
-             another name"
-        ),
+        Standing::GrantFailed => {
+            format!("Apono could not grant {named}; ask an Apono administrator, then {AGAIN}")
+        }
+        Standing::Rejected => format!("an approver rejected {named}; talk to them, then {AGAIN}"),
         Standing::RevokedUpstream => format!(
-            "{named} was taken back at Apono before its end; nothing is asked again, create \
-             a new AccessRequest to ask"
+            "{named} was taken back at Apono before its end; nothing is asked again by itself: {AGAIN}"
         ),
         Standing::Unknown => format!(
             "Apono reports {named} as `{}`, which this version does not know; watching, \

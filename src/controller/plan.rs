@@ -168,6 +168,9 @@ fn ends_itself(
     now: Timestamp,
 ) -> Option<Timestamp> {
     ttl::ttl(resource).filter(|_| observed.gitops_owner.is_none())?;
+    if rounds::is_anything_left(resource, picture, now) {
+        return None;
+    }
     let verdict = verdict::verdict(resource, picture, observed, Intent::Hold, now);
     ttl::due_at(resource, &verdict, picture)
 }
@@ -207,6 +210,7 @@ fn release(
 }
 
 /// What comes of asking.
+#[expect(clippy::large_enum_variant, reason = "a pass has one of them")]
 enum Ask {
     /// This, now.
     Now(Step),

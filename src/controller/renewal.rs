@@ -40,7 +40,7 @@ pub fn candidates(resource: &AccessRequest, picture: &Picture) -> Vec<Candidate>
         let end = request.ends_at.as_ref()?.0;
         Some(Candidate {
             id: request.id.clone(),
-            n: attempt(request) + 1,
+            n: attempt(request).saturating_add(1),
             at: start(request, end, before),
         })
     };
@@ -53,7 +53,7 @@ fn replaceable(picture: &Picture) -> impl Iterator<Item = &OwnedRequest> {
         let n = attempt(request);
         let later = picture.ledger.entries.iter();
         let later = later.filter(|entry| entry.n > n);
-        fate(picture, n + 1, &request.id) != Fate::Unasked
+        fate(picture, n.saturating_add(1), &request.id) != Fate::Unasked
             || later.clone().any(|entry| entry.of.is_empty())
     };
     picture.requests.iter().filter(move |request| {

@@ -112,6 +112,14 @@ pub fn next(resource: &AccessRequest, picture: &Picture, now: Timestamp) -> Next
     }
 }
 
+/// Whether something is asked when suspension or the connection lets it, if not now.
+pub fn is_anything_left(resource: &AccessRequest, picture: &Picture, now: Timestamp) -> bool {
+    let token = rulings::rule(Token::RequestAgain, resource, picture, now);
+    matches!(token, Ruling::Act(_) | Ruling::Wait)
+        || is_due_after_the_end(resource, picture, now)
+        || !is_settled(resource, picture, now)
+}
+
 /// Whether every round that was begun has been settled, as far as asking can.
 pub fn is_settled(resource: &AccessRequest, picture: &Picture, now: Timestamp) -> bool {
     unfinished(resource, picture, now).is_empty()
@@ -227,7 +235,7 @@ fn anew(
     if token.is_none() && !is_due_after_the_end(resource, picture, now) {
         return None;
     }
-    let n = picture.ledger.number + 1;
+    let n = picture.ledger.number.saturating_add(1);
     let of = bases(resource, picture, n).into_iter().next();
     let question = Question {
         n,

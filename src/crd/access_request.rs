@@ -182,7 +182,7 @@ pub struct AccessRequestSpec {
     /// that tool would create the resource again, and with it the request. Absent: the resource
     /// stays. It can be changed at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 2147483647))]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
     pub ttl_seconds_after_finished: Option<i32>,
 }
 

@@ -3,6 +3,7 @@
 use super::{is_out_of_reach, message, refusal, trouble};
 use crate::{
     controller::{
+        attempt::End,
         conditions::{Truth, Verdict},
         latch,
         observed::Observed,
@@ -21,11 +22,7 @@ pub(super) fn latched(resource: &AccessRequest, picture: &Picture, observed: &Ob
     if !standing.is_empty() || picture.searching().next().is_some() {
         return taking_back(resource, picture, observed);
     }
-    let is_timeout = picture
-        .ledger
-        .end
-        .as_ref()
-        .is_some_and(|end| end.is_timeout());
+    let is_timeout = picture.ledger.end.as_ref().is_some_and(End::is_timeout);
     if is_timeout {
         let text = message::again::timed_out(resource);
         let reason = Reason::ApprovalTimedOut;

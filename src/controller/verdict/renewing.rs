@@ -11,7 +11,7 @@ use crate::{
         renewal,
         rounds::{Fate, fate},
     },
-    crd::{AccessRequest, OwnedRequest, PostOutcome},
+    crd::{AccessRequest, OwnedRequest},
 };
 
 /// What is said of a renewal.
@@ -51,17 +51,16 @@ pub(super) fn renewing(
     if let Some(request) = coming.iter().copied().min_by_key(|one| is_set_up(one)) {
         return under_way(message::again::coming(request));
     }
-    let renewals = || picture.ledger.entries.iter().filter(|entry| entry.n > 1);
     let is_of_live = |of: &str| picture.live().any(|one| of.is_empty() || one.id == of);
-    let mut pending = renewals().filter(|entry| is_of_live(&entry.of));
-    if pending
-        .clone()
-        .any(|entry| entry.outcome == PostOutcome::Open)
-    {
+    let renewals = picture.ledger.entries.iter().filter(|entry| entry.n > 1);
+    let fates = renewals
+        .filter(|entry| is_of_live(&entry.of))
+        .map(|entry| fate(picture, entry.n, &entry.of));
+    let fates: Vec<_> = fates.collect();
+    if fates.contains(&Fate::Open) {
         return under_way(message::again::LOST.to_owned());
     }
-    let repeats = |fate| matches!(fate, Fate::Repeat(_));
-    if pending.any(|entry| repeats(fate(picture, entry.n, &entry.of))) {
+    if fates.iter().any(|fate| matches!(fate, Fate::Repeat(_))) {
         let cause = connection_trouble_text(observed);
         return under_way(message::again::repeated(cause));
     }

@@ -1,10 +1,5 @@
 //! What the names in the spec were found to mean, and which annotations were acted on.
 
-#![expect(
-    clippy::doc_markdown,
-    reason = "the documentation is for kubectl explain: plain text"
-)]
-
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 

@@ -43,7 +43,13 @@ fn a_renewal_starts_at_its_time_and_not_before() {
         wait >= HOUR * 15 / 2 && wait < HOUR * 15 / 2 + SECOND,
         "{wait:?}"
     );
-    assert_eq!(world.clone().after(wait - SECOND).asks_again(), None);
+    assert_eq!(
+        world
+            .clone()
+            .after(wait.saturating_sub(SECOND))
+            .asks_again(),
+        None
+    );
     let world = world.after(wait);
     let Step::Again { ledger, of, .. } = world.plan().step else {
         panic!("{:?}", world.plan())
@@ -95,7 +101,7 @@ fn the_last_renewal_is_the_last() {
         world.see(later(id, "Active", &nonce));
         world.fold(&Outcome::Nothing);
         assert_eq!(world.status().attempt.unwrap().number, Some(n));
-        world = world.after(HOUR * 8 - SECOND * 10);
+        world = world.after((HOUR * 8).saturating_sub(SECOND * 10));
         // The next one ends as the one before: late enough to be due again.
         let end = Some(world.now + HOUR / 4);
         let mut request = later(id, "Active", &nonce);
@@ -185,7 +191,9 @@ fn only_when_all_were_refused_one_create_asks_for_everything() {
     let mut world = world();
     let both = |nonce: &Nonce| vec![remote("r1", "Active", nonce), remote("r2", "Active", nonce)];
     let nonce = world.ask(|nonce| Reply::Made(both(nonce)));
-    both(&nonce).into_iter().for_each(|one| world.see(one));
+    for one in both(&nonce) {
+        world.see(one);
+    }
     world.fold(&Outcome::Nothing);
     world.resource.spec.renewal = due().resource.spec.renewal;
     let mut world = world.after(HOUR * 15 / 2);

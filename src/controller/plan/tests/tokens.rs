@@ -256,7 +256,7 @@ fn what_nobody_approves_in_time_is_cancelled_and_says_so() {
         assert!(wait <= Duration::from_secs(3601), "{wait:?}");
         let early = world.clone().after(Duration::from_secs(3599));
         assert_eq!(early.plan().step, Step::Wait, "{word}");
-        let mut world = world.after(wait.max(Duration::from_secs(3600)));
+        let mut world = world.after(wait.max(Duration::from_hours(1)));
         world.latch();
         assert_eq!(world.plan().step, revoke("r1"));
         world.see(remote("r1", "Revoked", &nonce));
@@ -322,4 +322,26 @@ fn the_time_to_live_counts_from_the_end() {
         world.resource.spec.ttl_seconds_after_finished = Some(0);
         assert_eq!(world.plan().step, Step::Wait, "{word}");
     }
+}
+
+#[test]
+fn what_waits_to_be_asked_again_is_not_deleted() {
+    let (mut world, _) = asked("Rejected");
+    world.resource.spec.ttl_seconds_after_finished = Some(0);
+    world.resource.spec.suspend = Some(true);
+    assert_eq!(world.plan().step, Step::Delete);
+    world.annotate(REQUEST_AGAIN_ANNOTATION, "1");
+    assert_eq!(world.plan().step, Step::Wait);
+}
+
+#[test]
+fn a_number_without_room_for_the_next_is_no_panic() {
+    let (mut world, nonce) = asked("Revoked");
+    let record = format!(
+        r#"{{"n":9223372036854775807,"uid":"uid-1","object":"payments/orders-read","posts":[{{"n":9223372036854775807,"nonce":"{nonce}","time":"2026-11-23T12:00:00Z","of":""}}],"renewals":9223372036854775807}}"#
+    );
+    world.annotate(ATTEMPT_ANNOTATION, &record);
+    world.annotate(REQUEST_AGAIN_ANNOTATION, "1");
+    world.plan();
+    world.fold(&Outcome::Nothing);
 }
