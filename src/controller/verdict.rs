@@ -61,7 +61,7 @@ pub fn verdict(
         Intent::Release => releasing(resource, picture, observed),
         Intent::Hold => {
             let mut verdict = holding(resource, picture, observed, now);
-            if let Some(text) = awaits_token(resource, picture, now) {
+            if let Some(text) = token_to_come(resource, picture, now) {
                 verdict.append(text);
             }
             verdict
@@ -100,7 +100,7 @@ fn holding(
 }
 
 /// A token that is acted on later.
-fn awaits_token(
+fn token_to_come(
     resource: &AccessRequest,
     picture: &Picture,
     now: Timestamp,
