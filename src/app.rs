@@ -255,6 +255,7 @@ fn passes(shell: &Shell) -> controller::Context {
         cluster: shell.cluster.clone(),
         kube_timeout: shell.settings.kube_timeout,
         remote_timeout: shell.settings.remote_timeout,
+        ttl_owner_labels: shell.settings.ttl_owner_labels.clone(),
         resources: Mutex::default(),
     }
 }

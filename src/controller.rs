@@ -14,6 +14,7 @@
 //! Both intents, to hold and to release, take the same way. Nothing here decides: what is decided is
 //! decided in the pure files.
 
+pub mod again;
 pub mod attempt;
 pub mod bounds;
 pub mod catalogue;
@@ -26,6 +27,7 @@ pub mod execute;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod fold;
+pub mod latch;
 pub mod lenient;
 pub mod mark;
 pub mod message;
@@ -34,10 +36,14 @@ pub mod observed;
 pub mod persist;
 pub mod picture;
 pub mod plan;
+pub mod renewal;
 pub mod resolution;
 pub mod resolve;
+pub mod rounds;
+pub mod rulings;
 pub mod target;
 pub mod tokens;
+pub mod ttl;
 pub mod verdict;
 mod watch;
 
@@ -137,25 +143,35 @@ async fn drive(
     let outcome = match (step, &connection) {
         (Step::Release, _) => return release(context, &current, &observed).await,
         (Step::Restore(ledger), _) => {
-            return match mark::mark(context, &current, ledger.as_ref()).await? {
-                Marked::Stands(_) => Ok(Action::requeue(SOON)),
-                Marked::LookAgain => Err(Error::Outdated),
-            };
+            marked(context, &current, ledger.as_ref()).await?;
+            return Ok(Action::requeue(SOON));
         }
         (Step::Create { ledger, nonce }, Some(connection)) => {
-            match mark::mark(context, &current, Some(&ledger)).await? {
-                Marked::LookAgain => return Err(Error::Outdated),
-                Marked::Stands(marked) => current = *marked,
-            }
+            current = marked(context, &current, Some(&ledger)).await?;
             let times = (planned_at, now);
             execute::create(connection, &current, &observed, (ledger, nonce), times).await
+        }
+        (Step::Again { ledger, nonce, of }, Some(connection)) => {
+            current = marked(context, &current, Some(&ledger)).await?;
+            let times = (planned_at, now);
+            again::request_again(connection, &current, &observed, (ledger, nonce, of), times).await
+        }
+        (Step::Latch(ledger), _) => {
+            current = marked(context, &current, Some(&ledger)).await?;
+            Outcome::Latched
+        }
+        (Step::Delete, _) => {
+            mark::delete(context, &current).await?;
+            return Ok(Action::await_change());
         }
         (Step::Revoke { id }, Some(connection)) => {
             execute::revoke(connection, &id, &mut observed.memory, now).await;
             context.remember(&current, &observed.memory);
             Outcome::Revoked
         }
-        (Step::Wait | Step::Create { .. } | Step::Revoke { .. }, _) => Outcome::Nothing,
+        (Step::Wait | Step::Create { .. } | Step::Again { .. } | Step::Revoke { .. }, _) => {
+            Outcome::Nothing
+        }
     };
     note_empty_answer(context, &current, &outcome, &mut observed);
     let followed = follows_up(&outcome);
@@ -172,6 +188,18 @@ async fn drive(
         None if followed => Action::requeue(SOON),
         None => Action::await_change(),
     })
+}
+
+/// The resource as it is marked; one that has changed meanwhile is looked at again.
+async fn marked(
+    context: &Context,
+    resource: &AccessRequest,
+    ledger: Option<&attempt::Ledger>,
+) -> Result<AccessRequest, Error> {
+    match mark::mark(context, resource, ledger).await? {
+        Marked::Stands(marked) => Ok(*marked),
+        Marked::LookAgain => Err(Error::Outdated),
+    }
 }
 
 /// After a create or a revoke the next pass comes at once, with what the answer changed.

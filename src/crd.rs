@@ -27,10 +27,10 @@ pub use duration::DurationText;
 pub use manifest::{all_crds, crd_files, crds_yaml};
 pub use settings::{ConnectionSettings, LimitSettings, PollingSettings};
 pub use status::{
-    AccessGroup, AccessRequestStatus, AttemptStatus, CredentialsState, CredentialsStatus,
-    EntitlementResource, EntitlementState, EntitlementSummary, Identity, LastHandled, NamedRef,
-    OwnedRequest, Phase, PostOutcome, PostStatus, RemoteApi, ResolvedAccess, ResolvedEntitlement,
-    SessionStatus,
+    AccessGroup, AccessRequestStatus, AttemptEnd, AttemptStatus, CredentialsState,
+    CredentialsStatus, EntitlementResource, EntitlementState, EntitlementSummary, Identity,
+    LastHandled, NamedRef, OwnedRequest, Phase, PostOutcome, PostStatus, RemoteApi, ResolvedAccess,
+    ResolvedEntitlement, SessionStatus,
 };
 
 /// The API group of every resource here.

@@ -76,6 +76,8 @@ pub enum KubeWrite {
     Secret,
     /// A workload restarted for new credentials.
     Restart,
+    /// A resource whose time to live is over, deleted.
+    Delete,
 }
 
 /// What the connections look like at a scrape.
@@ -296,13 +298,14 @@ impl PassOutcome {
 }
 
 impl KubeWrite {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Mark,
         Self::Status,
         Self::Finalizer,
         Self::Event,
         Self::Secret,
         Self::Restart,
+        Self::Delete,
     ];
 
     fn as_str(self) -> &'static str {
@@ -313,6 +316,7 @@ impl KubeWrite {
             Self::Event => "event",
             Self::Secret => "secret",
             Self::Restart => "restart",
+            Self::Delete => "delete",
         }
     }
 }

@@ -50,6 +50,8 @@ pub struct Settings {
     pub kube_timeout: Duration,
     /// How many resources of one kind are worked on at once.
     pub concurrency: u16,
+    /// More labels by which a GitOps tool owns a resource, so that its time to live is not kept.
+    pub ttl_owner_labels: Vec<String>,
     /// The address of the admin port.
     pub admin_listen: SocketAddr,
     /// How log lines are written.
@@ -119,6 +121,7 @@ impl Settings {
             remote_timeout: timeout("REMOTE_TIMEOUT", &given.remote_timeout)?,
             kube_timeout: timeout("KUBE_TIMEOUT", &given.kube_timeout)?,
             concurrency: concurrency(&given.concurrency)?,
+            ttl_owner_labels: labels(&given.ttl_owner_labels)?,
             admin_listen: given.admin_listen.parse().map_err(|_| {
                 invalid(
                     "ADMIN_LISTEN",
@@ -281,6 +284,30 @@ fn concurrency(text: &str) -> Result<u16, InvalidSetting> {
         })
 }
 
+/// The names of labels: a prefix with a slash, where there is one, and 1 to 63 characters.
+fn labels(names: &[String]) -> Result<Vec<String>, InvalidSetting> {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let is_label = |name: &str| {
+        let (prefix, own) = name.rsplit_once('/').unwrap_or(("a", name));
+        let is_prefix = (1..=253).contains(&prefix.len()) && prefix.bytes().all(inner);
+        is_prefix && (1..=63).contains(&own.len()) && own.bytes().all(inner)
+    };
+    let given = names.iter().map(|name| name.trim());
+    let given = given.filter(|name| !name.is_empty());
+    given
+        .map(|name| {
+            is_label(name).then(|| name.to_owned()).ok_or_else(|| {
+                invalid(
+                    "TTL_OWNER_LABELS",
+                    name,
+                    "which is not the name of a label",
+                    "write for example `example.com/owned-by`",
+                )
+            })
+        })
+        .collect()
+}
+
 fn log_filter(text: &str) -> Result<String, InvalidSetting> {
     text.parse::<tracing_subscriber::EnvFilter>()
         .map(|_| text.to_owned())
@@ -386,6 +413,8 @@ mod tests {
             (["--kube-timeout", "1h"], "KUBE_TIMEOUT"),
             (["--concurrency", "0"], "CONCURRENCY"),
             (["--admin-listen", "8080"], "ADMIN_LISTEN"),
+            (["--ttl-owner-labels", "a b"], "TTL_OWNER_LABELS"),
+            (["--ttl-owner-labels", "a/"], "TTL_OWNER_LABELS"),
             (["--log", "a=b=c"], "RUST_LOG"),
         ] {
             let error = settings(&words).unwrap_err();

@@ -7,6 +7,7 @@
 //!
 //! | file | what goes wrong |
 //! | --- | --- |
+//! | `again.rs` | asking again: lost answers, kills, dropped records |
 //! | `answers.rs` | answers: lost, late, cut, garbled, refused; lists that lag |
 //! | `crashes.rs` | the process, killed at random; errors and throttling in bulk |
 //! | `credentials.rs` | credentials: reads and resets interrupted, Secrets that cannot be written |
@@ -23,6 +24,8 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "faults/again.rs"]
+mod again;
 #[path = "faults/answers.rs"]
 mod answers;
 #[path = "faults/crashes.rs"]

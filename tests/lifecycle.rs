@@ -11,6 +11,8 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "lifecycle/again.rs"]
+mod again;
 #[path = "lifecycle/allow.rs"]
 mod allow;
 #[path = "lifecycle/before.rs"]

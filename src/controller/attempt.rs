@@ -11,12 +11,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use serde::{Deserialize, Serialize};
 
+use super::tokens;
 use crate::{
-    crd::{ATTEMPT_ANNOTATION, AccessRequest, AttemptStatus, PostOutcome, PostStatus},
+    crd::{AccessRequest, AttemptEnd, AttemptStatus, PostOutcome, PostStatus},
     marker::Nonce,
 };
+
+mod record;
+
+pub use record::{End, Handled, Post, Record};
 
 /// A POST leaves within this time of its own mark, or is marked anew.
 pub const MARK_VALID: Duration = Duration::from_secs(5);
@@ -26,49 +30,6 @@ const UNANSWERED_KEPT: Duration = Duration::from_hours(24);
 const LATEST_SECOND: i64 = 221_845_392_000;
 /// With this many POSTs on record no further one leaves.
 pub const MOST_POSTS: usize = 300;
-
-/// The record as it stands in the annotation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// The number of the newest attempt.
-    pub n: i64,
-    /// The uid of the resource it was written for.
-    pub uid: String,
-    /// `namespace/name` of the resource it was written for.
-    pub object: String,
-    /// Every POST that was marked.
-    pub posts: Vec<Post>,
-}
-
-/// One POST on record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Post {
-    /// The attempt it belongs to.
-    pub n: i64,
-    /// What tells it from every other POST.
-    pub nonce: String,
-    /// When it was marked, rounded up to a second.
-    pub time: Timestamp,
-    /// Empty for a create, else the id that is asked again.
-    #[serde(default)]
-    pub of: String,
-    /// The id of the user whose token it was to be sent with, where that was known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-}
-
-impl Record {
-    /// The record in this object's annotation, if there is a readable one.
-    fn of(resource: &AccessRequest) -> Option<Self> {
-        serde_json::from_str(resource.annotations().get(ATTEMPT_ANNOTATION)?).ok()
-    }
-
-    /// The text of the annotation.
-    pub fn to_annotation(&self) -> String {
-        // Serialising strings and numbers into memory has no way to fail.
-        serde_json::to_string(self).unwrap_or_default()
-    }
-}
 
 /// One POST and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,8 +58,40 @@ pub struct Ledger {
     pub entries: Vec<Entry>,
     /// The POSTs of an earlier resource of the same name, whose annotation was applied again.
     pub inherited: Vec<Entry>,
+    /// What is to be ended.
+    pub end: Option<End>,
+    /// The tokens that were acted on together with a mark.
+    pub handled: Handled,
+    /// The number of the newest attempt that asks again for all that has ended.
+    pub again: Option<i64>,
+    /// How many renewals were begun.
+    pub renewals: i64,
+    /// When the newest attempt began, as far as its first POST is not on record any more.
+    began: Option<Timestamp>,
     /// Whether the annotation says all that it should.
     pub annotation_stands: bool,
+}
+
+/// One POST to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The attempt it belongs to.
+    pub n: i64,
+    /// Empty for a create, else the id that is asked again.
+    pub of: String,
+    /// What else is recorded with it.
+    pub with: With,
+}
+
+/// What is recorded in the same write as a POST.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum With {
+    /// Nothing: it belongs to an attempt that is under way.
+    Nothing,
+    /// A renewal begins.
+    Renewal,
+    /// All that has ended is asked for again, because of this token if there is one.
+    Again(Option<String>),
 }
 
 impl Ledger {
@@ -113,6 +106,14 @@ impl Ledger {
         let mut ledger = Self {
             number: mirror.number.unwrap_or_default(),
             entries: mirror.posts.iter().filter_map(mirrored).collect(),
+            end: mirror.end.and_then(|end| {
+                let why = end.why.unwrap_or_default();
+                end.n.map(|n| End { n, why })
+            }),
+            handled: remembered(resource),
+            again: mirror.again,
+            renewals: renewals(resource),
+            began: mirror.started_at.map(|time| time.0),
             ..Self::default()
         };
         let uid = resource.uid().unwrap_or_default();
@@ -137,7 +138,20 @@ impl Ledger {
     fn merge(&mut self, record: &Record) {
         let known: Vec<_> = record.posts.iter().filter_map(recorded).collect();
         let lost = |entry: &Entry| !known.iter().any(|other| other.nonce == entry.nonce);
-        self.annotation_stands = !self.entries.iter().any(lost);
+        let end = |end: &Option<End>| end.as_ref().map(|end| end.n);
+        self.annotation_stands =
+            !self.entries.iter().any(lost) && end(&self.end) <= end(&record.end);
+        if end(&record.end) >= end(&self.end) {
+            self.end.clone_from(&record.end);
+        }
+        let handled = record.handled.clone();
+        self.handled = Handled {
+            revoke: handled.revoke.or(self.handled.revoke.take()),
+            request_again: handled.request_again.or(self.handled.request_again.take()),
+        };
+        self.again = self.again.max(record.again);
+        self.renewals = self.renewals.max(record.renewals);
+        self.began = self.began.filter(|_| record.n <= self.number);
         self.number = self.number.max(record.n);
         for entry in known {
             let mirrored = self.entries.iter_mut().find(|it| it.nonce == entry.nonce);
@@ -186,50 +200,117 @@ impl Ledger {
 
     /// The creates of the newest attempt, oldest first.
     pub fn creates(&self) -> impl DoubleEndedIterator<Item = &Entry> {
-        let number = self.number;
-        self.entries
-            .iter()
-            .filter(move |entry| entry.n == number && entry.of.is_empty())
+        self.asking(self.number, "")
     }
 
-    /// What is not too old to matter.
-    fn kept(&self, now: Timestamp) -> impl Iterator<Item = &Entry> {
-        let is_kept = move |entry: &&Entry| forgotten_at(entry).is_none_or(|at| at >= now);
-        self.entries.iter().filter(is_kept)
+    /// The POSTs of one question, oldest first.
+    pub fn asking<'a>(
+        &'a self,
+        n: i64,
+        of: &'a str,
+    ) -> impl DoubleEndedIterator<Item = &'a Entry> + Clone {
+        let is_it = move |entry: &&Entry| entry.n == n && entry.of == of;
+        self.entries.iter().filter(is_it)
+    }
+
+    /// Whether what was asked in this attempt is to end.
+    pub fn is_ended(&self, n: i64) -> bool {
+        self.end.as_ref().is_some_and(|end| n <= end.n)
+    }
+
+    /// When the newest attempt began.
+    pub fn began(&self) -> Option<Timestamp> {
+        let newest = self.entries.iter().filter(|entry| entry.n == self.number);
+        let first = newest.map(|entry| entry.time).min();
+        [self.began, first].into_iter().flatten().min()
+    }
+
+    /// What is not too old to matter, of what is not `needed`.
+    fn kept(
+        &self,
+        now: Timestamp,
+        needed: impl Fn(&Entry) -> bool,
+    ) -> impl Iterator<Item = &Entry> {
+        let is_over = move |entry: &Entry| self.forgotten_at(entry).is_some_and(|at| at < now);
+        self.entries
+            .iter()
+            .filter(move |entry| !is_over(entry) || needed(entry))
     }
 
     /// Until when no further POST leaves because too many did.
-    pub fn is_full_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let kept = || self.kept(now);
-        if kept().count() < MOST_POSTS {
+    pub fn is_full_until(
+        &self,
+        now: Timestamp,
+        needed: impl Fn(&Entry) -> bool,
+    ) -> Option<Timestamp> {
+        let kept: Vec<_> = self.kept(now, &needed).collect();
+        if kept.len() < MOST_POSTS {
             return None;
         }
-        kept()
-            .filter_map(forgotten_at)
-            .min()
-            .or(Some(Timestamp::MAX))
+        let forgotten = kept.into_iter().filter(|entry| !needed(entry));
+        let first = forgotten.filter_map(|entry| self.forgotten_at(entry)).min();
+        first.or(Some(Timestamp::MAX))
     }
 
-    /// The ledger with one more create, and without what is too old to matter.
-    pub fn with_create(&self, nonce: Nonce, user: Option<String>, now: Timestamp) -> Self {
-        let number = self.number.max(1);
-        let mut entries: Vec<_> = self.kept(now).cloned().collect();
-        let time = ceil_to_second(now);
-        let of = String::new();
-        entries.push(Entry {
+    /// From when on a POST is forgotten: one that made nothing, and one of an attempt before the
+    /// newest.
+    fn forgotten_at(&self, entry: &Entry) -> Option<Timestamp> {
+        use PostOutcome::{Absent, Answered, NotSent, Open, Refused};
+        let is_past = match entry.outcome {
+            Open => false,
+            Absent | NotSent | Refused => true,
+            Answered => entry.n < self.number,
+        };
+        is_past.then(|| entry.time + UNANSWERED_KEPT)
+    }
+
+    /// The ledger with one more POST, and without what is too old to matter: what is not `needed`.
+    pub fn with_post(
+        &self,
+        question: Question,
+        nonce: Nonce,
+        user: Option<String>,
+        now: Timestamp,
+        needed: impl Fn(&Entry) -> bool,
+    ) -> Self {
+        let Question { n, of, with } = question;
+        let mut ledger = Self {
+            number: self.number.max(n),
+            entries: self.kept(now, needed).cloned().collect(),
+            began: self.began().filter(|_| n <= self.number),
+            inherited: Vec::new(),
+            annotation_stands: false,
+            ..self.clone()
+        };
+        ledger.entries.push(Entry {
             nonce,
-            n: number,
+            n,
             of,
-            time,
+            time: ceil_to_second(now),
             user,
             outcome: PostOutcome::Open,
         });
-        Self {
-            number,
-            entries,
-            inherited: Vec::new(),
-            annotation_stands: false,
+        match with {
+            With::Nothing => {}
+            With::Renewal => ledger.renewals = ledger.renewals.saturating_add(1),
+            With::Again(token) => {
+                ledger.again = Some(n);
+                ledger.handled.request_again = token.or(ledger.handled.request_again.take());
+            }
         }
+        ledger
+    }
+
+    /// The ledger by which everything that was asked so far is to end.
+    pub fn with_end(&self, why: &str, token: Option<String>) -> Self {
+        let mut ledger = self.clone();
+        ledger.end = Some(End {
+            n: self.number,
+            why: why.to_owned(),
+        });
+        ledger.handled.revoke = token.or(ledger.handled.revoke.take());
+        ledger.annotation_stands = false;
+        ledger
     }
 
     /// The record to write into the annotation.
@@ -246,12 +327,15 @@ impl Ledger {
             uid: resource.uid().unwrap_or_default(),
             object: object(resource),
             posts: posts.collect(),
+            end: self.end.clone(),
+            handled: self.handled.clone(),
+            again: self.again,
+            renewals: self.renewals,
         }
     }
 
     /// The mirror to write into the status.
     pub fn mirror(&self) -> Option<AttemptStatus> {
-        let started = self.creates().next().map(|entry| Time(entry.time));
         let posts = self.entries.iter().map(|entry| PostStatus {
             nonce: entry.nonce.to_string(),
             n: Some(entry.n),
@@ -261,10 +345,31 @@ impl Ledger {
         });
         (self.number > 0).then(|| AttemptStatus {
             number: Some(self.number),
-            started_at: started,
+            started_at: self.began().map(Time),
             posts: posts.collect(),
+            end: self.end.as_ref().map(|end| AttemptEnd {
+                n: Some(end.n),
+                why: Some(end.why.clone()),
+            }),
+            again: self.again,
         })
     }
+}
+
+/// The tokens of a mark, as the status remembers them.
+fn remembered(resource: &AccessRequest) -> Handled {
+    let handled = tokens::remembered(resource);
+    Handled {
+        revoke: handled.revoke,
+        request_again: handled.request_again,
+    }
+}
+
+fn renewals(resource: &AccessRequest) -> i64 {
+    let status = resource.status.as_ref();
+    status
+        .and_then(|status| status.renewals)
+        .unwrap_or_default()
 }
 
 /// `namespace/name`.
@@ -280,12 +385,6 @@ pub fn object(resource: &AccessRequest) -> String {
 fn ceil_to_second(time: Timestamp) -> Timestamp {
     let extra = i64::from(time.subsec_nanosecond() > 0);
     Timestamp::from_second(time.as_second() + extra).unwrap_or(time)
-}
-
-/// From when on a POST that made nothing is forgotten.
-fn forgotten_at(entry: &Entry) -> Option<Timestamp> {
-    use PostOutcome::{Absent, NotSent, Refused};
-    matches!(entry.outcome, Absent | NotSent | Refused).then(|| entry.time + UNANSWERED_KEPT)
 }
 
 /// People can write annotations. A time that leaves no room for the waits counted from it is none

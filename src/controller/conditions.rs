@@ -113,6 +113,13 @@ impl Verdict {
         });
     }
 
+    /// Says this last, in every condition.
+    pub(super) fn append(&mut self, text: &str) {
+        for saying in &mut self.sayings {
+            saying.message = format!("{}; {text}", saying.message);
+        }
+    }
+
     /// Says this first, in every condition.
     pub(super) fn add(&mut self, text: &str) {
         for saying in &mut self.sayings {

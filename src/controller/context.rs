@@ -41,6 +41,8 @@ pub struct Context {
     pub kube_timeout: Duration,
     /// The deadline of a remote call.
     pub remote_timeout: Duration,
+    /// More labels by which a GitOps tool owns a resource, so that its time to live is not kept.
+    pub ttl_owner_labels: Vec<String>,
     /// What the process remembers of each resource, by `namespace/name`.
     pub resources: Mutex<HashMap<ObjectKey, Kept>>,
 }

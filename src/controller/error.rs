@@ -28,6 +28,9 @@ pub enum Error {
     /// The credentials could not be taken out of their Secret.
     #[error("could not remove the credentials from their Secret")]
     RemoveCredentials(#[source] kubernetes::Error),
+    /// The resource could not be deleted.
+    #[error("could not delete the resource, whose time to live is over")]
+    DeleteResource(#[source] kubernetes::Error),
     /// The status does not fit into JSON.
     #[error("could not encode the status")]
     EncodeStatus(#[source] serde_json::Error),
@@ -44,6 +47,7 @@ impl Error {
             | Self::RemoveCredentials(error) => error.is_invalid(),
             Self::Outdated
             | Self::ReadResource(_)
+            | Self::DeleteResource(_)
             | Self::WriteContended(_)
             | Self::EncodeStatus(_) => false,
         }
@@ -58,6 +62,7 @@ impl Error {
             Self::WriteStatus(_) | Self::WriteContended(_) => "write_status",
             Self::RemoveFinalizer(_) => "remove_finalizer",
             Self::RemoveCredentials(_) => "remove_credentials",
+            Self::DeleteResource(_) => "delete_resource",
             Self::EncodeStatus(_) => "encode_status",
         }
     }

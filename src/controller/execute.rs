@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
+    again::justification,
     attempt::{Ledger, MARK_VALID},
     fold::{Outcome, Reply, likely_api},
     observe::resource_key,
@@ -29,7 +30,8 @@ pub async fn create(
     (ledger, nonce): (Ledger, Nonce),
     (marked_at, sent_at): (Instant, Timestamp),
 ) -> Outcome {
-    let body = body(resource, observed, &nonce);
+    let why = justification(resource, &ledger, &nonce);
+    let body = body(resource, observed, &nonce, why);
     let body = &body;
     let leave_by = marked_at + MARK_VALID;
     let remote = &connection.remote;
@@ -38,7 +40,19 @@ pub async fn create(
         leave_by,
         |client| async move { client.create_access_request(body).await },
     );
-    let reply = match call.await {
+    let answer = call.await;
+    answered(connection, resource, (ledger, nonce), answer, sent_at)
+}
+
+/// What came of a marked POST; the requests it made are handed to the poller.
+pub(super) fn answered(
+    connection: &Connection,
+    resource: &AccessRequest,
+    (ledger, nonce): (Ledger, Nonce),
+    answer: Result<Vec<apono_client::AccessRequest>, RemoteError>,
+    sent_at: Timestamp,
+) -> Outcome {
+    let reply = match answer {
         Ok(made) if made.is_empty() => Reply::Empty,
         Ok(made) => Reply::Made(made),
         Err(error) => refusal(&error),
@@ -116,16 +130,17 @@ fn refusal(error: &RemoteError) -> Reply {
     }
 }
 
-fn body(resource: &AccessRequest, observed: &Observed, nonce: &Nonce) -> NewAccessRequest {
+fn body(
+    resource: &AccessRequest,
+    observed: &Observed,
+    nonce: &Nonce,
+    why: Option<&str>,
+) -> NewAccessRequest {
     let spec = &resource.spec;
     let status = resource.status.clone().unwrap_or_default();
     NewAccessRequest {
         target: target(resource, observed.resolved(&status)),
-        justification: Some(marked(
-            nonce,
-            &observed.origin,
-            spec.justification.as_deref(),
-        )),
+        justification: Some(marked(nonce, &observed.origin, why)),
         duration: spec.duration.as_ref().and_then(DurationText::to_duration),
         custom_fields: spec.custom_fields.clone(),
         grantee: spec.grantee.clone(),

@@ -74,6 +74,8 @@ pub(crate) fn world() -> World {
         asks_for_another: false,
         user: None,
         credentials: None,
+        hastened: None,
+        gitops_owner: None,
         random: [0; RANDOM_BYTES],
     };
     let now = "2026-11-23T12:00:00Z".parse().unwrap();
@@ -118,24 +120,49 @@ impl World {
         plan(&self.resource, &self.observed, self.intent, self.now)
     }
 
-    /// Marks the create that is planned, and returns its nonce.
+    /// Marks the POST that is planned, and returns its nonce.
     pub(crate) fn mark(&mut self) -> (super::attempt::Ledger, Nonce) {
         self.rolls += 1;
         self.observed.random = [self.rolls; RANDOM_BYTES];
-        let Step::Create { ledger, nonce } = self.plan().step else {
-            panic!("no create is planned: {:?}", self.plan())
+        let (Step::Create { ledger, nonce } | Step::Again { ledger, nonce, .. }) = self.plan().step
+        else {
+            panic!("no POST is planned: {:?}", self.plan())
         };
-        let record = ledger.record(&self.resource).to_annotation();
-        self.resource.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
-        self.resource.metadata.annotations = Some(
-            [(ATTEMPT_ANNOTATION.to_owned(), record)]
-                .into_iter()
-                .collect(),
-        );
+        self.record(&ledger);
         (ledger, nonce)
     }
 
-    /// Marks and sends a create, and takes this reply.
+    /// Writes a record as a mark does.
+    pub(crate) fn record(&mut self, ledger: &super::attempt::Ledger) {
+        let record = ledger.record(&self.resource).to_annotation();
+        self.resource.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+        self.annotate(ATTEMPT_ANNOTATION, &record);
+    }
+
+    /// Sets an annotation.
+    pub(crate) fn annotate(&mut self, name: &str, value: &str) {
+        let annotations = self.resource.metadata.annotations.get_or_insert_default();
+        annotations.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Latches the end that is planned.
+    pub(crate) fn latch(&mut self) -> Vec<Happening> {
+        let Step::Latch(ledger) = self.plan().step else {
+            panic!("no end is planned: {:?}", self.plan())
+        };
+        self.record(&ledger);
+        self.fold(&Outcome::Latched)
+    }
+
+    /// The id that is asked again next, if one is.
+    pub(crate) fn asks_again(&self) -> Option<String> {
+        match self.plan().step {
+            Step::Again { of, .. } => Some(of),
+            _ => None,
+        }
+    }
+
+    /// Marks and sends a POST, and takes this reply.
     pub(crate) fn ask(&mut self, reply: impl FnOnce(&Nonce) -> Reply) -> Nonce {
         let (ledger, nonce) = self.mark();
         let reply = reply(&nonce);

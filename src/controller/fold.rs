@@ -14,7 +14,7 @@ use super::{
     observed::Observed,
     picture::{Picture, is_live, state},
     plan::{Intent, is_orphan},
-    target, verdict,
+    rulings, target, verdict,
 };
 use crate::{
     crd::{
@@ -25,19 +25,22 @@ use crate::{
     poller::{Sight, Snapshot},
 };
 
+mod asides;
+
 /// As many as the status may hold.
 const MOST_GROUPS: usize = 50;
 
 /// What came of a step.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a pass has one of them")]
 pub enum Outcome {
     /// Nothing was sent.
     Nothing,
-    /// A create was marked and sent.
+    /// A create or a request-again was marked and sent.
     Posted {
         /// The record as it was marked.
         ledger: Ledger,
-        /// The create's nonce.
+        /// The POST's nonce.
         nonce: Nonce,
         /// When it was sent.
         sent_at: Timestamp,
@@ -46,6 +49,8 @@ pub enum Outcome {
     },
     /// A revoke was sent; what the remote said is remembered with the tries.
     Revoked,
+    /// An end was latched.
+    Latched,
 }
 
 /// What came back for a create.
@@ -97,8 +102,19 @@ pub fn fold(
         }
     }
     let old = resource.status.clone().unwrap_or_default();
-    let happenings = happenings(&old, resource, &verdict, observed, intent);
-    let status = status(resource, old, &picture, &verdict, (observed, outcome), now);
+    let mut happenings = happenings(&old, resource, &verdict, observed, intent);
+    let mut handled = old.last_handled.clone();
+    if intent == Intent::Hold {
+        let (remembered, ignored) = rulings::handled(resource, &picture, observed, now);
+        handled = remembered;
+        happenings.extend(ignored);
+        happenings.extend(asides::refused_renewal(&old, &picture, refusal.as_deref()));
+        happenings.extend(asides::ignored_ttl(
+            &old, resource, &picture, &verdict, observed,
+        ));
+    }
+    let mut status = status(resource, old, &picture, &verdict, (observed, outcome), now);
+    status.last_handled = handled;
     (status, happenings)
 }
 
@@ -183,6 +199,7 @@ fn status(
         message: leading.map(|saying| message::bounded(&saying.message)),
         target: Some(bounds::word(&target::shown(resource, resolved.as_ref()))),
         attempt: picture.ledger.mirror(),
+        renewals: Some(picture.ledger.renewals).filter(|renewals| *renewals > 0),
         requests: picture.requests.clone(),
         resolved,
         expires: ends_at.as_ref().map(|end| message::minute(end.0)),
@@ -212,7 +229,7 @@ fn last_read<'a>(id: &str, observed: &'a Observed, outcome: &'a Outcome) -> Opti
             reply: Reply::Made(made),
             ..
         } => made.iter().find(|one| one.id == id),
-        Outcome::Posted { .. } | Outcome::Nothing | Outcome::Revoked => None,
+        Outcome::Posted { .. } | Outcome::Nothing | Outcome::Revoked | Outcome::Latched => None,
     }
 }
 

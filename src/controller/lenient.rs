@@ -35,7 +35,10 @@ pub fn view(metadata: ObjectMeta, body: &Value) -> AccessRequest {
                 number: field(attempt, "number"),
                 started_at: field(attempt, "startedAt"),
                 posts: posts.iter().filter_map(decode::<PostStatus>).collect(),
+                end: field(attempt, "end"),
+                again: field(attempt, "again"),
             }),
+            renewals: field(status, "renewals"),
             requests: elements(status, "requests")
                 .iter()
                 .filter_map(request)

@@ -5,7 +5,7 @@
 
 use kube::{
     Api, ResourceExt,
-    api::{Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
 };
 use serde_json::{Value, json};
 
@@ -77,6 +77,32 @@ pub async fn unmark(context: &Context, resource: &AccessRequest) -> Result<(), E
         Ok(_) => Ok(()),
         Err(error) if error.is_not_found() => Ok(()),
         Err(error) => Err(Error::RemoveFinalizer(error)),
+    }
+}
+
+/// Deletes the resource as it was seen; one that has changed or is gone is looked at again.
+pub async fn delete(context: &Context, resource: &AccessRequest) -> Result<(), Error> {
+    let namespace = resource.namespace().unwrap_or_default();
+    let api: Api<AccessRequest> = Api::namespaced(context.client.clone(), &namespace);
+    let parameters = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: resource.uid(),
+            resource_version: resource.resource_version(),
+        }),
+        ..DeleteParams::default()
+    };
+    let name = resource.name_any();
+    let deletion = api.delete(&name, &parameters);
+    let deleted = deadline("delete the resource", context.kube_timeout, deletion).await;
+    context.metrics.kube_write(KubeWrite::Delete);
+    match deleted {
+        Ok(_) => {
+            tracing::info!("deleted: its time to live is over");
+            Ok(())
+        }
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) if error.is_conflict() => Err(Error::Outdated),
+        Err(error) => Err(Error::DeleteResource(error)),
     }
 }
 

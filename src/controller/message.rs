@@ -16,6 +16,8 @@ use super::{
 };
 use crate::crd::{AccessRequest, OwnedRequest, PostOutcome};
 
+pub mod again;
+
 /// The longest message; the API server would take more, a person would not.
 const MOST_CHARACTERS: usize = 1000;
 /// An answer was lost, and only the user who asked can find what was made.
@@ -24,6 +26,8 @@ const LOST_BY_ANOTHER: &str = "the answer to the create was lost, and the connec
     request";
 /// As much of an id as a sentence bears.
 const ID_CHARACTERS: usize = 100;
+/// How a person asks again.
+const AGAIN: &str = "set the annotation access.apono.io/request-again to a new value to ask again";
 /// As many ids as a sentence bears.
 const MOST_IDS: usize = 5;
 
@@ -73,7 +77,7 @@ fn look_fault(observed: &Observed) -> String {
 
 /// Nothing is there yet.
 pub fn submitting(picture: &Picture, observed: &Observed, now: Timestamp) -> String {
-    if let Some(until) = picture.ledger.is_full_until(now) {
+    if let Some(until) = picture.is_full_until(now) {
         let next = if until < Timestamp::MAX {
             format!("the next one follows at {}", second(until))
         } else {
@@ -125,7 +129,7 @@ pub fn refused(resource: &AccessRequest) -> String {
 pub fn refusal_of_create(answer: &str) -> String {
     bounded(&format!(
         "Apono refused the request: {answer}; correct it and create a new AccessRequest with \
-         another name"
+         another name, or {AGAIN}"
     ))
 }
 
@@ -145,17 +149,12 @@ pub fn standing(
             "Apono failed to take back {named}: the access may still be live; ask an Apono \
              administrator"
         ),
-        Standing::GrantFailed => format!(
-            "Apono could not grant {named}; ask an Apono administrator, then create a new \
-             AccessRequest with another name"
-        ),
-        Standing::Rejected => format!(
-            "an approver rejected {named}; talk to them, then create a new AccessRequest with \
-             another name"
-        ),
+        Standing::GrantFailed => {
+            format!("Apono could not grant {named}; ask an Apono administrator, then {AGAIN}")
+        }
+        Standing::Rejected => format!("an approver rejected {named}; talk to them, then {AGAIN}"),
         Standing::RevokedUpstream => format!(
-            "{named} was taken back at Apono before its end; nothing is asked again, create \
-             a new AccessRequest to ask"
+            "{named} was taken back at Apono before its end; nothing is asked again by itself: {AGAIN}"
         ),
         Standing::Unknown => format!(
             "Apono reports {named} as `{}`, which this version does not know; watching, \

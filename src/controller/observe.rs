@@ -13,11 +13,15 @@ use super::{
     attempt::MARK_VALID,
     bounds, entitlements,
     fold::likely_api,
+    latch,
     observed::{ConnectionSight, Memory, Observed},
     picture::{Picture, is_live, state},
     plan::Intent,
     resolution::Resolution,
     resolve::resolve,
+    rulings::{Ruling, rule},
+    tokens::Token,
+    ttl,
 };
 use crate::{
     connection::{
@@ -85,7 +89,11 @@ pub async fn observe(
             observed.memory.unkept = unkept;
             context.remember(resource, &observed.memory);
         }
-        let wanted = entitlements::wanted(resource, &picture, &observed, intent, now);
+        if intent == Intent::Hold {
+            observed.hastened = hasten(connection, resource, &picture, now);
+        }
+        let reading = latch::reading(resource, &picture, intent);
+        let wanted = entitlements::wanted(resource, &picture, &observed, reading, now);
         read_entitlements(
             context,
             connection,
@@ -240,6 +248,8 @@ fn values(
         asks_for_another: resource.spec.grantee.is_some(),
         user: None,
         credentials: None,
+        hastened: None,
+        gitops_owner: ttl::owner(resource, &context.ttl_owner_labels),
         random: rand::rng().random(),
     }
 }
@@ -269,6 +279,22 @@ fn view(
     view
 }
 
+/// Reads what is live now, if a token asks for it that was not acted on yet; says which.
+fn hasten(
+    connection: &Connection,
+    resource: &AccessRequest,
+    picture: &Picture,
+    now: Timestamp,
+) -> Option<String> {
+    let Ruling::Act(token) = rule(Token::Reconcile, resource, picture, now) else {
+        return None;
+    };
+    for request in picture.owned().filter(|one| is_live(one)) {
+        connection.store.hasten(&request.id);
+    }
+    Some(token)
+}
+
 /// Whose token it is, as the lists say that were read with it. The connection's status may tell of
 /// the token that was there before a restart.
 fn user(view: &View) -> Option<String> {
@@ -281,6 +307,7 @@ fn user(view: &View) -> Option<String> {
 fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
     let picture = Picture::of(resource, observed, Timestamp::UNIX_EPOCH);
     let deleting = resource.metadata.deletion_timestamp.is_some();
+    let deleting = deleting || latch::reading(resource, &picture, Intent::Hold) == Intent::Release;
     let followed = |one: &&OwnedRequest| {
         let failed = deleting && state(one) == apono_client::State::Failed;
         !state(one).is_terminal() || failed

@@ -41,6 +41,10 @@ pub struct Observed {
     pub user: Option<String>,
     /// What this pass made of the credentials; absent where it did nothing for them.
     pub credentials: Option<Made>,
+    /// The token to read the remote now that this pass has acted on.
+    pub hastened: Option<String>,
+    /// The label or annotation that says that a GitOps tool owns the resource.
+    pub gitops_owner: Option<String>,
     /// Randomness for one nonce.
     pub random: [u8; crate::marker::RANDOM_BYTES],
 }

@@ -18,6 +18,7 @@ use super::{
     attempt::{Entry, Ledger},
     bounds,
     observed::Observed,
+    renewal,
 };
 use crate::{
     crd::{AccessRequest, OwnedRequest, PostOutcome, RemoteApi},
@@ -228,50 +229,69 @@ impl Picture {
         self.requests.iter().chain(&self.unkept)
     }
 
+    /// Whether a POST still says something of what is live.
+    pub fn needs(&self, entry: &Entry) -> bool {
+        let live = |one: &OwnedRequest| attempt(one) == entry.n || one.id == entry.of;
+        self.live().any(live)
+    }
+
+    /// Until when no further POST leaves because too many did.
+    pub fn is_full_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let needed = |entry: &Entry| self.needs(entry);
+        self.ledger.is_full_until(now, needed)
+    }
+
     /// The live requests.
     pub fn live(&self) -> impl Iterator<Item = &OwnedRequest> {
         self.requests.iter().filter(|request| is_live(request))
     }
 
+    /// The POST that made a request, where that is on record.
+    pub fn entry(&self, request: &OwnedRequest) -> Option<&Entry> {
+        self.ledger.entry(request.nonce.as_deref()?)
+    }
+
     /// Whether a request came from a repeated POST whose first answer survives.
     pub fn is_twin(&self, request: &OwnedRequest) -> bool {
-        let entry = |request: &OwnedRequest| {
-            request
-                .nonce
-                .as_deref()
-                .and_then(|nonce| self.ledger.entry(nonce))
-        };
         let same_attempt = |other: &&OwnedRequest| other.attempt == request.attempt;
-        let first = if let Some(own) = entry(request) {
+        let first = if let Some(own) = self.entry(request) {
             let same_question = |other: &Entry| other.n == own.n && other.of == own.of;
             self.requests
                 .iter()
-                .find(|other| entry(other).is_some_and(same_question))
+                .find(|other| self.entry(other).is_some_and(same_question))
         } else {
             let live: Vec<_> = self.live().filter(same_attempt).collect();
-            let recorded = live.iter().find(|other| entry(other).is_some());
+            let recorded = live.iter().find(|other| self.entry(other).is_some());
             recorded.or_else(|| live.first()).copied()
         };
         first.is_some_and(|first| first.nonce != request.nonce)
     }
 
-    /// The requests whose state is the resource's: the newest attempt, and what is still live of
-    /// the one before while the newest is not yet active.
+    /// The requests whose state is the resource's: the newest attempt, and those of earlier ones
+    /// that are live and not yet replaced by one that has been active.
     pub fn current(&self) -> Vec<&OwnedRequest> {
-        let newest = self
-            .requests
-            .iter()
-            .filter_map(|request| request.attempt)
-            .max();
+        let newest = self.newest();
         let mine = |request: &&OwnedRequest| !self.is_twin(request);
-        let active = |request: &OwnedRequest| state(request) == State::Active;
-        let of_newest = |request: &&OwnedRequest| request.attempt == newest;
-        let newest_active = self.requests.iter().filter(of_newest).any(active);
         self.requests
             .iter()
             .filter(mine)
-            .filter(|request| request.attempt == newest || (!newest_active && is_live(request)))
+            .filter(|one| {
+                attempt(one) == newest || (is_live(one) && !renewal::is_replaced(self, one))
+            })
             .collect()
+    }
+
+    /// The attempt that counts. A renewal that made nothing leaves the one before it in its place.
+    fn newest(&self) -> i64 {
+        let made = self.requests.iter().map(attempt).max().unwrap_or_default();
+        let number = self.ledger.number;
+        let is_renewal = number > 1 && self.ledger.again != Some(number);
+        let open = |entry: &Entry| entry.n == number && entry.outcome == PostOutcome::Open;
+        if is_renewal && !self.ledger.entries.iter().any(open) {
+            made
+        } else {
+            made.max(number)
+        }
     }
 
     /// Whether the annotation or the finalizer has to be put back before anything else.
@@ -325,6 +345,11 @@ pub fn state(request: &OwnedRequest) -> State {
     request.status.as_deref().map_or(State::Unknown, |word| {
         apono_client::Status::from(word).state()
     })
+}
+
+/// The attempt a request belongs to.
+pub fn attempt(request: &OwnedRequest) -> i64 {
+    request.attempt.unwrap_or(1)
 }
 
 /// Whether an owned request may still be, or become, access.

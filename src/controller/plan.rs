@@ -6,14 +6,15 @@
 //! | # | situation (first match) | Hold | Release |
 //! | --- | --- | --- | --- |
 //! | 1 | the record or the finalizer was dropped | restore | (the API server refuses it) |
-//! | 2 | nothing was ever asked | row 7 | release |
+//! | 2 | nothing was ever asked | row 8 | release |
 //! | 3 | ids are known that are not stored | store them, nothing else | (found again by nonce) |
 //! | 4 | orphaning is asked for and allowed | - | release |
-//! | 5 | a request that must go is live (Hold: a twin; Release: any) | revoke, when due | the same |
-//! | 6 | a POST is open | look, wait | the same |
-//! | 7 | no remote request in the newest attempt | create, if it may | - |
-//! | 8 | everything owned has ended | wait for nothing | release |
-//! | 9 | otherwise | follow | wait |
+//! | 5 | it is to end from here, see `latch.rs` | latch that | - |
+//! | 6 | a request that must go is live (Hold: a twin, a latched one; Release: any) | revoke, when due | the same |
+//! | 7 | a POST is open | look, wait | the same |
+//! | 8 | something is to be asked, see `rounds.rs` | ask, if it may | - |
+//! | 9 | everything owned has ended | wait for nothing, or for the time to live | release |
+//! | 10 | otherwise | follow | wait |
 
 use std::time::Duration;
 
@@ -23,22 +24,17 @@ use kube::ResourceExt;
 
 use super::{
     attempt::{Entry, Ledger},
-    bounds, entitlements,
-    observed::{ConnectionSight, Observed, RevokeTry, doubled},
+    bounds, entitlements, latch,
+    observed::{ConnectionSight, Observed, RevokeTry},
     picture::{Picture, is_live, is_missing, state},
-    verdict,
+    rounds::{self, Next},
+    ttl, verdict,
 };
 use crate::{
-    crd::{AccessRequest, DeletionPolicy, FINALIZER, OwnedRequest, PostOutcome},
+    crd::{AccessRequest, DeletionPolicy, FINALIZER, OwnedRequest},
     marker::Nonce,
 };
 
-/// Repeats of a POST that was lost wait at least this long, doubled each time.
-const REPEAT_AFTER_LOSS: Duration = Duration::from_secs(30);
-/// Repeats of a POST that certainly was not done may come sooner.
-const REPEAT_AFTER_NOT_SENT: Duration = Duration::from_secs(5);
-/// No repeat waits longer.
-const REPEAT_CAP: Duration = Duration::from_mins(10);
 /// What blocks a request before it was asked is looked at again this often.
 const RECHECK: Duration = Duration::from_mins(10);
 /// What waits for the labels of its namespace is woken by them; should that be missed, it looks.
@@ -76,6 +72,19 @@ pub enum Step {
         /// The create's nonce.
         nonce: Nonce,
     },
+    /// Mark one request-again, then send it.
+    Again {
+        /// The record with the new POST in it.
+        ledger: Ledger,
+        /// The POST's nonce.
+        nonce: Nonce,
+        /// The id that is asked again.
+        of: String,
+    },
+    /// Record that everything asked so far is to end.
+    Latch(Ledger),
+    /// Delete the resource itself: its time to live is over.
+    Delete,
     /// Take one remote request back.
     Revoke {
         /// Its id.
@@ -104,15 +113,34 @@ fn hold(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: T
     if picture.has_news {
         return at_once(Step::Wait);
     }
-    let twins = || picture.live().filter(|request| picture.is_twin(request));
-    if let Some(plan) = revoke_due(twins(), observed, now) {
+    if let Some(ledger) = latch::due(resource, picture, now) {
+        return at_once(Step::Latch(ledger));
+    }
+    let latched = latch::standing(resource, picture, observed);
+    let unwanted = || {
+        let twins = picture.live().filter(|request| picture.is_twin(request));
+        let rest = latched.iter().copied();
+        twins
+            .chain(rest)
+            .filter(|one| state(one) != State::Revoking)
+    };
+    if let Some(plan) = revoke_due(unwanted(), observed, now) {
         return plan;
     }
-    let mut wakes = vec![next_revoke(twins(), observed, now)];
+    let mut wakes = vec![next_revoke(unwanted(), observed, now)];
+    let mut recheck = None;
     if picture.searching().next().is_some() {
         wakes.push(settled(picture, observed, now));
-    } else if picture.current().is_empty() {
-        return ask(resource, observed, picture, now);
+    } else {
+        match ask(resource, observed, picture, now) {
+            Ask::Now(step) => return at_once(step),
+            Ask::At(at) => wakes.push(Some(at)),
+            Ask::Blocked => recheck = Some(RECHECK),
+            Ask::Nothing => match ends_itself(resource, picture, observed, now) {
+                Some(at) if at <= now => return at_once(Step::Delete),
+                at => wakes.push(at),
+            },
+        }
     }
     wakes.extend(picture.live().map(|request| {
         request
@@ -122,12 +150,31 @@ fn hold(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: T
             .filter(|end| *end > now)
     }));
     wakes.extend(upstream_ends(picture, now));
+    wakes.push(latch::timeout_at(resource, picture).filter(|at| *at > now));
     wakes.push(verdict::stale_at(observed).filter(|at| *at > now));
-    wakes.push(entitlements::wanted(resource, picture, observed, Intent::Hold, now).later);
+    let reading = latch::reading(resource, picture, Intent::Hold);
+    wakes.push(entitlements::wanted(resource, picture, observed, reading, now).later);
+    let next = earliest(wakes, now);
     Plan {
         step: Step::Wait,
-        requeue: earliest(wakes, now),
+        requeue: [next, recheck].into_iter().flatten().min(),
     }
+}
+
+/// When the resource is to be deleted because its time to live is over, unless a GitOps tool owns
+/// it.
+fn ends_itself(
+    resource: &AccessRequest,
+    picture: &Picture,
+    observed: &Observed,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    ttl::ttl(resource).filter(|_| observed.gitops_owner.is_none())?;
+    if rounds::is_anything_left(resource, picture, now) {
+        return None;
+    }
+    let verdict = verdict::verdict(resource, picture, observed, Intent::Hold, now);
+    ttl::due_at(resource, &verdict, picture)
 }
 
 fn release(
@@ -164,68 +211,57 @@ fn release(
     }
 }
 
-/// Asks for the access, or says by waiting that it may not be asked for now.
-fn ask(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Timestamp) -> Plan {
-    let ledger = &picture.ledger;
-    let refused = ledger
-        .creates()
-        .any(|entry| entry.outcome == PostOutcome::Refused);
-    let suspended = resource.spec.suspend == Some(true);
-    if refused || suspended {
-        return Plan {
-            step: Step::Wait,
-            requeue: None,
-        };
-    }
-    if let Some(until) = ledger.is_full_until(now) {
-        let later = Some(until).filter(|at| *at < Timestamp::MAX);
-        return Plan {
-            step: Step::Wait,
-            requeue: earliest(vec![later], now),
+/// What comes of asking.
+#[expect(clippy::large_enum_variant, reason = "a pass has one of them")]
+enum Ask {
+    /// This, now.
+    Now(Step),
+    /// Something, then.
+    At(Timestamp),
+    /// Something, when it may.
+    Blocked,
+    /// Nothing.
+    Nothing,
+}
+
+/// Asks for the access, or says why it is not asked for now.
+fn ask(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Timestamp) -> Ask {
+    let question = match rounds::next(resource, picture, now) {
+        Next::Nothing => return Ask::Nothing,
+        Next::At(at) => return Ask::At(at),
+        Next::Ask(question) => question,
+    };
+    if let Some(until) = picture.is_full_until(now) {
+        let is_for_ever = until == Timestamp::MAX;
+        return if is_for_ever {
+            Ask::Nothing
+        } else {
+            Ask::At(until)
         };
     }
     let paused = match &observed.connection {
-        ConnectionSight::Usable { paused, .. } => *paused,
-        other => {
-            let is_undecided = matches!(other, ConnectionSight::Undecided { .. });
-            let requeue = if is_undecided {
-                RECHECK_LABELS
-            } else {
-                RECHECK
-            };
-            return Plan {
-                step: Step::Wait,
-                requeue: Some(requeue),
-            };
-        }
+        ConnectionSight::Usable { paused, .. } => paused,
+        ConnectionSight::Undecided { .. } => return Ask::At(now + RECHECK_LABELS),
+        _ => return Ask::Blocked,
     };
-    let next = next_create(ledger).max(paused.map(|pause| now + pause));
-    if let Some(next) = next.filter(|next| *next > now) {
-        return Plan {
-            step: Step::Wait,
-            requeue: earliest(vec![Some(next)], now),
-        };
+    if let Some(pause) = paused {
+        return Ask::At(now + *pause);
     }
     if let Some(next) = observed.held_until(now) {
-        return Plan {
-            step: Step::Wait,
-            requeue: earliest(vec![Some(next)], now),
-        };
+        return Ask::At(next);
     }
     let nonce = Nonce::new(&resource.uid().unwrap_or_default(), observed.random);
-    let ledger = ledger.with_create(nonce.clone(), observed.user.clone(), now);
-    at_once(Step::Create { ledger, nonce })
-}
-
-/// When the next create may leave, after the ones that came to nothing.
-fn next_create(ledger: &Ledger) -> Option<Timestamp> {
-    let last = ledger.creates().next_back()?;
-    let tries = u32::try_from(ledger.creates().count()).unwrap_or(u32::MAX);
-    let first = match last.outcome {
-        PostOutcome::NotSent => REPEAT_AFTER_NOT_SENT,
-        _ => REPEAT_AFTER_LOSS,
-    };
-    Some(last.time + doubled(first, tries, REPEAT_CAP))
+    let of = question.of.clone();
+    let user = observed.user.clone();
+    let needed = |entry: &Entry| picture.needs(entry);
+    let ledger = picture
+        .ledger
+        .with_post(question, nonce.clone(), user, now, needed);
+    Ask::Now(if of.is_empty() {
+        Step::Create { ledger, nonce }
+    } else {
+        Step::Again { ledger, nonce, of }
+    })
 }
 
 /// When the last of the open POSTs may be concluded to be absent.

@@ -6,6 +6,10 @@
 //! | waiting for people | False `PendingApproval`, `PendingMFA` | True | | True | |
 //! | being set up | False `Granting` | True | | True | |
 //! | live | True `Active` | | | True | |
+//! | live, being renewed | True `Renewing` | | | True | |
+//! | being ended from here | False `Revoking` | True | | True | |
+//! | ended from here | | | | True | True `Revoked` |
+//! | nobody approved in time | False `ApprovalTimedOut` | | True | True | |
 //! | refused, rejected, failed | False `RequestRefused`, `Rejected`, `GrantFailed` | | True | True | |
 //! | over as planned | | | | True | True `Expired` |
 //! | taken back by somebody else | False `RevokedUpstream` | | until the planned end | True | |
@@ -24,15 +28,23 @@ use std::time::Duration;
 use apono_client::State;
 use jiff::Timestamp;
 
+mod latched;
+mod renewing;
+
 use super::{
     conditions::{Truth, Verdict},
-    message,
+    latch, message,
     observed::{ConnectionSight, Observed},
     picture::{Picture, is_missing, state},
     plan::{Intent, has_ended, is_orphan, was_never_access},
+    renewal,
     resolution::Resolution,
+    rounds,
+    rulings::{self, Ruling},
+    tokens::Token,
 };
-use crate::crd::{AccessRequest, ConditionType, OwnedRequest, Phase, PostOutcome, Reason};
+use crate::crd::{AccessRequest, ConditionType, OwnedRequest, Phase, Reason};
+use renewing::Renewing;
 
 /// This many revokes in a row failed, and it is no hiccup any more.
 const FAILED_REVOKES: u32 = 3;
@@ -49,12 +61,11 @@ pub fn verdict(
 ) -> Verdict {
     let mut verdict = match intent {
         Intent::Release => releasing(resource, picture, observed),
-        Intent::Hold if picture.requests.is_empty() => {
-            before_asking(resource, picture, observed, now)
-        }
         Intent::Hold => {
-            let mut verdict = asked(resource, picture, observed, now);
-            overlay(&mut verdict, observed, now);
+            let mut verdict = holding(resource, picture, observed, now);
+            if let Some(text) = token_to_come(resource, picture, now) {
+                verdict.append(text);
+            }
             verdict
         }
     };
@@ -73,6 +84,44 @@ pub fn stale_at(observed: &Observed) -> Option<Timestamp> {
         .map(|since| since + observed.stale_after)
 }
 
+fn holding(
+    resource: &AccessRequest,
+    picture: &Picture,
+    observed: &Observed,
+    now: Timestamp,
+) -> Verdict {
+    if latch::holds(picture) {
+        return latched::latched(resource, picture, observed);
+    }
+    if picture.current().is_empty() {
+        return before_asking(resource, picture, observed, now);
+    }
+    let mut verdict = asked(resource, picture, observed, now);
+    overlay(&mut verdict, observed, now);
+    verdict
+}
+
+/// A token that is acted on later.
+fn token_to_come(
+    resource: &AccessRequest,
+    picture: &Picture,
+    now: Timestamp,
+) -> Option<&'static str> {
+    match rulings::rule(Token::RequestAgain, resource, picture, now) {
+        Ruling::Wait => Some(message::again::AGAIN_WAITS),
+        Ruling::Act(_) => Some(message::again::AGAIN_BLOCKED),
+        Ruling::Nothing | Ruling::Ignore(..) => None,
+    }
+}
+
+/// What keeps anything from being asked, if something does.
+fn connection_trouble_text(observed: &Observed) -> Option<&str> {
+    match &observed.connection {
+        ConnectionSight::NotReady { message, .. } => Some(message),
+        other => trouble(other).map(|(_, text)| text),
+    }
+}
+
 fn before_asking(
     resource: &AccessRequest,
     picture: &Picture,
@@ -86,11 +135,7 @@ fn before_asking(
         connection_trouble(&mut verdict, observed);
         return verdict;
     }
-    if picture
-        .ledger
-        .creates()
-        .any(|entry| entry.outcome == PostOutcome::Refused)
-    {
+    if rounds::is_refused(picture) {
         let text = message::refused(resource);
         return Verdict::stuck(
             Phase::Failed,
@@ -162,7 +207,9 @@ fn asked(
     now: Timestamp,
 ) -> Verdict {
     use ConditionType::{Complete, Ready, Reconciling, Stalled, Synced};
-    let current = picture.current();
+    let mut current = picture.current();
+    // What is to replace live access says nothing of that access.
+    current.retain(|one| renewal::replaces(picture, one).is_none());
     let states: Vec<_> = current
         .iter()
         .map(|one| (standing(one, observed, now), *one))
@@ -196,13 +243,27 @@ fn asked(
         Standing::Revoking | Standing::Pending | Standing::PendingMfa | Standing::Granting => {
             Verdict::under_way(phase, reason, Truth::True, &text)
         }
-        Standing::Active => Verdict::new(phase)
-            .say(Ready, Truth::True, reason, &text)
-            .say(Synced, Truth::True, reason, &text),
+        Standing::Active => active(&text, renewing::renewing(resource, picture, observed, now)),
         Standing::Expired => Verdict::new(phase)
             .say(Complete, Truth::True, reason, &text)
             .say(Synced, Truth::True, reason, &text),
     }
+}
+
+/// The row of live access, and of its renewal.
+fn active(text: &str, renewing: Option<Renewing>) -> Verdict {
+    use ConditionType::{Ready, Synced};
+    let (phase, reason) = match &renewing {
+        Some(renewing) if renewing.is_under_way => (Phase::Renewing, Reason::Renewing),
+        Some(_) | None => Standing::Active.row(),
+    };
+    let text = match renewing {
+        Some(renewing) => message::bounded(&format!("{text}; {}", renewing.text)),
+        None => text.to_owned(),
+    };
+    Verdict::new(phase)
+        .say(Ready, Truth::True, reason, &text)
+        .say(Synced, Truth::True, reason, &text)
 }
 
 /// How one request stands, worst first: the order is the precedence.

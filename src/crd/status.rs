@@ -24,7 +24,7 @@ pub use credentials::{CredentialsState, CredentialsStatus, SessionStatus};
 pub use described::{
     AccessGroup, EntitlementResource, EntitlementState, EntitlementSummary, Identity, NamedRef,
 };
-pub use record::{AttemptStatus, OwnedRequest, PostOutcome, PostStatus, RemoteApi};
+pub use record::{AttemptEnd, AttemptStatus, OwnedRequest, PostOutcome, PostStatus, RemoteApi};
 pub use resolved::{LastHandled, ResolvedAccess, ResolvedEntitlement};
 
 /// What the operator says of the request: written by the operator only.
@@ -94,7 +94,7 @@ pub struct AccessRequestStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub expires: Option<String>,
-    /// How many times the access was renewed.
+    /// How many renewals were begun, whatever became of them; at most `spec.renewal.maxRenewals`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewals: Option<i64>,
     /// How far the delivery of the credentials is.

@@ -104,6 +104,17 @@ pub struct RunArguments {
         value_name = "COUNT"
     )]
     pub concurrency: String,
+    /// More labels, separated by commas, that say that a GitOps tool owns an `AccessRequest`: its
+    /// ttlSecondsAfterFinished is disregarded. The labels of Argo CD and Flux are known.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Kubernetes",
+        value_delimiter = ',',
+        value_name = "LABELS"
+    )]
+    pub ttl_owner_labels: Vec<String>,
     /// The address of the health and metrics port; port 0 picks a free one and logs it.
     #[arg(
         long,

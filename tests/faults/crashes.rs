@@ -20,7 +20,7 @@ fn names() -> Vec<String> {
 }
 
 /// Where chance starts; printed, so that what failed can be run again.
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let given = std::env::var("APONO_TEST_SEED").ok();
     let seed = given.map_or_else(rand::random, |seed| seed.parse().expect("a number"));
     println!("APONO_TEST_SEED={seed}");

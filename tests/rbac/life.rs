@@ -85,6 +85,7 @@ impl<'a> Life<'a> {
         ] {
             self.wait_for_request(name, reason);
         }
+        self.let_go("failing");
 
         self.rotate_token();
         let (kind, name) = (self.resource(), self.connection.clone());
@@ -93,7 +94,7 @@ impl<'a> Life<'a> {
         self.wait_for_connection("Ready");
         self.make_strange("accessrequest", "strange");
 
-        let requests = ["active", "strange", "waiting", "failing", "suspended"];
+        let requests = ["active", "strange", "waiting", "suspended"];
         let gone = [&["delete", "accessrequest", "--timeout=60s"], &requests[..]].concat();
         self.kubectl(&gone);
         let live: Vec<_> = self.simulator.requests();
@@ -190,6 +191,19 @@ impl<'a> Life<'a> {
                 "suspend": suspend
             }
         }));
+    }
+
+    /// The operator deletes it: its time to live is over.
+    fn let_go(&self, name: &str) {
+        let patch = json!({"spec": {"ttlSecondsAfterFinished": 0}}).to_string();
+        self.kubectl(&["patch", "accessrequest", name, "--type=merge", "-p", &patch]);
+        self.kubectl(&[
+            "wait",
+            "accessrequest",
+            name,
+            "--for=delete",
+            "--timeout=60s",
+        ]);
     }
 
     fn rotate_token(&self) {

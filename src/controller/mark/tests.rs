@@ -52,6 +52,7 @@ async fn refusing(version: &'static str) -> Context {
         is_namespaced: false,
         kube_timeout: Duration::from_secs(5),
         remote_timeout: Duration::from_secs(5),
+        ttl_owner_labels: Vec::new(),
         resources: Mutex::new(HashMap::new()),
     }
 }

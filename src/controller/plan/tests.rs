@@ -5,6 +5,8 @@ use std::time::Duration;
 mod adopt;
 mod ask;
 mod release;
+mod renew;
+mod tokens;
 
 use super::*;
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
         fold::{Outcome, Reply},
         observed::RevokeTry,
     },
-    crd::ATTEMPT_ANNOTATION,
+    crd::{ATTEMPT_ANNOTATION, PostOutcome},
     poller::{Sight, Snapshot},
 };
 

@@ -26,6 +26,29 @@ pub struct AttemptStatus {
     #[schemars(length(max = 300))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["nonce".into()]))]
     pub posts: Vec<PostStatus>,
+    /// What is to end because it was taken back from here or was not approved in time; absent
+    /// where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<AttemptEnd>,
+    /// The number of the newest attempt in which everything that had ended was asked for again,
+    /// as a person or a refused renewal demanded; absent where that was never done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<i64>,
+}
+
+/// What is to end: every request of the attempts up to a number is taken back, also one that is
+/// found later.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptEnd {
+    /// The number of the last attempt that is to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<i64>,
+    /// Why: "revoke", by the annotation `access.apono.io/revoke`, or "approval timed out", after
+    /// `pendingTimeout`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub why: Option<String>,
 }
 
 /// One call that may have made a request at Apono, and what became of it.

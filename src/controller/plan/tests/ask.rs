@@ -5,6 +5,7 @@ use crate::{
     controller::{
         attempt::MOST_POSTS,
         resolution::{Consulted, Resolution},
+        rounds::REPEAT_AFTER_NOT_SENT,
     },
     crd::{NamedRef, ResolvedAccess},
 };
