@@ -1,6 +1,6 @@
 //! The simulated service as a synchronous state machine on an injected clock.
 //!
-//! It owns all requests, moves them, and hands out what happened as [`Change`]s. In
+//! It owns all requests and sessions, moves them, and hands out what happened as [`Change`]s. In
 //! [`Mode::Auto`] time moves requests: every due move is made, at its own due time, before
 //! anything is read or done. In [`Mode::Explicit`] only commands and callers do.
 //! It knows nothing of HTTP, tokens of pages, or faults.

@@ -129,7 +129,7 @@ async fn thirty_thousand_requests_are_paged_through_quickly_in_any_order() {
     }
     // Generous: an unoptimized build on a busy machine; a square would take minutes.
     let took = began.elapsed();
-    assert!(took.as_secs() < 60, "{took:?}");
+    assert!(took.as_secs() < 120, "{took:?}");
 }
 
 /// What the index finds is what a search through everything finds.

@@ -14,6 +14,7 @@ mod support;
 mod access;
 mod available;
 mod creates;
+mod flows;
 mod lists;
 mod sessions;
 mod v3;
