@@ -1,12 +1,18 @@
 //! The access-request API of Apono as a state machine, for demos and tests.
 //!
-//! It follows the public contract and shares no code with any client of it, so that one misreading
-//! cannot hide another. What no public source says is a named [switch](switches::Switches).
+//! It follows the public contract, all 24 operations of it, and shares no code with any client of
+//! it, so that one misreading cannot hide another. What no public source says is a named
+//! [switch](Switches): each field says which question it answers, `--help` lists them all, and
+//! [`Switches::rows`] is the same list for programs.
+//!
+//! There is one machine. v4 and v3 are two vocabularies for it: nine states and seven words, a UUID
+//! and a friendly id, lists by page and lists without. A live request opens a [`Session`] for each
+//! of its systems, whose password is shown once.
 //!
 //! ```text
 //! socket (server) ─> Call ─> World ┬─ faults   what goes wrong with this call
 //!                                  ├─ routes   what the call does and answers
-//!                                  │    └─ machine   requests, moved by time and commands
+//!                                  │    └─ machine   requests and sessions, moved by time and commands
 //!                                  └─ ledger   what happened, in order
 //! /_control (control_http) ─> Control ─> the same World
 //! ```

@@ -1,6 +1,6 @@
 //! The simulated service as a synchronous state machine on an injected clock.
 //!
-//! It owns all requests, moves them, and hands out what happened as [`Change`]s. In
+//! It owns all requests and sessions, moves them, and hands out what happened as [`Change`]s. In
 //! [`Mode::Auto`] time moves requests: every due move is made, at its own due time, before
 //! anything is read or done. In [`Mode::Explicit`] only commands and callers do.
 //! It knows nothing of HTTP, tokens of pages, or faults.
@@ -9,7 +9,7 @@
 //! - `machine/judge.rs`: what flows and switches say to a wish
 //! - `machine/index.rs`: which requests are whose and where they stand
 //! - `machine/moves.rs`: the moves, and when time or a caller makes them
-//! - `machine/sessions.rs`: what live requests open
+//! - `machine/sessions.rs`, `machine/credentials.rs`: what live requests open, and how one gets in
 //! - `machine/commands.rs`: what the control channel can do
 
 use std::collections::{BTreeSet, HashMap};
@@ -29,6 +29,7 @@ use crate::users::{Users, uuid};
 
 mod commands;
 mod create;
+mod credentials;
 mod index;
 mod judge;
 mod moves;
@@ -39,9 +40,10 @@ use sessions::Sessions;
 
 pub use commands::{Command, NotPossible};
 pub use create::{Ask, Wanted};
+pub use credentials::Details;
 pub use index::Whose;
 pub use judge::Refusal;
-pub use sessions::{Details, SessionKey};
+pub use sessions::SessionKey;
 
 /// What moves requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! The control channel over HTTP, the ledger, and the program with its flags.
+//! The control channel over HTTP, and the ledger.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,9 +9,6 @@
 )]
 
 mod support;
-
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 
 use apono_simulator::ledger::Event;
 use apono_simulator::{Config, Endpoint, Mode, Simulator, Status};
@@ -268,6 +265,7 @@ async fn the_ledger_tells_every_call_and_change_in_order() {
         .map(|entry| match &entry.event {
             Event::Call(call) => format!("{:?} {:?}", call.endpoint, call.status.unwrap()),
             Event::Change(change) => format!("{:?}", change.to),
+            Event::Session(change) => format!("{:?}", change.what),
         })
         .collect();
     let expected = [
@@ -275,9 +273,11 @@ async fn the_ledger_tells_every_call_and_change_in_order() {
         "Pending",
         "Granting",
         "Active",
+        "Opened",
         "Create 200",
         "Revoking",
         "Revoked",
+        "Closed",
         "Revoke 200",
         "List 200",
     ];
@@ -290,7 +290,7 @@ async fn the_ledger_tells_every_call_and_change_in_order() {
     assert_eq!(calls[0].user.as_deref(), Some("operator@example.com"));
     assert_eq!(simulator.counters()[&Endpoint::Create]["200"], 1);
     let control = Api::with_token(&simulator, None);
-    let after = call(&control, Method::GET, "ledger?after=8", None)
+    let after = call(&control, Method::GET, "ledger?after=10", None)
         .await
         .ok();
     assert_eq!(after["entries"][0]["kind"], "call");
@@ -313,121 +313,36 @@ async fn a_reset_forgets_requests_faults_switches_and_the_ledger() {
     assert_eq!(simulator.request(&id).unwrap().status, Status::Initializing);
 }
 
-/// The program, ended when dropped.
-struct Program {
-    child: Child,
-    url: String,
-    greeting: String,
-}
-
-impl Program {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_apono-simulator"))
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let greeting = lines.next().unwrap().unwrap();
-        let line = lines.next().unwrap().unwrap();
-        let url = line.strip_prefix("listening on ").unwrap().to_owned();
-        Self {
-            child,
-            url,
-            greeting,
-        }
-    }
-
-    async fn get(&self, path: &str, token: &str) -> Reply {
-        let url = format!("{}{path}", self.url);
-        send(reqwest::Client::new().get(url).bearer_auth(token)).await
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[tokio::test]
-async fn the_program_listens_prints_its_address_and_token_and_takes_every_flag() {
-    let program = Program::start(&[]);
-    let token = program
-        .greeting
-        .split_whitespace()
-        .find(|word| word.starts_with("sim_"))
-        .unwrap();
-    program.get(OWN, token).await.ok();
-    let program = Program::start(&[
-        "--listen",
-        "127.0.0.1:0",
-        "--token",
-        "one",
-        "--user",
-        "b@example.com=two",
-        "--service",
-        "robot=three",
-        "--mode",
-        "explicit",
-        "--grant-delay",
-        "1s",
-        "--approve-delay",
-        "0s",
-        "--revoke-delay",
-        "500ms",
-        "--human-delay",
-        "1m",
-        "--switch",
-        "service-token=forbidden",
-        "--switch",
-        "max-limit=7",
-        "--seed",
-        "5",
-    ]);
-    program.get(OWN, "one").await.ok();
-    program.get(OWN, "two").await.ok();
-    assert_eq!(program.get(OWN, "three").await.status, 403);
-    let behaviour = program.get("/_control/behaviour", "").await.ok();
-    assert_eq!(behaviour["mode"], "explicit");
-    assert_eq!(behaviour["delays"]["revoke"], "PT0.5S");
-}
-
-#[tokio::test]
-async fn the_program_ends_well_on_sigterm_even_with_a_connection_open() {
-    let mut program = Program::start(&["--token", "t"]);
-    let client = reqwest::Client::new();
-    send(client.get(format!("{}{OWN}", program.url)).bearer_auth("t"))
-        .await
-        .ok();
-    let killed = Command::new("kill")
-        .arg(program.child.id().to_string())
-        .status()
-        .unwrap();
-    assert!(killed.success());
-    assert!(program.child.wait().unwrap().success());
-}
-
-#[test]
-fn a_wrong_switch_or_catalogue_ends_the_program_with_what_there_is() {
-    for (arguments, told) in [
-        (["--switch", "id-form=guid"], "ar-number"),
-        (
-            ["--catalogue", "/nowhere/to/be/found"],
-            "/nowhere/to/be/found",
-        ),
-    ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_apono-simulator"))
-            .args(arguments)
-            .output()
-            .unwrap();
-        assert_eq!(output.status.code(), Some(2));
-        assert!(String::from_utf8_lossy(&output.stderr).contains(told));
-    }
-    let help = Command::new(env!("CARGO_BIN_EXE_apono-simulator"))
-        .arg("--help")
-        .output()
-        .unwrap();
-    assert!(String::from_utf8_lossy(&help.stdout).contains("revoke-ended=ok"));
+async fn sessions_admins_and_flows_are_reached_by_paths_too() {
+    let (simulator, api) = start();
+    let control = Api::with_token(&simulator, None);
+    let post = async |path: &str| call(&control, Method::POST, path, None).await;
+    let request = api.one("prod-read").await;
+    let all = call(&control, Method::GET, "sessions", None).await.ok();
+    let id = all[0]["id"].as_str().unwrap();
+    assert_eq!(all[0]["requests"], json!([request]));
+    let seen = post(&format!("sessions/{id}/view")).await.ok();
+    assert_eq!(seen["credentials"], "VIEWED");
+    assert_eq!(seen["uses"]["consuming_reads_elsewhere"], 1);
+    let mut delays = simulator.behaviour().1;
+    delays.reset = None;
+    simulator.set_delays(delays);
+    let reset = post(&format!("sessions/{id}/reset")).await.ok();
+    assert_eq!(reset["credentials"], "RESETTING");
+    let done = post(&format!("sessions/{id}/finish-reset")).await.ok();
+    assert_eq!(done["passwords"].as_array().unwrap().len(), 2);
+    let one = call(&control, Method::GET, &format!("sessions/{id}"), None).await;
+    assert_eq!(one.ok(), done);
+    assert_eq!(post("sessions/none/view").await.status, 404);
+    let path = format!("users/{OTHER}/admin");
+    let body = json!({"admin": true});
+    let users = call(&control, Method::PUT, &path, Some(&body)).await.ok();
+    let admins = users.as_array().unwrap().iter();
+    assert_eq!(admins.filter(|it| it["admin"] == true).count(), 1);
+    let body = json!({"approval": "human"});
+    let changed = call(&control, Method::PATCH, "flows/prod-read", Some(&body)).await;
+    assert_eq!(changed.ok()["grant_duration_in_sec"], 28_800);
+    let request = api.one("prod-read").await;
+    assert_eq!(api.status(&request).await, "Pending");
 }

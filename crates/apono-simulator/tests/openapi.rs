@@ -268,7 +268,7 @@ async fn no_setting_of_any_switch_makes_an_answer_leave_the_contract() {
         for value in values {
             let about = format!("{}={value}", row.name);
             round(&contract, &client, &about, |it| {
-                it.set(&row.name, &value).unwrap()
+                it.set(&row.name, &value).unwrap();
             })
             .await;
             rounds += 1;

@@ -1,15 +1,15 @@
-//! Sessions: opened some time after a grant, read once, reset, closed with their last request.
+//! Sessions: opened some time after a grant, closed with their last request.
 //!
 //! In [`Mode::Explicit`] a session opens with its request and only a command ends a reset. Ids and
-//! passwords depend on the seed and on the order of opening alone, never on the time.
+//! passwords depend on the seed and on the order of opening alone, never on the time. Reading and
+//! resetting are `credentials.rs`'s.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 
-use super::{Key, Machine, Mode, Refusal};
+use super::credentials::password;
+use super::{Key, Machine, Mode};
 use crate::catalogue::Integration;
 use crate::clock::later;
 use crate::request::Actor;
@@ -32,7 +32,7 @@ enum Due {
 /// All sessions.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    all: Vec<Session>,
+    pub(super) all: Vec<Session>,
     ids: HashMap<String, SessionKey>,
     open_of: HashMap<UserKey, BTreeSet<SessionKey>>,
     /// The open ones by those who asked for them, whosever they are.
@@ -45,18 +45,23 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
+    /// Takes back what time would do to a reset.
+    pub(super) fn forget_renewal(&mut self, key: SessionKey) {
+        self.due.retain(|(_, due)| *due != Due::Renew(key));
+    }
+
     /// When time does something next.
     pub(super) fn next(&self) -> Option<Timestamp> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    fn edit(&mut self, key: SessionKey, change: impl FnOnce(&mut Session)) {
+    pub(super) fn edit(&mut self, key: SessionKey, change: impl FnOnce(&mut Session)) {
         if let Some(session) = self.all.get_mut(key.0) {
             change(session);
         }
     }
 
-    fn note(&mut self, key: SessionKey, at: Timestamp, what: SessionMove, by: &Actor) {
+    pub(super) fn note(&mut self, key: SessionKey, at: Timestamp, what: SessionMove, by: &Actor) {
         if let Some(session) = self.all.get(key.0) {
             self.changes.push(SessionChange {
                 at,
@@ -67,15 +72,6 @@ impl Sessions {
             });
         }
     }
-}
-
-/// What a reading of access details gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Details {
-    /// Which session.
-    pub session: SessionKey,
-    /// The password, if this is the one reading of it.
-    pub password: Option<String>,
 }
 
 impl Machine {
@@ -148,7 +144,7 @@ impl Machine {
         self.sessions.due.insert(due);
     }
 
-    fn schedule_renewal(&mut self, key: SessionKey, since: Timestamp, floor: Timestamp) {
+    pub(super) fn schedule_renewal(&mut self, key: SessionKey, since: Timestamp, floor: Timestamp) {
         let delay = self.delays.reset.filter(|_| self.mode == Mode::Auto);
         if let Some(delay) = delay {
             let due = (later(since, delay).max(floor), Due::Renew(key));
@@ -321,112 +317,4 @@ impl Machine {
             asked.map(|open| open.remove(&key));
         }
     }
-
-    /// Whether the details of a session can be read now.
-    ///
-    /// # Errors
-    /// The refusal.
-    pub fn may_read(&self, key: SessionKey) -> Result<(), Refusal> {
-        match self.session(key).map(|it| it.credentials) {
-            Some(Credentials::Resetting) => {
-                let message = "the credentials are being reset";
-                Refusal::odd(self.switches.details_resetting, "RESETTING", message)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Reads the details of a session. The first reading takes the password.
-    ///
-    /// # Errors
-    /// The refusal; then nothing was read.
-    pub fn read_details(&mut self, key: SessionKey, by: &Actor) -> Result<Details, Refusal> {
-        self.settle();
-        self.may_read(key)?;
-        let at = self.now();
-        let fresh = self
-            .session(key)
-            .filter(|it| it.credentials == Credentials::Available);
-        let password = fresh.and_then(Session::password).map(str::to_owned);
-        if password.is_some() {
-            self.sessions
-                .edit(key, |it| it.credentials = Credentials::Viewed);
-        }
-        let what = if password.is_some() {
-            SessionMove::Consumed
-        } else {
-            SessionMove::ReadAgain
-        };
-        self.sessions.note(key, at, what, by);
-        Ok(Details {
-            session: key,
-            password,
-        })
-    }
-
-    /// Begins to reset the credentials of a session.
-    ///
-    /// # Errors
-    /// The refusal; then nothing changed.
-    pub fn reset_credentials(&mut self, key: SessionKey, by: &Actor) -> Result<(), Refusal> {
-        self.settle();
-        let at = self.now();
-        let Some(session) = self.session(key) else {
-            return Err(Refusal::new(404, "NOT_FOUND", "there is no such session"));
-        };
-        if !session.resettable {
-            let message = "these credentials cannot be reset";
-            return Refusal::odd(self.switches.reset_unable, "NOT_RESETTABLE", message);
-        }
-        if session.credentials == Credentials::Resetting {
-            let message = "the credentials are already being reset";
-            return Refusal::odd(self.switches.reset_again, "RESETTING", message);
-        }
-        self.sessions.edit(key, |session| {
-            session.credentials = Credentials::Resetting;
-            session.reset_at = Some(at);
-        });
-        self.sessions.note(key, at, SessionMove::Reset, by);
-        self.schedule_renewal(key, at, at);
-        self.settle();
-        Ok(())
-    }
-
-    /// Ends a reset that is under way; otherwise nothing.
-    pub fn renew(&mut self, key: SessionKey, at: Timestamp, by: &Actor) {
-        let seed = self.seed;
-        let Some(session) = self.sessions.all.get_mut(key.0) else {
-            return;
-        };
-        if session.credentials != Credentials::Resetting || !session.is_open() {
-            return;
-        }
-        let cycle = session.passwords.len() as u64 + 1;
-        session
-            .passwords
-            .push(password(seed, session.number, cycle));
-        session.credentials = Credentials::Available;
-        session.reset_at = None;
-        if *by != Actor::Clock {
-            self.sessions.due.retain(|(_, due)| *due != Due::Renew(key));
-        }
-        self.sessions.note(key, at, SessionMove::Renewed, by);
-    }
-}
-
-/// What a password is made of.
-const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/// A password that looks random and is the same for the same seed, session and cycle.
-fn password(seed: u64, session: u64, cycle: u64) -> String {
-    let mixed = session
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        .wrapping_add(cycle)
-        .rotate_left(17);
-    let mut rng = StdRng::seed_from_u64(seed ^ mixed);
-    let mut letter = || {
-        let place = usize::try_from(rng.next_u64() % 64).unwrap_or_default();
-        LETTERS.get(place).map_or('x', |letter| char::from(*letter))
-    };
-    (0..28).map(|_| letter()).collect()
 }

@@ -54,7 +54,7 @@ impl Visit<'_> {
             let id = it.integration.id.as_str();
             (id, json!({"id": id}))
         }));
-        Ok(Answer::json(200, &wire::v3_page(data, total)))
+        Ok(Answer::json(200, &wire::v3_page(&data, total)))
     }
 
     pub(super) fn selectable_resource_types(&self, integration: &str) -> Result<Answer, Refusal> {
@@ -67,7 +67,7 @@ impl Visit<'_> {
             let kind = it.resource_type;
             (kind.id.as_str(), wire::v3_resource_type(kind))
         }));
-        Ok(Answer::json(200, &wire::v3_page(data, total)))
+        Ok(Answer::json(200, &wire::v3_page(&data, total)))
     }
 
     pub(super) fn selectable_permissions(
@@ -81,7 +81,7 @@ impl Visit<'_> {
             let name = it.permission.name.as_str();
             (name, json!(name))
         }));
-        let mut page = wire::v3_page(data, total);
+        let mut page = wire::v3_page(&data, total);
         if let Some(fields) = page.as_object_mut() {
             fields.insert("allow_multiple".to_owned(), json!(allow_multiple));
         }
@@ -99,7 +99,7 @@ impl Visit<'_> {
             let resource = it.resource;
             (resource.id.as_str(), wire::v3_resource(resource))
         }));
-        Ok(Answer::json(200, &wire::v3_page(data, total)))
+        Ok(Answer::json(200, &wire::v3_page(&data, total)))
     }
 
     /// An integration that has this resource type, and whether the type allows several permissions.

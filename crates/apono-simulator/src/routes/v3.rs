@@ -132,8 +132,8 @@ impl Visit<'_> {
             self.v3_listed(whose, days)
         };
         let view = self.view(Shape::Own, self.distortion.behind);
-        let data = data.into_iter().map(|it| view.v3_request(it)).collect();
-        Ok(Answer::json(200, &wire::v3_page(data, total)))
+        let data: Vec<_> = data.into_iter().map(|it| view.v3_request(it)).collect();
+        Ok(Answer::json(200, &wire::v3_page(&data, total)))
     }
 
     /// The requests of the last days, as many as a list shows, and how many there are.
@@ -239,8 +239,8 @@ impl Visit<'_> {
         for id in &ids {
             match self.v3_revocable(id) {
                 Ok(key) => keys.push(key),
-                Err((odd, refusal)) if odd == BulkOdd::Refuse => return Err(refusal),
-                Err(_) => {}
+                Err((BulkOdd::Refuse, refusal)) => return Err(refusal),
+                Err((BulkOdd::Ignore, _)) => {}
             }
         }
         let by = self.actor();

@@ -107,16 +107,15 @@ pub(crate) fn session_details(
 
 /// The same as one text, as v3 gives it.
 pub(crate) fn details_text(details: &Value) -> String {
-    let line = |name: &str, value: &Value| match value {
-        Value::String(text) => Some(format!("{name}: {text}")),
-        _ => None,
-    };
-    let top = details["instructions"].as_str().map(str::to_owned);
-    let message = line("message", &details["custom_admin_message"]);
-    let parameters = details["parameters"].as_object().into_iter().flatten();
-    let parameters = parameters.filter_map(|(name, value)| line(name, value));
-    let lines = top.into_iter().chain(message).chain(parameters);
-    let lines = lines.chain(line("cli", &details["cli"]));
-    let lines = lines.chain(line("link", &details["link"]["url"]));
-    lines.collect::<Vec<_>>().join("\n")
+    let text = |at: &str| details.pointer(at).and_then(Value::as_str);
+    let line = |name: &str, text: &str| format!("{name}: {text}");
+    let parameters = details.pointer("/parameters").and_then(Value::as_object);
+    let parameters = parameters.into_iter().flatten();
+    let parameters = parameters.filter_map(|(name, value)| Some(line(name, value.as_str()?)));
+    let first = text("/instructions").map(str::to_owned);
+    let message = text("/custom_admin_message").map(|it| line("message", it));
+    let cli = text("/cli").map(|it| line("cli", it));
+    let link = text("/link/url").map(|it| line("link", it));
+    let lines = first.into_iter().chain(message).chain(parameters);
+    lines.chain(cli).chain(link).collect::<Vec<_>>().join("\n")
 }

@@ -21,7 +21,7 @@ pub(crate) const fn v3_status(status: Status) -> &'static str {
 }
 
 /// A list of v3, which has no further pages; `total` is how many there really are.
-pub(crate) fn v3_page(data: Vec<Value>, total: usize) -> Value {
+pub(crate) fn v3_page(data: &[Value], total: usize) -> Value {
     let pagination = json!({"total": total, "limit": data.len(), "offset": 0});
     json!({"data": data, "pagination": pagination})
 }

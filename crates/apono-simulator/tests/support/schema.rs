@@ -1,6 +1,6 @@
 //! Judges answers by the vendor's public contract.
 //!
-//! The contract is written in the dialect of OpenAPI 3.0; it is translated to JSON Schema and made
+//! The contract is written in the dialect of `OpenAPI` 3.0; it is translated to JSON Schema and made
 //! stricter on the way: a property the contract does not name is an error, and so is a word of the
 //! dialect that the translation does not know, so that nothing passes unseen.
 

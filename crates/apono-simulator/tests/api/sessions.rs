@@ -1,20 +1,10 @@
 //! Sessions as a caller meets them: when they open, the one reading, resets, their end.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "what fails here fails a test, in helpers as well"
-)]
-
-mod support;
-
+use crate::support::{Api, OTHER, OTHER_TOKEN, SESSIONS, V3, config, ids, start, started};
 use apono_simulator::{Action, Endpoint, Fault, When};
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{Api, OTHER, OTHER_TOKEN, SESSIONS, V3, config, ids, start, started};
 
 async fn sessions_of(api: &Api, request: &str) -> Vec<Value> {
     let path = format!("{SESSIONS}?request_ids={request}");
@@ -47,7 +37,7 @@ fn password(details: &Value) -> String {
         .to_owned()
 }
 
-async fn reset(api: &Api, id: &str) -> support::Reply {
+async fn reset(api: &Api, id: &str) -> crate::support::Reply {
     let path = format!("{SESSIONS}/{id}/reset-credentials");
     api.post_empty(&path).await
 }

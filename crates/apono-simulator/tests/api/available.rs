@@ -1,17 +1,7 @@
 //! What one may ask for, as the searches for it show it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "what fails here fails a test, in helpers as well"
-)]
-
-mod support;
-
+use crate::support::{Api, OTHER, start};
 use serde_json::{Value, json};
-use support::{Api, OTHER, start};
 
 const BUNDLES: &str = "/api/user/v1/available-access/bundles";
 const ENTITLEMENTS: &str = "/api/user/v1/available-access/entitlements";

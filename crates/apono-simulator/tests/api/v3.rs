@@ -1,17 +1,7 @@
 //! Requests on v3: the same machine in the other vocabulary.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "what fails here fails a test, in helpers as well"
-)]
-
-mod support;
-
+use crate::support::{Api, OTHER, OTHER_TOKEN, V3, ids, start};
 use serde_json::{Value, json};
-use support::{Api, OTHER, OTHER_TOKEN, V3, ids, start};
 
 const SELECTABLE: &str = "/api/v3/selectable-integrations";
 
