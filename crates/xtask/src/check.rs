@@ -1,25 +1,14 @@
 //! `cargo xtask check`: every rule that a machine can hold. All steps run, whatever fails; what
 //! failed is shown in full, with what to do about it, and named again at the end.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::process::{self, progress::Progress, spoken};
 use crate::test::cargo;
-
-/// The tools that do not come with the toolchain. Pinned, so that a check fails for a change of
-/// ours and never for one of theirs.
-const DENY: Tool = Tool {
-    name: "cargo-deny",
-    version: "0.20.2",
-};
-const MACHETE: Tool = Tool {
-    name: "cargo-machete",
-    version: "0.9.2",
-};
+use crate::tools;
 
 struct Step {
     name: &'static str,
@@ -146,7 +135,7 @@ fn docs() -> Result<Command> {
 }
 
 fn dependencies() -> Result<Command> {
-    let mut command = Command::new(DENY.find()?);
+    let mut command = Command::new(tools::DENY.find()?);
     // Not advisories: they need a database from elsewhere, and fail without a change of ours.
     command
         .args([
@@ -163,47 +152,9 @@ fn dependencies() -> Result<Command> {
 }
 
 fn unused_dependencies() -> Result<Command> {
-    let mut command = Command::new(MACHETE.find()?);
+    let mut command = Command::new(tools::MACHETE.find()?);
     command
         .arg("--skip-target-dir")
         .current_dir(crate::workspace());
     Ok(command)
-}
-
-struct Tool {
-    name: &'static str,
-    version: &'static str,
-}
-
-impl Tool {
-    /// Its path in our own folder of tools, where it is installed first if it is not there.
-    fn find(&self) -> Result<PathBuf> {
-        let folder = crate::target()
-            .join("tools")
-            .join(format!("{}-{}", self.name, self.version));
-        let binary = folder.join("bin").join(self.name);
-        if !binary.is_file() {
-            self.install(&folder)?;
-        }
-        Ok(binary)
-    }
-
-    fn install(&self, folder: &Path) -> Result<()> {
-        let label = format!("installing {} {}, once", self.name, self.version);
-        eprintln!("{label}");
-        let mut command = cargo();
-        command
-            .args(["install", "--locked", "--version", self.version, "--root"])
-            .arg(folder)
-            .arg(self.name);
-        let watched = process::watch(&command, Progress::new(label), |line| {
-            line.trim_start()
-                .starts_with("Compiling ")
-                .then_some("crates")
-        })?;
-        if !watched.status.success() {
-            bail!("could not install {}:\n{}", self.name, watched.output);
-        }
-        Ok(())
-    }
 }

@@ -36,6 +36,10 @@ const OPERATOR_NAMESPACE: &str = "apono-system";
 const NAMESPACE: &str = "payments";
 /// The sample that a person has to approve.
 const NEEDS_APPROVAL: &str = "prod-admin";
+/// The sample that is asked for again before it ends.
+const RENEWED: &str = "checkout-watch";
+/// Where the sample with credentials has them delivered.
+const SECRET: &str = "orders-db";
 
 /// How far to go.
 #[derive(Debug, Args)]
@@ -71,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 fn show(arguments: &Arguments, logs: &Path, started: Instant) -> Result<()> {
     let page = Page::new();
     let mut stage = Stage::set_up(page, logs)?;
-    let outcome = perform(arguments, page, &mut stage);
+    let outcome = perform(arguments, page, &mut stage, logs);
     if outcome.is_err()
         && let Some(log) = stage.plane.audit_log()
     {
@@ -89,11 +93,11 @@ fn show(arguments: &Arguments, logs: &Path, started: Instant) -> Result<()> {
     Ok(())
 }
 
-fn perform(arguments: &Arguments, page: Page, stage: &mut Stage) -> Result<()> {
+fn perform(arguments: &Arguments, page: Page, stage: &mut Stage, logs: &Path) -> Result<()> {
     page.heading("3. Ask for access");
     let zero = stage.remote.now()?;
     let mut account = Account::new(page);
-    stage.ask(page)?;
+    stage.ask(page, logs)?;
 
     page.heading("4. What happens");
     grant(stage, &mut account)?;
@@ -106,19 +110,22 @@ fn perform(arguments: &Arguments, page: Page, stage: &mut Stage) -> Result<()> {
         return account.follow_until_signal(stage);
     }
 
-    page.heading("6. Delete");
+    page.heading("6. Before it ends, one of them is asked for again");
+    renew(stage, &mut account)?;
+
+    page.heading("7. Delete");
     let delete = ["delete", "accreq", "--all", "-n", NAMESPACE, "--wait=false"];
     stage.cluster.show(page, &delete)?;
     let all_gone = |it: &Account| it.gone() == REQUESTS.len();
     account.follow(stage, "the end of all access requests", all_gone)?;
 
-    page.heading("7. What Apono saw");
+    page.heading("8. What Apono saw");
     let requests = show_remote(stage)?;
 
-    page.heading("8. What it took");
+    page.heading("9. What it took");
     show_cost(stage)?;
 
-    page.heading("9. In one picture, by Apono's clock");
+    page.heading("10. In one picture, by Apono's clock");
     for line in timeline::picture(&tracks(&requests, zero)) {
         page::write(&line);
     }
@@ -132,10 +139,10 @@ fn grant(stage: &mut Stage, account: &mut Account) -> Result<()> {
         resource.is_some_and(AccessRequest::waits_for_approval)
     };
     let others_are_active = |it: &Account| {
-        let active = it.resources().values().filter(|it| it.is_active());
+        let active = it.resources().values().filter(|it| it.is_held());
         active.count() == REQUESTS.len() - 1
     };
-    let goal = format!("the grant of two, with `{NEEDS_APPROVAL}` waiting for its approval,");
+    let goal = format!("the grant of three, with `{NEEDS_APPROVAL}` waiting for its approval,");
     account.follow(stage, &goal, |it| waits(it) && others_are_active(it))?;
 
     let requests = stage.remote.requests()?;
@@ -149,9 +156,18 @@ fn grant(stage: &mut Stage, account: &mut Account) -> Result<()> {
     let text = format!("a person opens Apono, reads \"{reason}\", and approves");
     account.moment(Instant::now(), NEEDS_APPROVAL, "(in Apono)", &text);
     stage.remote.approve(&request.id)?;
-    account.follow(stage, "the grant of all three", |it| {
-        let active = it.resources().values().filter(|it| it.is_active());
+    account.follow(stage, "the grant of all four", |it| {
+        let active = it.resources().values().filter(|it| it.is_held());
         active.count() == REQUESTS.len()
+    })
+}
+
+/// Follows the one that is renewed until its second request is live.
+fn renew(stage: &mut Stage, account: &mut Account) -> Result<()> {
+    let goal = format!("the renewal of `{RENEWED}`");
+    account.follow(stage, &goal, |it| {
+        let renewed = it.resources().get(RENEWED);
+        renewed.is_some_and(|it| it.is_active() && it.status.renewals == 1)
     })
 }
 
@@ -173,7 +189,9 @@ fn show_resources(page: Page, stage: &Stage, account: &Account) -> Result<()> {
     let events = serde_json::from_str(&events).context("kubectl's list of events is no JSON")?;
     page::say(&format!("The events of {NEEDS_APPROVAL}:"));
     page::show_table(&snapshot::events(&events));
-    Ok(())
+    page::say("The credentials, in a Secret that goes with the access (kubectl shows no values):");
+    let describe = ["describe", "secret", SECRET, "-n", NAMESPACE];
+    stage.cluster.show(page, &describe)
 }
 
 fn invite(page: Page, stage: &Stage) {
@@ -226,11 +244,13 @@ fn show_remote(stage: &Stage) -> Result<Vec<Request>> {
             left.status
         );
     }
-    if requests.len() != REQUESTS.len() {
-        let (asked, wanted) = (requests.len(), REQUESTS.len());
-        bail!("Apono has {asked} requests, where {wanted} resources asked for one each");
+    // One of them was renewed, once.
+    let wanted = REQUESTS.len() + 1;
+    if requests.len() != wanted {
+        let asked = requests.len();
+        bail!("Apono has {asked} requests, where {wanted} were to be asked for");
     }
-    page::say("Each was asked for once, and no access is left.");
+    page::say("Each was asked for once, the renewed one once more, and no access is left.");
     Ok(requests)
 }
 

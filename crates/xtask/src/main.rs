@@ -6,6 +6,7 @@ mod demo;
 mod generate;
 mod process;
 mod test;
+mod tools;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::control_plane::{ControlPlane, Which};
 use crate::process;
+use crate::tools;
 
 /// What to run, and against what.
 #[derive(Debug, Args)]
@@ -34,7 +35,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let status = process::run(&tests)?;
     // Tests that failed because it went away must not be searched for a fault of their own.
     plane.check()?;
-    Ok(code(status))
+    if !status.success() || !arguments.arguments.is_empty() {
+        return Ok(code(status));
+    }
+    process::run(&contract()?).map(code)
+}
+
+/// The simulator against calls that schemathesis makes up from the vendor's OpenAPI file. Apart from
+/// the other tests, which need nothing of another language.
+fn contract() -> Result<Command> {
+    let mut command = cargo();
+    command
+        .args([
+            "test",
+            "--package",
+            "apono-simulator",
+            "--test",
+            "schemathesis",
+        ])
+        .args(["--", "--ignored", "--nocapture"])
+        .env("SCHEMATHESIS", tools::SCHEMATHESIS.find()?);
+    Ok(command)
 }
 
 /// The Cargo that runs us, or the one on PATH.

@@ -10,7 +10,7 @@ use crate::every::call;
 use crate::support::{Asked, Server, ok};
 
 fn contract() -> Value {
-    serde_json::from_str(include_str!("../../../../tests/apono-openapi.json")).unwrap()
+    serde_json::from_str(include_str!("../../../../docs/apono-openapi.json")).unwrap()
 }
 
 fn operation(contract: &Value, endpoint: Endpoint) -> &Value {

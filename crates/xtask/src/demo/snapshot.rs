@@ -49,6 +49,7 @@ pub(crate) struct Metadata {
 pub(crate) struct Status {
     reason: String,
     message: String,
+    pub(crate) renewals: usize,
     pub(crate) requests: Vec<OwnedRequest>,
     pub(crate) entitlements: Vec<Entitlement>,
     pub(crate) conditions: Vec<Condition>,
@@ -88,12 +89,16 @@ pub(crate) struct Condition {
 }
 
 impl AccessRequest {
-    /// Whether the access can be used, by everything the status says of it.
+    /// Whether the access can be used, by everything the status says of it, and nothing is under way.
     pub(crate) fn is_active(&self) -> bool {
+        self.status.reason == "Active" && self.is_held()
+    }
+
+    /// Whether the access can be used, also while it is being asked for again.
+    pub(crate) fn is_held(&self) -> bool {
         let ready = |it: &Condition| it.kind == "Ready" && it.status == "True";
         let granted = |it: &Entitlement| it.status == "Granted";
-        self.status.reason == "Active"
-            && self.status.conditions.iter().any(ready)
+        self.status.conditions.iter().any(ready)
             && !self.status.requests.is_empty()
             && !self.status.entitlements.is_empty()
             && self.status.entitlements.iter().all(granted)

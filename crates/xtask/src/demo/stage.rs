@@ -20,11 +20,20 @@ const TOKEN: &str = "demo-token";
 /// The line of the sample that says where Apono is, and is replaced.
 const ENDPOINT: &str = "# endpoint: https://api.apono.io";
 
-/// What is applied, in this order: by a bundle, by a bundle that needs a person, by ids.
-pub(crate) const REQUESTS: [&str; 3] = [
+/// What is applied, in this order: by a bundle, by a bundle that needs a person, by names with
+/// credentials, and renewed.
+pub(crate) const REQUESTS: [&str; 4] = [
     "request-bundle.yaml",
     "request-approval.yaml",
     "request-entitlements.yaml",
+    "request-renewal.yaml",
+];
+
+/// Nobody watches for eight hours: in the demo an hour is a minute, so that a renewal comes.
+const SHORTENED: [(&str, &str); 3] = [
+    ("duration: 8h\n  # Asked", "duration: 1m\n  # Asked"),
+    ("before: 15m", "before: 52s"),
+    ("maxRenewals: 3", "maxRenewals: 1"),
 ];
 
 /// What runs. Fields are dropped in this order: who uses something goes before it.
@@ -72,21 +81,39 @@ impl Stage {
         self.plane.check()
     }
 
-    /// Shows the three samples and applies each.
-    pub(crate) fn ask(&self, page: Page) -> Result<()> {
+    /// Shows the samples and applies each.
+    pub(crate) fn ask(&self, page: Page, logs: &Path) -> Result<()> {
         for file in REQUESTS {
-            let file = format!("{SAMPLES}/{file}");
+            let mut file = format!("{SAMPLES}/{file}");
+            let sample = read(&file)?;
+            let manifest = shortened(&sample);
+            if manifest != sample {
+                let shorter = logs.join("request-renewal.yaml");
+                write(&shorter, &manifest)?;
+                file = shown(&shorter);
+            }
             page.command(&format!("cat {file}"));
-            page.quote(&without_comments(&read(&file)?));
+            page.quote(&without_comments(&manifest));
             self.cluster.show(page, &["apply", "-f", &file])?;
         }
         Ok(())
     }
 }
 
+/// The sample with a renewal, in the time of the demo; any other as it is.
+fn shortened(sample: &str) -> String {
+    let mut manifest = sample.to_owned();
+    for (written, shorter) in SHORTENED {
+        manifest = manifest.replace(written, shorter);
+    }
+    manifest
+}
+
 fn install(page: Page, cluster: &Cluster) -> Result<()> {
-    let folder = "deploy/kustomize/base";
-    cluster.show(page, &["apply", "--server-side", "-k", folder])?;
+    // The operator, and what it needs to deliver credentials.
+    for folder in ["deploy/kustomize/base", "deploy/kustomize/credentials"] {
+        cluster.show(page, &["apply", "--server-side", "-k", folder])?;
+    }
     cluster.show(page, &["create", "namespace", NAMESPACE])
 }
 
@@ -107,8 +134,7 @@ fn connect(page: Page, cluster: &Cluster, url: &str, logs: &Path) -> Result<()> 
     let manifest = connection(&read(&sample)?, url)
         .with_context(|| format!("`{sample}` has no line `{ENDPOINT}` to replace"))?;
     let file = logs.join("connection.yaml");
-    std::fs::write(&file, &manifest)
-        .with_context(|| format!("could not write `{}`", file.display()))?;
+    write(&file, &manifest)?;
     let file = shown(&file);
     page.command(&format!("cat {file}"));
     page.quote(&without_comments(&manifest));
@@ -137,6 +163,10 @@ fn read(file: &str) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("could not read `{file}`"))
 }
 
+fn write(file: &Path, text: &str) -> Result<()> {
+    std::fs::write(file, text).with_context(|| format!("could not write `{}`", file.display()))
+}
+
 /// A manifest as an account shows it.
 fn without_comments(manifest: &str) -> String {
     let lines = manifest
@@ -158,6 +188,20 @@ mod tests {
             "{manifest}"
         );
         assert!(!manifest.contains(ENDPOINT));
+    }
+
+    #[test]
+    fn only_the_renewed_sample_is_shortened_and_in_every_respect() {
+        for file in REQUESTS {
+            let sample = read(&format!("{SAMPLES}/{file}")).unwrap();
+            let hits = SHORTENED.iter().filter(|(it, _)| sample.contains(it));
+            let expected = if file == "request-renewal.yaml" {
+                SHORTENED.len()
+            } else {
+                0
+            };
+            assert_eq!(hits.count(), expected, "{file}");
+        }
     }
 
     #[test]

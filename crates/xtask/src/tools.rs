@@ -1,0 +1,95 @@
+//! Programs that come neither with the toolchain nor from this repository: installed once, into a
+//! folder of our own, by the installer of the language they are written in. Each is pinned, so that
+//! a check fails for a change of ours and never for one of theirs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process::{self, progress::Progress};
+use crate::test::cargo;
+
+/// Licences, sources and bans of dependencies.
+pub(crate) const DENY: Tool = Tool {
+    name: "cargo-deny",
+    version: "0.20.2",
+    from: Registry::Crates,
+};
+/// Dependencies that nothing uses.
+pub(crate) const MACHETE: Tool = Tool {
+    name: "cargo-machete",
+    version: "0.9.2",
+    from: Registry::Crates,
+};
+/// Calls made up from an OpenAPI file, and their answers held against it.
+pub(crate) const SCHEMATHESIS: Tool = Tool {
+    name: "schemathesis",
+    version: "4.32.5",
+    from: Registry::PyPi,
+};
+
+/// A program in one version.
+#[derive(Debug)]
+pub(crate) struct Tool {
+    name: &'static str,
+    version: &'static str,
+    from: Registry,
+}
+
+#[derive(Debug)]
+enum Registry {
+    Crates,
+    PyPi,
+}
+
+impl Tool {
+    /// Its path in our own folder of tools, where it is installed first if it is not there.
+    pub(crate) fn find(&self) -> Result<PathBuf> {
+        let folder = crate::target()
+            .join("tools")
+            .join(format!("{}-{}", self.name, self.version));
+        let binary = folder.join("bin").join(self.name);
+        if !binary.is_file() {
+            self.install(&folder)?;
+        }
+        Ok(binary)
+    }
+
+    fn install(&self, folder: &Path) -> Result<()> {
+        eprintln!("installing {} {}, once", self.name, self.version);
+        match self.from {
+            Registry::Crates => {
+                let mut command = cargo();
+                command
+                    .args(["install", "--locked", "--version", self.version, "--root"])
+                    .arg(folder)
+                    .arg(self.name);
+                self.step(&command)
+            }
+            Registry::PyPi => {
+                let mut environment = Command::new("python3");
+                environment.args(["-m", "venv"]).arg(folder);
+                self.step(&environment)
+                    .context("Python 3 with its module venv is needed (Debian: python3-venv)")?;
+                let mut command = Command::new(folder.join("bin").join("pip"));
+                let pinned = format!("{}=={}", self.name, self.version);
+                command.args(["install", "--quiet", "--disable-pip-version-check", &pinned]);
+                self.step(&command)
+            }
+        }
+    }
+
+    fn step(&self, command: &Command) -> Result<()> {
+        let label = format!("installing {} {}", self.name, self.version);
+        let watched = process::watch(command, Progress::new(label), |line| {
+            line.trim_start()
+                .starts_with("Compiling ")
+                .then_some("crates")
+        })?;
+        if !watched.status.success() {
+            bail!("could not install {}:\n{}", self.name, watched.output);
+        }
+        Ok(())
+    }
+}
