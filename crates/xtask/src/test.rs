@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     process::run(&contract()?).map(code)
 }
 
-/// The simulator against calls that schemathesis makes up from the vendor's OpenAPI file. Apart from
+/// The simulator against calls that schemathesis makes up from the vendor's `OpenAPI` file. Apart from
 /// the other tests, which need nothing of another language.
 fn contract() -> Result<Command> {
     let mut command = cargo();

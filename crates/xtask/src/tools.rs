@@ -22,7 +22,7 @@ pub(crate) const MACHETE: Tool = Tool {
     version: "0.9.2",
     from: Registry::Crates,
 };
-/// Calls made up from an OpenAPI file, and their answers held against it.
+/// Calls made up from an `OpenAPI` file, and their answers held against it.
 pub(crate) const SCHEMATHESIS: Tool = Tool {
     name: "schemathesis",
     version: "4.32.5",
