@@ -1,8 +1,9 @@
-//! The closed list of calls: method, path and label of each, and how a path is filled in. It sends
-//! nothing.
+//! The closed list of calls: method, path and label of each. How a path is filled in is
+//! `endpoint/path.rs`. It sends nothing.
+
+mod path;
 
 use reqwest::Method;
-use url::Url;
 
 /// One path and method of the API. Closed, so that it can label a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,11 +24,43 @@ pub enum Endpoint {
     ListDelegatedAccessRequests,
     /// Read one request made for someone else.
     GetDelegatedAccessRequest,
+    /// List the bundles that may be asked for.
+    ListAvailableBundles,
+    /// List the entitlements that may be asked for.
+    ListAvailableEntitlements,
+    /// List the sessions in which live access is used.
+    ListAccessSessions,
+    /// Read one session.
+    GetAccessSession,
+    /// Read how to use a session's access. Consumes the credential.
+    GetAccessSessionDetails,
+    /// Start replacing a session's credentials.
+    ResetAccessSessionCredentials,
+    /// List requests of any user (v3).
+    ListAdminRequests,
+    /// Ask for access for any user (v3).
+    CreateAdminRequest,
+    /// Read one request of any user (v3).
+    GetAdminRequest,
+    /// Read how to use a request's access (v3). Consumes the credential.
+    GetAdminRequestDetails,
+    /// Start replacing the credentials of a request's access (v3).
+    ResetAdminRequestCredentials,
+    /// Start taking the access of many requests back (v3).
+    RevokeAdminRequests,
+    /// List the integrations a user may ask for (v3).
+    ListSelectableIntegrations,
+    /// List the kinds of resources a user may ask for (v3).
+    ListSelectableResourceTypes,
+    /// List the permissions a user may ask for (v3).
+    ListSelectablePermissions,
+    /// List the resources a user may ask for (v3).
+    ListSelectableResources,
 }
 
 impl Endpoint {
     /// Every endpoint once, to initialise metrics.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 24] = [
         Self::CreateAccessRequest,
         Self::GetAccessRequest,
         Self::ListAccessRequests,
@@ -36,6 +69,22 @@ impl Endpoint {
         Self::RevokeAccessRequest,
         Self::ListDelegatedAccessRequests,
         Self::GetDelegatedAccessRequest,
+        Self::ListAvailableBundles,
+        Self::ListAvailableEntitlements,
+        Self::ListAccessSessions,
+        Self::GetAccessSession,
+        Self::GetAccessSessionDetails,
+        Self::ResetAccessSessionCredentials,
+        Self::ListAdminRequests,
+        Self::CreateAdminRequest,
+        Self::GetAdminRequest,
+        Self::GetAdminRequestDetails,
+        Self::ResetAdminRequestCredentials,
+        Self::RevokeAdminRequests,
+        Self::ListSelectableIntegrations,
+        Self::ListSelectableResourceTypes,
+        Self::ListSelectablePermissions,
+        Self::ListSelectableResources,
     ];
 
     /// A stable label, for metrics.
@@ -49,18 +98,52 @@ impl Endpoint {
             Self::RevokeAccessRequest => "revoke_access_request",
             Self::ListDelegatedAccessRequests => "list_delegated_access_requests",
             Self::GetDelegatedAccessRequest => "get_delegated_access_request",
+            Self::ListAvailableBundles => "list_available_bundles",
+            Self::ListAvailableEntitlements => "list_available_entitlements",
+            Self::ListAccessSessions => "list_access_sessions",
+            Self::GetAccessSession => "get_access_session",
+            Self::GetAccessSessionDetails => "get_access_session_details",
+            Self::ResetAccessSessionCredentials => "reset_access_session_credentials",
+            Self::ListAdminRequests => "list_admin_requests",
+            Self::CreateAdminRequest => "create_admin_request",
+            Self::GetAdminRequest => "get_admin_request",
+            Self::GetAdminRequestDetails => "get_admin_request_details",
+            Self::ResetAdminRequestCredentials => "reset_admin_request_credentials",
+            Self::RevokeAdminRequests => "revoke_admin_requests",
+            Self::ListSelectableIntegrations => "list_selectable_integrations",
+            Self::ListSelectableResourceTypes => "list_selectable_resource_types",
+            Self::ListSelectablePermissions => "list_selectable_permissions",
+            Self::ListSelectableResources => "list_selectable_resources",
         }
     }
 
     /// The HTTP method, upper case.
     pub fn method(self) -> &'static str {
         match self {
-            Self::CreateAccessRequest | Self::RequestAgain | Self::RevokeAccessRequest => "POST",
+            Self::CreateAccessRequest
+            | Self::RequestAgain
+            | Self::RevokeAccessRequest
+            | Self::ResetAccessSessionCredentials
+            | Self::CreateAdminRequest
+            | Self::ResetAdminRequestCredentials
+            | Self::RevokeAdminRequests => "POST",
             Self::GetAccessRequest
             | Self::ListAccessRequests
             | Self::ListEntitlements
             | Self::ListDelegatedAccessRequests
-            | Self::GetDelegatedAccessRequest => "GET",
+            | Self::GetDelegatedAccessRequest
+            | Self::ListAvailableBundles
+            | Self::ListAvailableEntitlements
+            | Self::ListAccessSessions
+            | Self::GetAccessSession
+            | Self::GetAccessSessionDetails
+            | Self::ListAdminRequests
+            | Self::GetAdminRequest
+            | Self::GetAdminRequestDetails
+            | Self::ListSelectableIntegrations
+            | Self::ListSelectableResourceTypes
+            | Self::ListSelectablePermissions
+            | Self::ListSelectableResources => "GET",
         }
     }
 
@@ -74,6 +157,29 @@ impl Endpoint {
             Self::RevokeAccessRequest => "/api/user/v4/access-requests/{id}/revoke",
             Self::ListDelegatedAccessRequests => "/api/user/v1/delegated-access-requests",
             Self::GetDelegatedAccessRequest => "/api/user/v1/delegated-access-requests/{id}",
+            Self::ListAvailableBundles => "/api/user/v1/available-access/bundles",
+            Self::ListAvailableEntitlements => "/api/user/v1/available-access/entitlements",
+            Self::ListAccessSessions => "/api/user/v1/access-sessions",
+            Self::GetAccessSession => "/api/user/v1/access-sessions/{id}",
+            Self::GetAccessSessionDetails => "/api/user/v1/access-sessions/{id}/access-details",
+            Self::ResetAccessSessionCredentials => {
+                "/api/user/v1/access-sessions/{id}/reset-credentials"
+            }
+            Self::ListAdminRequests | Self::CreateAdminRequest => "/api/v3/access-requests",
+            Self::GetAdminRequest => "/api/v3/access-requests/{id}",
+            Self::GetAdminRequestDetails => "/api/v3/access-requests/{id}/access-details",
+            Self::ResetAdminRequestCredentials => "/api/v3/access-requests/{id}/reset",
+            Self::RevokeAdminRequests => "/api/v3/access-requests-bulk/revoke",
+            Self::ListSelectableIntegrations => "/api/v3/selectable-integrations",
+            Self::ListSelectableResourceTypes => {
+                "/api/v3/selectable-integrations/{integration_id}/resource-types"
+            }
+            Self::ListSelectablePermissions => {
+                "/api/v3/selectable-integrations/{integration_id}/{resource_type}/permissions"
+            }
+            Self::ListSelectableResources => {
+                "/api/v3/selectable-integrations/{integration_id}/{resource_type}/resources"
+            }
         }
     }
 
@@ -88,7 +194,32 @@ impl Endpoint {
             Self::RevokeAccessRequest => "revoke an access request",
             Self::ListDelegatedAccessRequests => "list delegated access requests",
             Self::GetDelegatedAccessRequest => "read a delegated access request",
+            Self::ListAvailableBundles => "list available bundles",
+            Self::ListAvailableEntitlements => "list available entitlements",
+            Self::ListAccessSessions => "list access sessions",
+            Self::GetAccessSession => "read an access session",
+            Self::GetAccessSessionDetails => "read the access details of a session",
+            Self::ResetAccessSessionCredentials => "reset the credentials of a session",
+            Self::ListAdminRequests => "list requests of any user",
+            Self::CreateAdminRequest => "create a request for a user",
+            Self::GetAdminRequest => "read a request of any user",
+            Self::GetAdminRequestDetails => "read the access details of a request",
+            Self::ResetAdminRequestCredentials => "reset the credentials of a request",
+            Self::RevokeAdminRequests => "revoke access requests in bulk",
+            Self::ListSelectableIntegrations => "list selectable integrations",
+            Self::ListSelectableResourceTypes => "list selectable resource types",
+            Self::ListSelectablePermissions => "list selectable permissions",
+            Self::ListSelectableResources => "list selectable resources",
         }
+    }
+
+    /// Whether the answer holds credentials. Of such an answer no text may be kept, whatever its
+    /// status: nobody promises that an error does not repeat what it could not deliver.
+    pub(crate) fn answers_with_secrets(self) -> bool {
+        matches!(
+            self,
+            Self::GetAccessSessionDetails | Self::GetAdminRequestDetails
+        )
     }
 
     pub(crate) fn http_method(self) -> Method {
@@ -97,81 +228,13 @@ impl Endpoint {
             _ => Method::GET,
         }
     }
-
-    /// The address of this call, its parameters filled in from left to right.
-    ///
-    /// # Guarantees
-    ///
-    /// Whatever the parameters hold, the result has exactly the segments of [`Self::path`]: a
-    /// parameter never becomes two segments, none, or a step upwards.
-    pub(crate) fn url(self, base: &Url, parameters: &[&str]) -> Result<Url, InvalidPath> {
-        let mut url = base.clone();
-        let mut parameters = parameters.iter();
-        {
-            let mut segments = url.path_segments_mut().map_err(|()| InvalidPath::Base)?;
-            segments.pop_if_empty();
-            for part in self.path().split('/').skip(1) {
-                if part.starts_with('{') {
-                    let parameter = parameters.next().ok_or(InvalidPath::Parameters)?;
-                    segments.push(check_parameter(parameter)?);
-                } else {
-                    segments.push(part);
-                }
-            }
-        }
-        match parameters.next() {
-            None => Ok(url),
-            Some(_) => Err(InvalidPath::Parameters),
-        }
-    }
-}
-
-/// The address of a call could not be put together; nothing was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum InvalidPath {
-    #[error("the endpoint cannot have a path")]
-    Base,
-    #[error("the number of path parameters is wrong")]
-    Parameters,
-    #[error("an id is empty")]
-    Empty,
-    #[error("an id is `.` or `..`")]
-    Dots,
-    #[error("an id holds a control character")]
-    Control,
-}
-
-/// Slashes and percent signs are encoded by `push`; the rest must be caught here, because the URL
-/// parser drops dot segments, and drops tabs and line breaks *before* it looks for dot segments.
-fn check_parameter(parameter: &str) -> Result<&str, InvalidPath> {
-    if parameter.is_empty() {
-        Err(InvalidPath::Empty)
-    } else if matches!(parameter, "." | "..") {
-        Err(InvalidPath::Dots)
-    } else if parameter.chars().any(char::is_control) {
-        Err(InvalidPath::Control)
-    } else {
-        Ok(parameter)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn base(text: &str) -> Url {
-        text.parse().unwrap()
-    }
-
-    fn revoke(endpoint: &str, id: &str) -> Result<String, InvalidPath> {
-        Endpoint::RevokeAccessRequest
-            .url(&base(endpoint), &[id])
-            .map(String::from)
-    }
 
     #[test]
     fn labels_are_distinct() {
@@ -180,67 +243,5 @@ mod tests {
             .map(|endpoint| endpoint.as_str())
             .collect();
         assert_eq!(labels.len(), Endpoint::ALL.len());
-    }
-
-    #[test]
-    fn a_path_prefix_of_the_endpoint_is_kept() {
-        let path = "api/user/v4/access-requests/AR-1/revoke";
-        for (base, expected) in [
-            ("https://h", format!("https://h/{path}")),
-            ("https://h/", format!("https://h/{path}")),
-            ("https://h/a/b", format!("https://h/a/b/{path}")),
-            ("https://h/a/b/", format!("https://h/a/b/{path}")),
-        ] {
-            assert_eq!(revoke(base, "AR-1").unwrap(), expected);
-        }
-    }
-
-    #[test]
-    fn an_id_never_leads_to_another_path() {
-        for (id, error) in [
-            ("", InvalidPath::Empty),
-            (".", InvalidPath::Dots),
-            ("..", InvalidPath::Dots),
-            (".\t.", InvalidPath::Control),
-            ("\n", InvalidPath::Control),
-        ] {
-            assert_eq!(revoke("http://h", id), Err(error), "{id:?}");
-        }
-        for (id, encoded) in [
-            ("a/b", "a%2Fb"),
-            ("../x", "..%2Fx"),
-            ("%2e%2e", "%252e%252e"),
-            ("a?b#c", "a%3Fb%23c"),
-            ("a b", "a%20b"),
-            ("a\\b", "a%5Cb"),
-        ] {
-            let expected = format!("http://h/api/user/v4/access-requests/{encoded}/revoke");
-            assert_eq!(revoke("http://h", id).unwrap(), expected);
-        }
-    }
-
-    #[test]
-    fn the_number_of_parameters_must_fit() {
-        let base = base("http://h");
-        assert_eq!(
-            Endpoint::GetAccessRequest.url(&base, &[]),
-            Err(InvalidPath::Parameters)
-        );
-        let list = Endpoint::ListAccessRequests;
-        assert_eq!(list.url(&base, &["a"]), Err(InvalidPath::Parameters));
-    }
-
-    proptest! {
-        #[test]
-        fn any_id_fills_exactly_one_segment(id in any::<String>()) {
-            if let Ok(url) = revoke("http://h", &id) {
-                let url: Url = url.parse().unwrap();
-                let segments: Vec<_> = url.path_segments().unwrap().collect();
-                prop_assert_eq!(segments.len(), 6);
-                prop_assert_eq!(segments[5], "revoke");
-                prop_assert_eq!((url.query(), url.fragment()), (None, None));
-                prop_assert_eq!(url.host_str(), Some("h"));
-            }
-        }
     }
 }

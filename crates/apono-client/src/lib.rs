@@ -20,11 +20,13 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `client.rs` | [`Client`] and one method per endpoint |
+//! | `client.rs`, `client/` | [`Client`] and one method per endpoint, a file for each family |
 //! | `transport.rs` | the one `send` everything goes through; bounded reading |
 //! | `endpoint.rs` | [`Endpoint`]: the closed list of calls, their methods and paths |
 //! | `page.rs` | [`Page`], [`PageToken`], lists as streams |
+//! | `listing.rs` | [`Listing`]: the older API's lists, which have one page only |
 //! | `model/` | what is sent and what comes back |
+//! | `model/secret.rs` | [`Secret`]: what is never shown |
 //! | `wire.rs` | the lenient half of decoding |
 //! | `error.rs`, `answer.rs` | [`Error`], [`Effect`], [`ErrorClass`]; what a refusing answer says |
 //! | `config.rs`, `token.rs` | [`ClientConfig`], [`Token`] |
@@ -34,6 +36,7 @@ mod client;
 mod config;
 mod endpoint;
 mod error;
+mod listing;
 mod model;
 mod page;
 mod token;
@@ -44,11 +47,23 @@ pub use crate::client::Client;
 pub use crate::config::{BuildError, ClientConfig};
 pub use crate::endpoint::Endpoint;
 pub use crate::error::{Effect, Error, ErrorClass};
-pub use crate::model::ask::{
-    DelegatedQuery, EntitlementRef, ListQuery, NewAccessRequest, RequestAgain, Target,
-};
+pub use crate::listing::Listing;
+pub use crate::model::admin::{AdminRequest, NewAdminRequest};
+pub use crate::model::ask::{EntitlementRef, NewAccessRequest, RequestAgain, Target};
+pub use crate::model::available::{AvailableBundle, AvailableEntitlement, Permission};
+pub use crate::model::credential::{CredentialState, CredentialStatus};
+pub use crate::model::details::{AccessSessionDetails, AdminRequestDetails, Link};
 pub use crate::model::entitlement::{Entitlement, Resource};
+pub use crate::model::query::{
+    AdminQuery, AvailableBundleQuery, AvailableEntitlementQuery, DelegatedQuery, EntitlementQuery,
+    ListQuery, SessionQuery,
+};
 pub use crate::model::request::{AccessGroup, AccessRequest, Identity, Named, ResourceType};
+pub use crate::model::secret::Secret;
+pub use crate::model::selectable::{
+    SelectableIntegration, SelectablePermissions, SelectableResource, SelectableResourceType,
+};
+pub use crate::model::session::AccessSession;
 pub use crate::model::status::{EntitlementState, EntitlementStatus, State, Status};
 pub use crate::page::{Page, PageToken};
 pub use crate::token::{InvalidToken, Token};

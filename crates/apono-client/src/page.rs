@@ -59,7 +59,7 @@ struct Pagination {
 }
 
 /// Serde takes a missing `Option` for `None`; naming a function makes the key required.
-fn present<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

@@ -8,6 +8,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::answer::{readable_body, retry_after};
 use crate::config::{BuildError, ClientConfig, build_http};
@@ -193,22 +194,30 @@ impl Transport {
 }
 
 /// The error that an answer other than a 2xx is. A body that cannot be read changes nothing: the
-/// status decides.
+/// status decides. One that may hold secrets is not even looked at.
 async fn refusal(endpoint: Endpoint, response: Response, token: &Token) -> Error {
     let status = response.status().as_u16();
     let wait = retry_after(response.headers());
-    let body = read_start(response, MAX_ERROR_BYTES).await;
-    Error::answer(endpoint, status, wait, readable_body(&body, token))
+    let text = if endpoint.answers_with_secrets() {
+        None
+    } else {
+        readable_body(&read_start(response, MAX_ERROR_BYTES).await, token)
+    };
+    Error::answer(endpoint, status, wait, text)
 }
 
-/// The whole body, refused as soon as it is known to be larger than the limit.
-async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyFailure> {
+/// The whole body, refused as soon as it is known to be larger than the limit. Wiped when dropped:
+/// it may hold credentials.
+async fn read_body(
+    mut response: Response,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, BodyFailure> {
     let announced = response.content_length().unwrap_or(0);
     let announced = usize::try_from(announced).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(BodyFailure::TooLarge);
     }
-    let mut body = Vec::with_capacity(announced);
+    let mut body = Zeroizing::new(Vec::with_capacity(announced));
     while let Some(chunk) = response.chunk().await.map_err(BodyFailure::Transport)? {
         if chunk.len() > limit - body.len() {
             return Err(BodyFailure::TooLarge);

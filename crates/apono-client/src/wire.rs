@@ -8,7 +8,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
 /// A value, or whatever else stood in its place.
@@ -37,6 +37,15 @@ where
     Ok(Read::deserialize(deserializer)?
         .understood()
         .unwrap_or_default())
+}
+
+/// An id. What has none can be neither read again nor asked for, so an empty one is none.
+pub(crate) fn identifier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    if id.is_empty() {
+        return Err(de::Error::custom("the id is empty"));
+    }
+    Ok(id)
 }
 
 /// The readable elements of a list; none for null and for anything that is not a list.

@@ -1,4 +1,4 @@
-//! What is asked of the API: new requests and list filters, and the exact JSON they become.
+//! What is asked for: new requests, and the exact JSON they become. List filters are `query.rs`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -49,28 +49,6 @@ pub struct RequestAgain {
     pub custom_fields: BTreeMap<String, String>,
 }
 
-/// Which of the user's own requests to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ListQuery {
-    /// Items a page; absent means the API's own 100.
-    pub limit: Option<u32>,
-    /// Requests submitted by this user (id or e-mail address); absent means the token's user.
-    pub requestor: Option<String>,
-    /// Status words, verbatim; none means all.
-    pub statuses: Vec<String>,
-}
-
-/// Which of the requests made for others to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DelegatedQuery {
-    /// Items a page; absent means the API's own 100.
-    pub limit: Option<u32>,
-    /// Requests made for this user (id or e-mail address); absent means for anyone.
-    pub grantee: Option<String>,
-    /// Status words, verbatim; none means all.
-    pub statuses: Vec<String>,
-}
-
 impl NewAccessRequest {
     /// A request for this target and nothing more said about it.
     pub fn new(target: Target) -> Self {
@@ -110,7 +88,7 @@ pub(crate) struct UnfitDuration;
 
 /// The contract's field is a 32-bit integer. A part of a second is cut off: never longer than asked
 /// for.
-fn whole_seconds(duration: Duration) -> Result<i32, UnfitDuration> {
+pub(crate) fn whole_seconds(duration: Duration) -> Result<i32, UnfitDuration> {
     match i32::try_from(duration.as_secs()) {
         Ok(seconds) if seconds > 0 => Ok(seconds),
         _ => Err(UnfitDuration),

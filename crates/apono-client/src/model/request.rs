@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
 use crate::model::status::Status;
-use crate::wire::{lenient, lenient_list, moment, seconds, text_map};
+use crate::wire::{identifier, lenient, lenient_list, moment, seconds, text_map};
 
 /// An access request at Apono.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct AccessRequest {
     /// Opaque; never empty.
-    #[serde(deserialize_with = "id")]
+    #[serde(deserialize_with = "identifier")]
     pub id: String,
     /// Where it stands.
     pub status: Status,
@@ -89,15 +89,6 @@ pub struct Identity {
     /// The user at the identity provider: the e-mail address.
     #[serde(default, deserialize_with = "lenient")]
     pub source_id: String,
-}
-
-/// Without an id a request can be neither read again nor revoked, so an empty one is none.
-fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let id = String::deserialize(deserializer)?;
-    if id.is_empty() {
-        return Err(de::Error::custom("the id is empty"));
-    }
-    Ok(id)
 }
 
 #[cfg(test)]

@@ -162,7 +162,7 @@ impl EntitlementStatus {
     }
 }
 
-fn folded(word: &str) -> String {
+pub(crate) fn folded(word: &str) -> String {
     let separator = |character: &char| matches!(character, '_' | '-' | ' ');
     word.chars()
         .filter(|character| !separator(character))

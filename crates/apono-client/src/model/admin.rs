@@ -1,0 +1,104 @@
+//! A request as the older API (v3) shows it and is asked for it: always for a named user, one
+//! integration at a time, without dates.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::ask::{UnfitDuration, whole_seconds};
+use crate::model::status::Status;
+use crate::wire::{identifier, lenient, lenient_list};
+
+/// An access request at Apono, as the older API shows it. It says neither when the request was made
+/// nor when its access ends.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct AdminRequest {
+    /// Opaque; never empty.
+    #[serde(deserialize_with = "identifier")]
+    pub request_id: String,
+    /// The id that people see, such as `AR-123`; empty if the answer left it out.
+    #[serde(default, deserialize_with = "lenient")]
+    pub friendly_request_id: String,
+    /// Whose access it is; empty if the answer left it out.
+    #[serde(default, deserialize_with = "lenient")]
+    pub user_id: String,
+    /// Where it stands. This API's seven words are coarser than the newer one's: `PENDING` covers
+    /// initialising and a second factor too, and `EXPIRED` is the end of access, whether it timed
+    /// out or was taken back.
+    pub status: Status,
+    /// The integration; empty if the answer left it out.
+    #[serde(default, deserialize_with = "lenient")]
+    pub integration_id: String,
+    /// The resources, by their ids.
+    #[serde(default, deserialize_with = "lenient_list")]
+    pub resource_ids: Vec<String>,
+    /// The permissions, by their names.
+    #[serde(default, deserialize_with = "lenient_list")]
+    pub permissions: Vec<String>,
+    /// The reason given; empty if the answer left it out.
+    #[serde(default, deserialize_with = "lenient")]
+    pub justification: String,
+}
+
+/// A request for access, for any user the token may ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAdminRequest {
+    /// For whom, by id.
+    pub user_id: String,
+    /// The integration the resources belong to.
+    pub integration_id: String,
+    /// The resources, by their ids.
+    pub resource_ids: Vec<String>,
+    /// The permissions, by their names.
+    pub permissions: Vec<String>,
+    /// Why. Required here.
+    pub justification: String,
+    /// How long, in whole seconds; absent means as long as the access flow allows.
+    pub duration: Option<Duration>,
+}
+
+impl NewAdminRequest {
+    /// The body to send.
+    pub(crate) fn body(&self) -> Result<impl Serialize + '_, UnfitDuration> {
+        Ok(Body {
+            user_id: &self.user_id,
+            integration_id: &self.integration_id,
+            resource_ids: &self.resource_ids,
+            permissions: &self.permissions,
+            justification: &self.justification,
+            duration_in_sec: self.duration.map(whole_seconds).transpose()?,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    user_id: &'a str,
+    integration_id: &'a str,
+    resource_ids: &'a [String],
+    permissions: &'a [String],
+    justification: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_in_sec: Option<i32>,
+}
+
+/// The body of a revoke of many.
+#[derive(Serialize)]
+pub(crate) struct Revocation<'a> {
+    pub(crate) request_ids: &'a [&'a str],
+}
+
+/// There is no request to revoke, or one without an id. Not sent: nobody says what the API would
+/// take it for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the list of ids is empty or holds an empty one")]
+pub(crate) struct MissingIds;
+
+impl<'a> Revocation<'a> {
+    pub(crate) fn of(request_ids: &'a [&'a str]) -> Result<Self, MissingIds> {
+        if request_ids.is_empty() || request_ids.contains(&"") {
+            return Err(MissingIds);
+        }
+        Ok(Self { request_ids })
+    }
+}
