@@ -193,12 +193,10 @@ impl World {
             api: RemoteApi::UserV4,
             asked_at: self.now,
         };
-        self.observed
-            .view
-            .by_nonce
-            .entry(nonce.clone())
-            .or_default()
-            .push(Arc::new(snapshot));
+        let found = self.observed.view.by_nonce.entry(nonce.clone());
+        let found = found.or_default();
+        found.retain(|one| one.request.id != id);
+        found.push(Arc::new(snapshot));
     }
 
     /// A complete look, whose first page is asked for now.

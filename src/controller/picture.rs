@@ -3,7 +3,7 @@
 //!
 //! | found | means | done |
 //! | --- | --- | --- |
-//! | the nonce of one of our POSTs | sibling of one answer | adopted, also late |
+//! | the nonce of one of our POSTs | sibling of one answer | adopted, also late; looked on for until a look was late enough |
 //! | a second nonce of the same attempt and origin | twin: the POST was repeated and both arrived | adopted, then revoked |
 //! | a live request that names this object and uid, in no list of ours | stray | adopted; revoked if something of the attempt is live |
 //! | a live request named by the annotation of an earlier resource | re-applied | adopted |
@@ -105,33 +105,44 @@ impl Picture {
         }
     }
 
-    /// A POST some of whose requests are known was answered, whatever was thought of it before.
+    /// A POST whose answer named a request was answered, whatever was thought of it before. One whose
+    /// requests were only found is open until it has been looked for: a list may still lag behind
+    /// with their siblings. Only where that was done before they turned up, nothing is left to do.
     fn resolve_answered(&mut self) {
         for request in &self.requests {
-            let nonce = request
-                .nonce
-                .as_deref()
-                .and_then(|nonce| self.ledger.entry(nonce));
-            if let Some(nonce) = nonce.map(|entry| entry.nonce.clone()) {
-                self.ledger.resolve(&nonce, PostOutcome::Answered);
+            let nonce = request.nonce.as_deref();
+            let Some(entry) = nonce.and_then(|nonce| self.ledger.entry(nonce)).cloned() else {
+                continue;
+            };
+            use PostOutcome::{Absent, Answered, NotSent, Open, Refused};
+            let outcome = match entry.outcome {
+                _ if request.adopted != Some(true) => Answered,
+                Open | NotSent | Refused => Open,
+                Absent | Answered => Answered,
+            };
+            if outcome != entry.outcome {
+                self.ledger.resolve(&entry.nonce, outcome);
             }
         }
     }
 
-    /// An open POST that a complete look, asked late enough, did not find was not done. One that was
-    /// answered with an empty array and is not found either was refused.
+    /// An open POST that was looked for completely, late enough: what it made is found by now. One
+    /// of which nothing is was not done, or was refused if its answer was an empty array.
     fn settle_open_posts(&mut self, observed: &Observed) {
         let searching: Vec<_> = self.searching().cloned().collect();
         for entry in searching {
-            if !is_absent(&entry, observed) {
+            if !is_settled(&entry, observed) {
                 continue;
             }
-            let outcome = if observed.memory.empty_answers.contains(&entry.nonce) {
+            let is_found = self.has_any_of(&entry);
+            let outcome = if is_found {
+                PostOutcome::Answered
+            } else if observed.memory.empty_answers.contains(&entry.nonce) {
                 PostOutcome::Refused
             } else {
                 PostOutcome::Absent
             };
-            if self.ledger.inherited.contains(&entry) {
+            if !is_found && self.ledger.inherited.contains(&entry) {
                 self.ledger
                     .inherited
                     .retain(|other| other.nonce != entry.nonce);
@@ -139,6 +150,14 @@ impl Picture {
                 self.ledger.resolve(&entry.nonce, outcome);
             }
         }
+    }
+
+    /// Whether a request of this POST is owned.
+    fn has_any_of(&self, entry: &Entry) -> bool {
+        let nonce = Some(entry.nonce.as_str());
+        self.requests
+            .iter()
+            .any(|request| request.nonce.as_deref() == nonce)
     }
 
     /// Takes a remote request into the list, or refreshes it there.
@@ -293,7 +312,8 @@ pub fn is_looked_for_in_vain(entry: &Entry, observed: &Observed) -> bool {
     is_looked_for(entry, observed) && !is_by_the_asker(entry, observed)
 }
 
-fn is_absent(entry: &Entry, observed: &Observed) -> bool {
+/// Whether everything that a POST made must have been found by now.
+fn is_settled(entry: &Entry, observed: &Observed) -> bool {
     is_looked_for(entry, observed) && is_by_the_asker(entry, observed)
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use apono_simulator::{Action, Endpoint, Fault, Mode, When};
+use apono_simulator::{Action, Endpoint, Fault, Mode, When, switches::OverLimit};
 use jiff::SignedDuration;
+use serde_json::json;
 
 use crate::{
     helpers::{REPEAT, WINDOW, answer, next_create, setup, within},
@@ -34,7 +35,7 @@ async fn a_create_whose_answer_was_lost_is_found_and_adopted() {
 
 #[tokio::test]
 async fn a_list_that_lags_less_than_the_window_hides_nothing() {
-    let settle = serde_json::json!({"correlation": {"settle": "4s"}});
+    let settle = json!({"correlation": {"settle": "4s"}});
     let world = World::new(setup().connection(settle)).await;
     let by = SignedDuration::from_secs(3);
     world.simulator.arm(Fault::new(Action::ListLag { by }));
@@ -241,6 +242,37 @@ async fn what_is_deleted_while_the_answer_of_its_create_is_lost_is_found_and_tak
         world.only_remote(name);
     }
     world.assert_live(0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_a_list_shows_late_of_a_lost_answer_is_taken_back_too() {
+    let settle = json!({"correlation": {"settle": "12s"}});
+    let one_a_page = setup().remote(|remote| {
+        remote.switches.max_limit = 1;
+        remote.switches.over_limit = OverLimit::Clamp;
+    });
+    let world = World::new(one_a_page.connection(settle)).await;
+    // Of three requests on three pages the lists leave out the second, and say that they are whole.
+    let drift = world.simulator.arm(Fault::new(Action::PageDrift { by: 1 }));
+    world.simulator.arm(next_create(LOST));
+    world.ask_bundle("orders", "three-flows").await;
+    let found = world.wait_reason("orders", "Active").await;
+    assert_eq!(found.status.unwrap().requests.len(), 2);
+    world.delete("orders").await;
+    within(WINDOW, "what was found is taken back", async || {
+        let live = world.remote("orders");
+        let live = live.iter().filter(|one| !one.status.is_terminal()).count();
+        (live == 1).then_some(()).ok_or_else(|| world.last_words())
+    })
+    .await;
+    world.more_polls(5).await;
+    assert!(world.find("orders").await.is_some(), "one is live");
+    world.simulator.disarm(drift).unwrap();
+    world.wait_gone("orders").await;
+    world.assert_live(0);
+    assert_eq!(world.remote("orders").len(), 3);
+    assert_eq!(world.calls(Endpoint::Create), 1);
     world.end().await;
 }
 

@@ -10,11 +10,70 @@ fn a_lost_answer_that_is_found_is_adopted_and_nothing_is_asked() {
     world.fold(&Outcome::Nothing);
     let owned = &world.status().requests[0];
     assert_eq!((owned.id.as_str(), owned.adopted), ("r1", Some(true)));
+    assert_eq!(world.status().phase, Some(crate::crd::Phase::Pending));
     assert_eq!(
-        world.status().attempt.unwrap().posts[0].outcome,
-        Some(PostOutcome::Answered)
+        outcome(&world),
+        Some(PostOutcome::Open),
+        "others may follow"
     );
     assert_eq!(world.plan().step, Step::Wait);
+    let mut world = world.after(SETTLED);
+    world.look();
+    world.fold(&Outcome::Nothing);
+    assert_eq!(outcome(&world), Some(PostOutcome::Answered));
+    assert_eq!(world.after(3600 * SECOND).plan().step, Step::Wait);
+}
+
+fn outcome(world: &World) -> Option<PostOutcome> {
+    world.status().attempt.unwrap().posts[0].outcome
+}
+
+#[test]
+fn a_sibling_that_lists_show_only_later_is_waited_for() {
+    let (mut world, nonce) = lost();
+    world.find(&nonce, "r1", "Active");
+    world.look();
+    world.fold(&Outcome::Nothing);
+    let mut world = world.after(10 * SECOND).deleted();
+    let revoke = |id: &str| Step::Revoke { id: id.to_owned() };
+    assert_eq!(world.plan().step, revoke("r1"), "at once");
+    world.find(&nonce, "r1", "Revoked");
+    world.fold(&Outcome::Nothing);
+    assert_eq!(world.plan().step, Step::Wait, "r2 may still turn up");
+    assert!(world.plan().requeue.is_some());
+    let mut alone = world.clone().after(SETTLED);
+    alone.look();
+    assert_eq!(alone.plan().step, Step::Release, "there was none");
+
+    world.find(&nonce, "r2", "Active");
+    assert_eq!(world.plan().step, revoke("r2"));
+    let mut world = world.after(SETTLED);
+    world.look();
+    world.fold(&Outcome::Nothing);
+    world.find(&nonce, "r2", "Revoked");
+    assert_eq!(world.plan().step, Step::Release);
+}
+
+#[test]
+fn an_answer_needs_no_look_even_if_a_list_shows_its_requests_first() {
+    let mut world = world();
+    let nonce = world.ask(|nonce| Reply::Made(vec![remote("r1", "Active", nonce)]));
+    world.find(&nonce, "r1", "Active");
+    world.fold(&Outcome::Nothing);
+    assert_eq!(outcome(&world), Some(PostOutcome::Answered));
+}
+
+#[test]
+fn what_is_found_although_it_was_not_sent_is_looked_on_for() {
+    let mut world = world();
+    let nonce = world.ask(|_| Reply::NotSent);
+    come_across(&mut world, "r1", &nonce);
+    world.fold(&Outcome::Nothing);
+    assert_eq!(outcome(&world), Some(PostOutcome::Open));
+    let mut world = world.after(SETTLED);
+    world.look();
+    world.fold(&Outcome::Nothing);
+    assert_eq!(outcome(&world), Some(PostOutcome::Answered));
 }
 
 #[test]
@@ -157,9 +216,14 @@ fn a_reapplied_resource_adopts_what_is_still_live() {
     let (mut world, nonce) = reapplied("Active");
     assert_eq!(world.plan().step, Step::Wait, "look first");
     world.find(&nonce, "r1", "Active");
-    assert!(matches!(world.plan().step, Step::Restore(_)));
+    assert_eq!(world.plan().step, Step::Restore(None));
     world.fold(&Outcome::Nothing);
     assert_eq!(world.status().requests[0].id, "r1");
+    world.look();
+    let Step::Restore(Some(ledger)) = world.plan().step else {
+        panic!("{:?}", world.plan())
+    };
+    assert_eq!(ledger.entries.len(), 1, "its own from now on");
 }
 
 #[test]
