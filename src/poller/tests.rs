@@ -103,6 +103,7 @@ impl Bench {
         let track = |(id, api): &(&str, RemoteApi)| Tracked {
             id: (*id).to_owned(),
             api: *api,
+            admin: None,
         };
         let ids = ids.iter().map(track).collect();
         self.store.declare(
@@ -122,6 +123,7 @@ impl Bench {
             marked_at: self.now(),
             conclusive_from: self.now() + SignedDuration::from_secs(conclusive_in),
             api: RemoteApi::UserV4,
+            user: None,
         };
         let interest = Interest {
             ids: vec![],

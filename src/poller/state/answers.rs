@@ -94,7 +94,10 @@ impl Knowledge {
         let mut concerned = BTreeSet::new();
         for request in requests {
             let id = request.id.clone();
-            let is_moving = Tier::of(request.status.state()) == Some(Tier::Moving);
+            // The admin API has one word for what moves by itself and for what waits for people.
+            let tier = Tier::of(request.status.state());
+            let is_moving = tier == Some(Tier::Moving)
+                || api == RemoteApi::AdminV3 && tier == Some(Tier::Waiting);
             let record = self
                 .records
                 .entry(id.clone())
