@@ -14,6 +14,7 @@
 //! decided in the pure files.
 
 pub mod attempt;
+pub mod bounds;
 pub mod conditions;
 pub mod context;
 pub mod entitlements;

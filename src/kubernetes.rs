@@ -79,6 +79,11 @@ impl Error {
         self.status().is_some_and(kube::core::Status::is_conflict)
     }
 
+    /// Whether the apiserver refuses what was to be written.
+    pub fn is_invalid(&self) -> bool {
+        self.status().is_some_and(kube::core::Status::is_invalid)
+    }
+
     /// Whether the role does not allow it.
     pub fn is_forbidden(&self) -> bool {
         self.status().is_some_and(kube::core::Status::is_forbidden)

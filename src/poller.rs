@@ -36,7 +36,8 @@ use self::confirm::Confirm;
 use self::drive::{Tools, drive};
 
 pub use self::interest::{
-    Administered, Health, Interest, Look, Missing, ResourceKey, Sight, Snapshot, Tracked, View, Wanted,
+    Administered, Health, Interest, Look, Missing, Reign, ResourceKey, Sight, Snapshot, Tracked,
+    View, Wanted,
 };
 use self::look::Looker;
 pub use self::reads::{AdminList, AdminListReply, PageReply, ReadError, Reads, RequestReply};

@@ -20,6 +20,7 @@ fn the_deciding_files_do_no_io() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let pure = [
         "controller/attempt.rs",
+        "controller/bounds.rs",
         "controller/conditions.rs",
         "controller/entitlements.rs",
         "controller/fold.rs",

@@ -43,6 +43,8 @@ pub(super) struct Supervised {
     /// Whether the API has accepted the current token.
     pub(super) is_verified: bool,
     token: Option<Token>,
+    /// Tells tokens apart without keeping the old ones.
+    fingerprints: RandomState,
     built_from: Option<BuiltFrom>,
     poller: Option<Running>,
 }
@@ -87,6 +89,7 @@ impl Supervised {
             connection: Arc::new(connection),
             is_verified: false,
             token: None,
+            fingerprints: RandomState::new(),
             built_from: None,
             poller: None,
         }
@@ -102,6 +105,11 @@ impl Supervised {
     /// Takes what a page of the own list says of the token's user.
     pub(super) fn note(&self, page: &Page<AccessRequest>) {
         reads::note(&self.connection.identity, page);
+        let known = self.connection.identity().and_then(|user| user.id);
+        let requestors = page.items.iter().filter_map(|one| one.requestor.as_ref());
+        if let Some(user) = known.filter(|_| requestors.count() > 0) {
+            self.connection.store.meet(&user);
+        }
     }
 
     /// Takes the state. Returns whether it differs.
@@ -132,10 +140,12 @@ impl Supervised {
             // First, for the remote there is also when no new one can be built.
             self.connection.remote.set_token(token.clone());
             // Another token may be another user's: nothing known holds until it is read again.
-            self.connection.store.token_changed();
             self.connection.identity.send_replace(None);
             self.is_verified = false;
         }
+        let fingerprint = self.fingerprints.hash_one(&token);
+        let now = around.clock.now();
+        self.connection.store.use_token(fingerprint, now);
         self.token = Some(token.clone());
         if is_new_remote {
             let client = client(around, &settings, &built_from, token)?;

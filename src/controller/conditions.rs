@@ -113,6 +113,13 @@ impl Verdict {
         });
     }
 
+    /// Says this first, in every condition.
+    pub(super) fn add(&mut self, text: &str) {
+        for saying in &mut self.sayings {
+            saying.message = format!("{text}; {}", saying.message);
+        }
+    }
+
     pub(super) fn remove(&mut self, kind: ConditionType) {
         self.sayings.retain(|saying| saying.kind != kind);
     }

@@ -6,6 +6,7 @@ use apono_client::{Entitlement, EntitlementState as Word, State};
 use jiff::Timestamp;
 
 use super::{
+    bounds,
     observed::Observed,
     picture::{Picture, state},
     plan::Intent,
@@ -150,16 +151,16 @@ fn entry(entitlement: &Entitlement) -> EntitlementState {
     let resource = &entitlement.resource;
     EntitlementState {
         integration: Some(NamedRef {
-            id: Some(entitlement.integration.id.clone()),
-            name: Some(entitlement.integration.name.clone()),
+            id: Some(bounds::word(&entitlement.integration.id)),
+            name: Some(bounds::name(&entitlement.integration.name)),
         }),
         resource: Some(EntitlementResource {
-            id: Some(resource.id.clone()),
-            source_id: Some(resource.source_id.clone()),
-            resource_type: Some(resource.resource_type.id.clone()),
-            name: Some(resource.name.clone()),
+            id: Some(bounds::word(&resource.id)),
+            source_id: Some(bounds::name(&resource.source_id)),
+            resource_type: Some(bounds::word(&resource.resource_type.id)),
+            name: Some(bounds::name(&resource.name)),
         }),
-        permission: Some(entitlement.permission.clone()),
-        status: Some(entitlement.status.word().to_owned()),
+        permission: Some(bounds::word(&entitlement.permission)),
+        status: Some(bounds::word(entitlement.status.word())),
     }
 }

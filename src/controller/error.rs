@@ -31,6 +31,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the API server refused what was to be written: the same write is refused again, so it
+    /// is a fault of ours, or of definitions that are not this version's.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::MarkResource(error) | Self::WriteStatus(error) | Self::RemoveFinalizer(error) => {
+                error.is_invalid()
+            }
+            Self::Outdated
+            | Self::ReadResource(_)
+            | Self::WriteContended(_)
+            | Self::EncodeStatus(_) => false,
+        }
+    }
+
     /// The step, for metrics and logs.
     pub fn label(&self) -> &'static str {
         match self {

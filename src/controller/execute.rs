@@ -65,21 +65,32 @@ pub async fn revoke(connection: &Connection, id: &str, memory: &mut Memory, now:
             client.revoke(id).await
         });
     let answer = call.await;
-    let before = memory.revokes.remove(id);
-    let refusal = answer.err().map(|error| {
+    if let Err(error) = &answer {
         tracing::info!(%id, %error, "revoke not accepted");
-        let known = before.as_ref().and_then(|tried| tried.refusal.clone());
-        told(&error, known)
-    });
-    let count = before.map_or(0, |tried| tried.count).saturating_add(1);
-    let last = now;
-    let tried = RevokeTry {
-        count,
-        last,
-        refusal,
-    };
+    }
+    let tried = tried(memory.revokes.remove(id), answer.err().as_ref(), now);
     memory.revokes.insert(id.to_owned(), tried);
     connection.store.hasten(id);
+}
+
+/// The tries with one more. A call that was not let through, for its token or its pace, says nothing
+/// of the request: what was said before still counts.
+fn tried(before: Option<RevokeTry>, error: Option<&RemoteError>, now: Timestamp) -> RevokeTry {
+    let (count, failures, known) =
+        before.map_or((0, 0, None), |it| (it.count, it.failures, it.refusal));
+    let (failures, refusal) = match error {
+        None => (0, None),
+        Some(error) if error.effect() == Effect::NotSent => {
+            (failures, known.or_else(|| Some(told(error, None))))
+        }
+        Some(error) => (failures.saturating_add(1), Some(told(error, known))),
+    };
+    RevokeTry {
+        count: count.saturating_add(1),
+        failures,
+        last: now,
+        refusal,
+    }
 }
 
 /// The refusal to show. The same answer is told in the words it came in first: the remote's words
@@ -128,5 +139,32 @@ fn body(resource: &AccessRequest, observed: &Observed, nonce: &Nonce) -> NewAcce
         duration: spec.duration.as_ref().and_then(DurationText::to_duration),
         custom_fields: spec.custom_fields.clone(),
         grantee: spec.grantee.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_tries_are_counted_until_one_is_accepted_and_held_back_ones_are_not() {
+        let now = Timestamp::UNIX_EPOCH;
+        let held_back = RemoteError::Paused(std::time::Duration::from_secs(1));
+        let refusal = Refusal {
+            status: Some(503),
+            message: "503".to_owned(),
+        };
+        let failed = RevokeTry {
+            count: 3,
+            failures: 3,
+            last: now,
+            refusal: Some(refusal.clone()),
+        };
+        let paused = tried(Some(failed), Some(&held_back), now);
+        assert_eq!((paused.count, paused.failures), (4, 3));
+        assert_eq!(paused.refusal, Some(refusal));
+        let accepted = tried(Some(paused), None, now);
+        assert_eq!((accepted.failures, accepted.refusal), (0, None));
+        assert_eq!(tried(None, Some(&held_back), now).failures, 0);
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         FINALIZER, RemoteApi,
     },
     marker::{Nonce, Origin, RANDOM_BYTES, marked},
-    poller::{Look, Missing, Sight, Snapshot, View},
+    poller::{Look, Missing, Reign, Sight, Snapshot, View},
 };
 
 /// Half a minute: five seconds of validity, ten of a call, fifteen of lag.
@@ -57,7 +57,13 @@ pub(crate) fn world() -> World {
             orphan: false,
             paused: None,
         },
-        view: View::default(),
+        view: View {
+            reigns: vec![Reign {
+                from: Timestamp::MIN,
+                until: Timestamp::MAX,
+            }],
+            ..View::default()
+        },
         entitlements: BTreeMap::new(),
         memory: Memory::default(),
         origin: origin(),

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 
 use super::{
     attempt::Ledger,
+    bounds,
     conditions::{Truth, Verdict},
     entitlements, message,
     observed::Observed,
@@ -24,8 +25,6 @@ use crate::{
     poller::{Sight, Snapshot},
 };
 
-/// All live requests are kept, and this many ended ones.
-const MOST_ENDED: usize = 20;
 /// As many as the status may hold.
 const MOST_GROUPS: usize = 50;
 
@@ -85,7 +84,6 @@ pub fn fold(
 ) -> (AccessRequestStatus, Vec<Happening>) {
     let mut picture = Picture::of(resource, observed, now);
     let refusal = apply(&mut picture, outcome, resource, now);
-    picture.requests = kept(&picture);
     let mut verdict = verdict::verdict(resource, &picture, observed, intent, now);
     if let Some(answer) = &refusal {
         let text = message::refusal_of_create(answer);
@@ -136,7 +134,10 @@ fn apply(
                     picture.own(&snapshot, &entry, false, now);
                 }
             }
-            Some(PostOutcome::Answered)
+            // Everything said is said of what is stored, so that the same is said when it is read
+            // back. What cannot be stored is to be found again.
+            picture.trim(resource);
+            picture.unkept.is_empty().then_some(PostOutcome::Answered)
         }
         Reply::Refused(_) => Some(PostOutcome::Refused),
         Reply::NotSent => Some(PostOutcome::NotSent),
@@ -177,8 +178,8 @@ fn status(
         observed_generation: resource.metadata.generation,
         phase: Some(verdict.phase),
         reason: leading.map(|saying| saying.reason.as_str().to_owned()),
-        message: leading.map(|saying| saying.message.clone()),
-        target: Some(message::target(resource)),
+        message: leading.map(|saying| message::bounded(&saying.message)),
+        target: Some(bounds::word(&message::target(resource))),
         attempt: picture.ledger.mirror(),
         requests: picture.requests.clone(),
         expires: ends_at.as_ref().map(|end| message::minute(end.0)),
@@ -235,12 +236,12 @@ fn describe(status: &mut AccessRequestStatus, known: &[&Remote]) {
     groups.truncate(MOST_GROUPS);
     status.access_groups = groups;
     let named = |one: &apono_client::Named| NamedRef {
-        id: Some(one.id.clone()),
-        name: Some(one.name.clone()),
+        id: Some(bounds::word(&one.id)),
+        name: Some(bounds::name(&one.name)),
     };
     let user = |one: &apono_client::Identity| Identity {
-        id: Some(one.id.clone()),
-        source_id: Some(one.source_id.clone()),
+        id: Some(bounds::word(&one.id)),
+        source_id: Some(bounds::word(&one.source_id)),
     };
     status.bundle = known.iter().find_map(|one| one.bundle.as_ref().map(named));
     status.requestor = known
@@ -252,13 +253,14 @@ fn describe(status: &mut AccessRequestStatus, known: &[&Remote]) {
 fn groups(remote: &Remote) -> Vec<AccessGroup> {
     let group = |group: &apono_client::AccessGroup| AccessGroup {
         integration: Some(NamedRef {
-            id: Some(group.integration.id.clone()),
-            name: Some(group.integration.name.clone()),
+            id: Some(bounds::word(&group.integration.id)),
+            name: Some(bounds::name(&group.integration.name)),
         }),
         resource_types: group
             .resource_types
             .iter()
-            .map(|one| one.id.clone())
+            .map(|one| bounds::word(&one.id))
+            .take(bounds::MOST_TYPES)
             .collect(),
     };
     remote.access_groups.iter().map(group).collect()
@@ -269,19 +271,6 @@ fn earliest_end(current: &[&OwnedRequest]) -> Option<Time> {
         .iter()
         .filter(|one| is_live(one) && state(one) != State::Revoking);
     live.filter_map(|one| one.ends_at.clone()).min()
-}
-
-/// The requests to keep: ended ones of old go first. Everything said is said of these, so that the
-/// same is said when they are read back.
-fn kept(picture: &Picture) -> Vec<OwnedRequest> {
-    let ended = picture.requests.iter().filter(|one| !is_live(one)).count();
-    let mut surplus = ended.saturating_sub(MOST_ENDED);
-    let keep = |one: &&OwnedRequest| {
-        let drop = surplus > 0 && !is_live(one);
-        surplus -= usize::from(drop);
-        !drop
-    };
-    picture.requests.iter().filter(keep).cloned().collect()
 }
 
 fn conditions(
@@ -305,7 +294,7 @@ fn conditions(
                 observed_generation: generation,
                 status,
                 reason: saying.reason.as_str().to_owned(),
-                message: saying.message.clone(),
+                message: message::bounded(&saying.message),
             }
         })
         .collect();

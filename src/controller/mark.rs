@@ -9,7 +9,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{Context, attempt::Ledger, error::Error};
+use super::{Context, attempt::Ledger, error::Error, persist};
 use crate::{
     crd::{ATTEMPT_ANNOTATION, AccessRequest, FIELD_MANAGER, FINALIZER},
     kubernetes::{self, deadline},
@@ -51,7 +51,10 @@ pub async fn mark(
             context.note_write(&marked);
             Ok(Marked::Stands(Box::new(marked)))
         }
-        Err(error) if is_outdated(&error) => Ok(Marked::LookAgain),
+        Err(error) if error.is_conflict() || error.is_not_found() => Ok(Marked::LookAgain),
+        Err(error) if error.is_invalid() && is_outdated(context, resource).await? => {
+            Ok(Marked::LookAgain)
+        }
         Err(error) => Err(Error::MarkResource(error)),
     }
 }
@@ -88,10 +91,12 @@ pub fn precondition(resource: &AccessRequest) -> serde_json::Map<String, Value> 
     metadata
 }
 
-/// 409, 404 and 422 all mean that the object is not the one that was seen.
-pub fn is_outdated(error: &kubernetes::Error) -> bool {
-    let invalid = error.status().is_some_and(kube::core::Status::is_invalid);
-    error.is_conflict() || error.is_not_found() || invalid
+/// After a 422, which means that the object is another one now or is being deleted, unless it is
+/// still the one that was seen: then what was written is wrong, and would be refused for ever.
+pub async fn is_outdated(context: &Context, resource: &AccessRequest) -> Result<bool, Error> {
+    let identity = |one: &AccessRequest| (one.uid(), one.resource_version());
+    let found = persist::read(context, resource).await?;
+    Ok(found.is_none_or(|found| identity(&found) != identity(resource)))
 }
 
 async fn patch_metadata(
@@ -119,3 +124,6 @@ async fn patch_metadata(
         ..resource.clone()
     })
 }
+
+#[cfg(test)]
+mod tests;

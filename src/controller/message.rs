@@ -1,13 +1,14 @@
 //! The sentences people read in conditions and events: what is, which value, what to do next. Pure.
 //!
 //! A message is part of the status, so it may not change while nothing changes: it names times,
-//! never durations from now, and never counts tries.
+//! never durations from now, and counts only the tries to take something back.
 
 use jiff::Timestamp;
 
 use super::{
     attempt::Entry,
-    observed::{Observed, Refusal},
+    bounds,
+    observed::{Observed, Refusal, RevokeTry},
     picture::{Picture, is_live, is_looked_for_in_vain},
     verdict::Standing,
 };
@@ -21,12 +22,19 @@ const LOST_BY_ANOTHER: &str = "the answer to the create was lost, and the connec
     request";
 /// As long as the status may show what is asked for.
 const MOST_TARGET: usize = 1024;
+/// As much of an id as a sentence bears.
+const ID_CHARACTERS: usize = 100;
 /// As many ids as a sentence bears.
 const MOST_IDS: usize = 5;
 
 /// `2026-11-23 18:00Z`.
 pub fn minute(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%MZ").to_string()
+}
+
+/// `2026-11-23 18:00:05Z`.
+fn second(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// `bundle prod-read`, `3 entitlements`.
@@ -68,7 +76,7 @@ fn one_entitlement(one: &EntitlementRef) -> String {
 
 /// No longer than a message may be.
 pub fn bounded(text: &str) -> String {
-    text.chars().take(MOST_CHARACTERS).collect()
+    bounds::cut(text, MOST_CHARACTERS)
 }
 
 /// An answer was lost.
@@ -84,10 +92,7 @@ pub fn recovering<'a>(
     }
     let until = open.map(|entry| entry.time + observed.settled_after).max();
     let until = until.map_or_else(String::new, |until| {
-        format!(
-            ", which takes until {} at least",
-            until.strftime("%Y-%m-%d %H:%M:%SZ")
-        )
+        format!(", which takes until {} at least", second(until))
     });
     format!("the answer to the create was lost; looking for the request before asking again{until}")
 }
@@ -213,6 +218,19 @@ fn live_rest(worst: Standing, of_worst: &[&OwnedRequest], all: &[&OwnedRequest])
     format!("; {}", each.collect::<Vec<_>>().join(", "))
 }
 
+/// What belongs to the resource and has no place in its status.
+pub fn unkept(picture: &Picture) -> Option<String> {
+    let live: Vec<_> = picture.unkept.iter().filter(|one| is_live(one)).collect();
+    (!live.is_empty()).then(|| {
+        format!(
+            "{} belongs to this resource too and cannot be kept in its status: the id is longer than \
+             1024 characters, or there are more than {} requests; delete the resource to take it back",
+            ids(&live),
+            bounds::MOST_REQUESTS
+        )
+    })
+}
+
 /// An id that no route knows.
 pub fn not_found(request: &OwnedRequest) -> String {
     format!(
@@ -229,6 +247,17 @@ pub fn revoke_failed(request: &OwnedRequest, refusal: Option<&Refusal>) -> Strin
         "Apono failed to take back {}{said}: the access may still be live; retrying, ask an \
          Apono administrator",
         request.id
+    ))
+}
+
+/// Taking it back has failed again and again. It counts tries, which are seconds to minutes apart.
+pub fn revoke_fails(request: &OwnedRequest, tried: &RevokeTry, refusal: &Refusal) -> String {
+    bounded(&format!(
+        "taking back {} failed {} times in a row, the access may still be live; tried again at {}: {}",
+        bounds::cut(&request.id, ID_CHARACTERS),
+        tried.failures,
+        second(tried.next()),
+        refusal.message
     ))
 }
 
@@ -308,7 +337,7 @@ fn ids(requests: &[&OwnedRequest]) -> String {
     let shown: Vec<_> = requests
         .iter()
         .take(MOST_IDS)
-        .map(|one| one.id.as_str())
+        .map(|one| bounds::cut(&one.id, ID_CHARACTERS))
         .collect();
     let more = requests.len().saturating_sub(MOST_IDS);
     let rest = if more > 0 {

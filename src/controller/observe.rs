@@ -11,9 +11,10 @@ use rand::RngExt;
 use super::{
     Context,
     attempt::MARK_VALID,
-    entitlements,
+    bounds, entitlements,
+    fold::likely_api,
     observed::{ConnectionSight, Memory, Observed},
-    picture::{Picture, state},
+    picture::{Picture, is_live, state},
     plan::Intent,
 };
 use crate::{
@@ -66,8 +67,14 @@ pub async fn observe(
     let mut observed = values(context, resource, sight, connection.as_deref(), memory);
     if let Some(connection) = &connection {
         observed.view = view(context, connection, resource, &observed);
-        observed.user = user(connection, &observed.view);
+        observed.user = user(&observed.view);
         let picture = Picture::of(resource, &observed, now);
+        let unkept = picture.unkept.iter().filter(|one| is_live(one));
+        let unkept = unkept.map(|one| one.id.clone()).collect();
+        if observed.memory.unkept != unkept {
+            observed.memory.unkept = unkept;
+            context.remember(resource, &observed.memory);
+        }
         let wanted = entitlements::wanted(resource, &picture, &observed, intent, now);
         read_entitlements(
             context,
@@ -185,13 +192,11 @@ fn view(
     view
 }
 
-/// Whose token it is: what the lists say, before they were read what the connection's status does.
-fn user(connection: &Connection, view: &View) -> Option<String> {
-    if view.is_shared {
-        return None;
-    }
-    let known = view.identity.clone();
-    known.or_else(|| connection.identity()?.id)
+/// Whose token it is, as the lists say that were read with it. The connection's status may tell of
+/// the token that was there before a restart.
+fn user(view: &View) -> Option<String> {
+    let known = view.identity.as_deref().filter(|_| !view.is_shared);
+    known.map(bounds::user)
 }
 
 /// What the poller should read for this resource: what is live, what a deletion has to see end, and
@@ -207,6 +212,10 @@ fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
         id: one.id.clone(),
         api: one.api.unwrap_or_default(),
     });
+    let unkept = observed.memory.unkept.iter().map(|id| Tracked {
+        id: id.clone(),
+        api: likely_api(resource),
+    });
     let apis: &[RemoteApi] = if observed.asks_for_another {
         &[RemoteApi::UserV4, RemoteApi::Delegated]
     } else {
@@ -221,7 +230,7 @@ fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
         })
     });
     Interest {
-        ids: ids.collect(),
+        ids: ids.chain(unkept).collect(),
         looks: looks.collect(),
         origin: observed.origin.clone(),
     }
@@ -277,4 +286,19 @@ async fn read_all(connection: &Connection, id: &str) -> Option<Vec<Entitlement>>
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_is_who_the_lists_name_if_they_name_one() {
+        let mut view = View::default();
+        assert_eq!(user(&view), None);
+        view.identity = Some("user-1".to_owned());
+        assert_eq!(user(&view).as_deref(), Some("user-1"));
+        view.is_shared = true;
+        assert_eq!(user(&view), None);
+    }
 }

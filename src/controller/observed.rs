@@ -140,6 +140,8 @@ pub struct Memory {
     pub revokes: BTreeMap<String, RevokeTry>,
     /// POSTs that were answered with an empty array.
     pub empty_answers: BTreeSet<Nonce>,
+    /// Requests that the status cannot hold, to be followed as long as the process lives.
+    pub unkept: BTreeSet<String>,
     /// When entitlements were last asked for in vain.
     pub entitlements_failed: Option<Timestamp>,
     /// When entitlements were last read.
@@ -151,6 +153,8 @@ pub struct Memory {
 pub struct RevokeTry {
     /// How many were sent.
     pub count: u32,
+    /// How many of the last ones failed in a row, as the remote's fault or for want of an answer.
+    pub failures: u32,
     /// When the last one was sent.
     pub last: Timestamp,
     /// What the remote said if it did not accept the last one.

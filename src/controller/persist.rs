@@ -18,7 +18,7 @@ use super::{
     Context,
     error::Error,
     fold::{Happening, Outcome, fold},
-    mark::precondition,
+    mark::{is_outdated, precondition},
     observed::Observed,
     plan::Intent,
 };
@@ -26,6 +26,7 @@ use crate::{
     crd::{AccessRequest, AccessRequestStatus, FIELD_MANAGER},
     kubernetes::{self, deadline},
     metrics::KubeWrite,
+    telemetry::Chain,
 };
 
 /// How often a changed object is read and folded again.
@@ -55,6 +56,7 @@ pub async fn persist(
                 return Ok(());
             }
             Err(error) if error.is_conflict() => {}
+            Err(error) if error.is_invalid() && is_outdated(context, &resource).await? => {}
             Err(error) if error.is_not_found() => return Ok(()),
             Err(error) => return Err(Error::WriteStatus(error)),
         }
@@ -84,6 +86,10 @@ pub async fn persist_if_possible(
     };
     match patch_status(context, resource, change).await {
         Ok(()) => publish(context, resource, &happenings).await,
+        // Said loudly, and not repeated by itself: the release goes on without it.
+        Err(error) if error.is_invalid() => {
+            tracing::error!(error = %Chain(&error), "the API server refuses the status");
+        }
         Err(error) => tracing::debug!(%error, "status not written"),
     }
 }

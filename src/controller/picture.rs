@@ -16,17 +16,20 @@ use kube::ResourceExt;
 
 use super::{
     attempt::{Entry, Ledger},
+    bounds,
     observed::Observed,
 };
 use crate::{
     crd::{AccessRequest, OwnedRequest, PostOutcome, RemoteApi},
     marker::Mark,
-    poller::{Look, Sight, Snapshot},
+    poller::{Look, Reign, Sight, Snapshot},
 };
 
 /// How often, and over how long, every route has to say 404 before an id counts as not found.
 const MISSING_TIMES: u32 = 3;
 const MISSING_SPAN_SECONDS: i64 = 30;
+/// All live requests are kept, and this many ended ones.
+const MOST_ENDED: usize = 20;
 /// A look has to reach back this long before the mark it is to judge: clocks differ.
 pub const LOOK_MARGIN_SECONDS: i64 = 3600;
 
@@ -37,7 +40,11 @@ pub struct Picture {
     pub ledger: Ledger,
     /// The owned remote requests as last read, found ones included.
     pub requests: Vec<OwnedRequest>,
-    /// Whether some of them are not yet stored in the status.
+    /// Remote requests of this resource that the status cannot hold: their ids are too long, or they
+    /// are too many. Their POSTs stay open, so that they are found again; on deletion they are taken
+    /// back like the others.
+    pub unkept: Vec<OwnedRequest>,
+    /// Whether some of the owned requests are not yet stored in the status.
     pub has_news: bool,
 }
 
@@ -51,6 +58,7 @@ impl Picture {
         let mut picture = Self {
             ledger: Ledger::of(resource),
             requests: stored.unwrap_or_default(),
+            unkept: Vec::new(),
             has_news: false,
         };
         for request in &mut picture.requests {
@@ -60,8 +68,9 @@ impl Picture {
         }
         picture.adopt_by_nonce(observed, now);
         picture.adopt_strays(resource, observed, now);
-        picture.resolve_answered();
-        picture.settle_open_posts(observed);
+        picture.trim(resource);
+        picture.reopen_found();
+        picture.settle_open_posts(resource, observed);
         picture
     }
 
@@ -105,20 +114,46 @@ impl Picture {
         }
     }
 
-    /// A POST whose answer named a request was answered, whatever was thought of it before. One whose
-    /// requests were only found is open until it has been looked for: a list may still lag behind
-    /// with their siblings. Only where that was done before they turned up, nothing is left to do.
-    fn resolve_answered(&mut self) {
-        for request in &self.requests {
+    /// What there is room for: all live requests, and some that have ended. The oldest go first, so
+    /// that what was dropped is dropped again when it is seen again.
+    pub fn trim(&mut self, resource: &AccessRequest) {
+        let age = |one: &OwnedRequest| {
+            let created = one.created_at.as_ref().map(|time| time.0);
+            (created, one.id.clone())
+        };
+        // A failed one may still be access, and then has to be taken back.
+        let is_over = |one: &OwnedRequest| !is_live(one) && state(one) != State::Failed;
+        let over = self.requests.iter().filter(|one| is_over(one));
+        let mut over: Vec<_> = over.map(age).collect();
+        over.sort_unstable();
+        over.truncate(over.len().saturating_sub(MOST_ENDED));
+        self.requests
+            .retain(|one| !is_over(one) || over.binary_search(&age(one)).is_err());
+        if self.requests.len() > bounds::MOST_REQUESTS {
+            let rest = self.requests.split_off(bounds::MOST_REQUESTS);
+            self.unkept.extend(rest);
+        }
+        let stored = resource.status.as_ref();
+        let stored = stored.map(|status| status.requests.as_slice());
+        let is_stored = |id: &String| stored.unwrap_or_default().iter().any(|one| one.id == *id);
+        self.has_news = self.requests.iter().any(|one| !is_stored(&one.id));
+    }
+
+    /// A POST that was believed to have made nothing, and of which a request turns up all the same,
+    /// is looked for again: it may have made more. Where it was looked for in vain before, nothing
+    /// is left to be done. What the status cannot hold keeps its POST open.
+    fn reopen_found(&mut self) {
+        use PostOutcome::{Absent, Answered, NotSent, Open, Refused};
+        let all = self.requests.iter().map(|one| (one, true));
+        let all = all.chain(self.unkept.iter().map(|one| (one, false)));
+        for (request, is_kept) in all {
             let nonce = request.nonce.as_deref();
             let Some(entry) = nonce.and_then(|nonce| self.ledger.entry(nonce)).cloned() else {
                 continue;
             };
-            use PostOutcome::{Absent, Answered, NotSent, Open, Refused};
             let outcome = match entry.outcome {
-                _ if request.adopted != Some(true) => Answered,
-                Open | NotSent | Refused => Open,
-                Absent | Answered => Answered,
+                Absent | Answered if is_kept => Answered,
+                Open | Absent | Answered | NotSent | Refused => Open,
             };
             if outcome != entry.outcome {
                 self.ledger.resolve(&entry.nonce, outcome);
@@ -128,13 +163,16 @@ impl Picture {
 
     /// An open POST that was looked for completely, late enough: what it made is found by now. One
     /// of which nothing is was not done, or was refused if its answer was an empty array.
-    fn settle_open_posts(&mut self, observed: &Observed) {
+    fn settle_open_posts(&mut self, resource: &AccessRequest, observed: &Observed) {
+        let deleting = resource.metadata.deletion_timestamp.is_some();
         let searching: Vec<_> = self.searching().cloned().collect();
         for entry in searching {
-            if !is_settled(&entry, observed) {
+            let mut unkept = self.unkept.iter().filter(|one| is_of(one, &entry));
+            let is_held_up = unkept.any(|one| !deleting || is_live(one));
+            if is_held_up || !is_settled(&entry, observed) {
                 continue;
             }
-            let is_found = self.has_any_of(&entry);
+            let is_found = self.requests.iter().any(|one| is_of(one, &entry));
             let outcome = if is_found {
                 PostOutcome::Answered
             } else if observed.memory.empty_answers.contains(&entry.nonce) {
@@ -152,18 +190,11 @@ impl Picture {
         }
     }
 
-    /// Whether a request of this POST is owned.
-    fn has_any_of(&self, entry: &Entry) -> bool {
-        let nonce = Some(entry.nonce.as_str());
-        self.requests
-            .iter()
-            .any(|request| request.nonce.as_deref() == nonce)
-    }
-
     /// Takes a remote request into the list, or refreshes it there.
     pub fn own(&mut self, snapshot: &Snapshot, entry: &Entry, adopted: bool, now: Timestamp) {
         let id = &snapshot.request.id;
-        if let Some(request) = self.requests.iter_mut().find(|request| request.id == *id) {
+        let mut known = self.requests.iter_mut().chain(&mut self.unkept);
+        if let Some(request) = known.find(|request| request.id == *id) {
             absorb(request, snapshot, now);
             return;
         }
@@ -175,8 +206,11 @@ impl Picture {
             ..OwnedRequest::default()
         };
         absorb(&mut request, snapshot, now);
-        self.requests.push(request);
-        self.has_news = true;
+        if bounds::is_storable(id) {
+            self.requests.push(request);
+        } else {
+            self.unkept.push(request);
+        }
     }
 
     /// The POSTs whose answer is not known: to be looked for before anything is asked again.
@@ -187,6 +221,11 @@ impl Picture {
             .iter()
             .chain(&self.ledger.inherited)
             .filter(open)
+    }
+
+    /// Everything that belongs to the resource, also what its status cannot hold.
+    pub fn owned(&self) -> impl Iterator<Item = &OwnedRequest> {
+        self.requests.iter().chain(&self.unkept)
     }
 
     /// The live requests.
@@ -243,6 +282,11 @@ impl Picture {
     }
 }
 
+/// Whether a POST made this request.
+fn is_of(request: &OwnedRequest, entry: &Entry) -> bool {
+    request.nonce.as_deref() == Some(entry.nonce.as_str())
+}
+
 /// Refreshes an owned request from what the remote said.
 ///
 /// The planned end is kept from while the request was live: a remote may overwrite it with the time
@@ -250,7 +294,7 @@ impl Picture {
 fn absorb(request: &mut OwnedRequest, snapshot: &Snapshot, now: Timestamp) {
     let remote = &snapshot.request;
     let state = remote.status.state();
-    request.status = Some(remote.status.word().to_owned());
+    request.status = Some(bounds::word(remote.status.word()));
     request.api = Some(snapshot.api);
     request.created_at = remote
         .creation_date
@@ -260,7 +304,7 @@ fn absorb(request: &mut OwnedRequest, snapshot: &Snapshot, now: Timestamp) {
         request.ends_at = remote.revocation_date.map(whole);
     }
     if let Some(requestor) = &remote.requestor {
-        request.requestor_id = Some(requestor.id.clone());
+        request.requestor_id = Some(bounds::word(&requestor.id));
     }
     if state == State::Active && request.active_at.is_none() {
         request.active_at = Some(whole(now));
@@ -318,9 +362,22 @@ fn is_settled(entry: &Entry, observed: &Observed) -> bool {
 }
 
 /// Whether the lists that were looked at are those of the user the POST was marked for. A list that
-/// names several users does not tell, and nor does a mark that names none.
+/// names several users does not tell. A mark that names none, the first of a token, is of whoever's
+/// token was in use when it was made, as far as this process knows.
 fn is_by_the_asker(entry: &Entry, observed: &Observed) -> bool {
-    entry.user.is_none() || observed.view.is_shared || entry.user == observed.view.identity
+    let view = &observed.view;
+    // The time of a mark is rounded up.
+    let marked = entry.time.as_second() - 1;
+    let reigned = |reign: &Reign| (reign.from..reign.until).contains(&at(marked));
+    match &entry.user {
+        None => view.reigns.iter().any(reigned),
+        Some(_) if view.is_shared => true,
+        Some(user) => view.identity.as_deref().map(bounds::user).as_ref() == Some(user),
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(Timestamp::MIN)
 }
 
 fn is_looked_for(entry: &Entry, observed: &Observed) -> bool {

@@ -23,7 +23,7 @@ use kube::ResourceExt;
 
 use super::{
     attempt::{Entry, Ledger, MOST_POSTS},
-    entitlements,
+    bounds, entitlements,
     observed::{ConnectionSight, Observed, RevokeTry, doubled},
     picture::{Picture, is_live, is_missing, state},
     verdict,
@@ -135,7 +135,7 @@ fn release(
     now: Timestamp,
 ) -> Plan {
     let never_asked = picture.ledger.is_empty() && picture.ledger.inherited.is_empty();
-    if never_asked && picture.requests.is_empty() {
+    if never_asked && picture.owned().next().is_none() {
         return at_once(Step::Release);
     }
     if is_orphan(resource) && observed.connection.allows_orphan() {
@@ -143,8 +143,7 @@ fn release(
     }
     let standing = || {
         picture
-            .requests
-            .iter()
+            .owned()
             .filter(|request| !has_ended(request, observed))
     };
     let revocable = || standing().filter(|request| state(request) != State::Revoking);
@@ -268,9 +267,9 @@ pub fn has_ended(request: &OwnedRequest, observed: &Observed) -> bool {
         | State::Active
         | State::Revoking
         | State::Unknown => {
-            let same_user =
-                request.requestor_id.is_some() && request.requestor_id == observed.view.identity;
-            is_missing(request, observed) && same_user
+            let user = observed.view.identity.as_deref().map(bounds::word);
+            let is_same_user = user.is_some() && request.requestor_id == user;
+            is_missing(request, observed) && is_same_user
         }
     }
 }

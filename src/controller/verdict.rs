@@ -14,7 +14,7 @@
 //! | before asking: connection, policy | False `ConnectionNotFound`, .. | | True | False | |
 //! | suspended before asking | False `Suspended` | | | True | |
 //! | being deleted | as before | True `Revoking` | | | |
-//! | the remote will not let go | False `RevokeFailed`, `CancelRefused` | | True | True | |
+//! | the remote will not let go, or fails to three times | False `RevokeFailed`, `CancelRefused` | | True | True | |
 //!
 //! What is known of the connection is laid over the rows of what was already asked: Ready stays as
 //! last known, Synced says why the rest may be old.
@@ -31,6 +31,8 @@ use super::{
 };
 use crate::crd::{AccessRequest, ConditionType, OwnedRequest, Phase, PostOutcome, Reason};
 
+/// This many revokes in a row failed, and it is no hiccup any more.
+const FAILED_REVOKES: u32 = 3;
 /// This many failed rounds in a row, and the remote counts as out of reach.
 const FAILED_ROUNDS: u32 = 3;
 
@@ -42,7 +44,7 @@ pub fn verdict(
     intent: Intent,
     now: Timestamp,
 ) -> Verdict {
-    match intent {
+    let mut verdict = match intent {
         Intent::Release => releasing(resource, picture, observed),
         Intent::Hold if picture.requests.is_empty() => before_asking(resource, picture, observed),
         Intent::Hold => {
@@ -50,7 +52,11 @@ pub fn verdict(
             overlay(&mut verdict, observed, now);
             verdict
         }
+    };
+    if let Some(text) = message::unkept(picture) {
+        verdict.add(&text);
     }
+    verdict
 }
 
 /// When the last known state counts as stale, if the remote is out of reach.
@@ -295,8 +301,7 @@ fn releasing(resource: &AccessRequest, picture: &Picture, observed: &Observed) -
     let mut verdict = Verdict::new(Phase::Revoking);
     verdict.keeps_ready = true;
     let standing = picture
-        .requests
-        .iter()
+        .owned()
         .filter(|request| !has_ended(request, observed));
     let standing: Vec<_> = standing.collect();
     let stuck = standing
@@ -309,10 +314,14 @@ fn releasing(resource: &AccessRequest, picture: &Picture, observed: &Observed) -
             Truth::False
         };
         verdict.keeps_ready = false;
-        return verdict
+        let verdict = verdict
             .say(Stalled, Truth::True, reason, &text)
-            .say(Ready, truth, reason, &text)
-            .say(Synced, Truth::True, reason, &text);
+            .say(Ready, truth, reason, &text);
+        if is_out_of_reach(observed) {
+            let text = message::out_of_reach(observed);
+            return verdict.say(Synced, Truth::False, Reason::ApiUnavailable, &text);
+        }
+        return verdict.say(Synced, Truth::True, reason, &text);
     }
     if let Some((reason, cause)) =
         trouble(&observed.connection).filter(|_| !observed.connection.is_callable())
@@ -359,11 +368,17 @@ fn refusal(request: &OwnedRequest, observed: &Observed) -> Option<(Reason, Strin
             Reason::RevokeFailed,
             message::revoke_failed(request, Some(refusal)),
         )),
+        (State::Revoking, _) => None,
+        (_, Some(refusal)) => {
+            let tried = tried.filter(|tried| tried.failures >= FAILED_REVOKES)?;
+            let text = message::revoke_fails(request, tried, refusal);
+            Some((Reason::RevokeFailed, text))
+        }
         _ => None,
     }
 }
 
-/// A 4xx is the remote's word on the request; anything else is a matter of the connection.
+/// A 4xx is the remote's word on the request; what else fails may pass.
 fn is_definite(status: Option<u16>) -> bool {
     status.is_some_and(|status| (400..500).contains(&status) && ![401, 408, 429].contains(&status))
 }

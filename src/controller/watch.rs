@@ -127,6 +127,7 @@ async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Err
     let outcome = match &result {
         Ok(_) if decoded => PassOutcome::Done,
         Ok(_) => PassOutcome::Undecodable,
+        Err(error) if error.is_refusal() => PassOutcome::Rejected,
         Err(_) => PassOutcome::Transient,
     };
     context
@@ -143,7 +144,10 @@ async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Err
 fn after_error(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
     let failures = context.count_failure(&skeleton(&object));
     // An object that changed under our hands is nothing to warn of.
-    if !matches!(error, Error::Outdated) {
+    if error.is_refusal() {
+        let error = Chain(error);
+        tracing::error!(%error, failures, "the API server refuses what the operator writes");
+    } else if !matches!(error, Error::Outdated) {
         tracing::warn!(step = error.label(), error = %Chain(error), failures, "the pass failed");
     }
     Action::requeue(doubled(FIRST_BACKOFF, failures, MOST_BACKOFF))

@@ -115,6 +115,15 @@ pub struct Look {
     pub since: Timestamp,
 }
 
+/// A time during which the present token was in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reign {
+    /// From then on; the least possible moment if no other was in use before.
+    pub from: Timestamp,
+    /// Until then; the greatest possible moment if it still is.
+    pub until: Timestamp,
+}
+
 /// How well the remote can be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
@@ -146,6 +155,8 @@ pub struct View {
     pub identity: Option<String>,
     /// Whether the own list names several requestors: then it does not say who the token is.
     pub is_shared: bool,
+    /// When the present token was in use.
+    pub reigns: Vec<Reign>,
     /// How well the remote can be read.
     pub health: Health,
 }

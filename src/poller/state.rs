@@ -71,6 +71,8 @@ pub(super) struct Knowledge {
     admin: Admin,
 
     identity: Identity,
+    /// Which tokens were in use, and since when.
+    tokens: Vec<(Timestamp, u64)>,
     lanes: BTreeMap<Lane, LaneHealth>,
     last_good: Option<Timestamp>,
     is_refused: bool,
@@ -294,6 +296,7 @@ impl Knowledge {
             look: self.looks.clone(),
             identity: self.identity.known(),
             is_shared: self.identity == Identity::Mixed,
+            reigns: self.reigns(),
             health: self.health(),
             ..View::default()
         };

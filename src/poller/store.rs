@@ -88,11 +88,18 @@ impl Store {
         self.announce();
     }
 
-    /// Another token reads from now on: who it is, what was missing and what was looked at under
-    /// the one before says nothing any more. Reading starts again if the old one was refused.
-    pub fn token_changed(&self) {
-        self.lock().change_token(Instant::now());
-        self.announce();
+    /// Says which token reads from now on, told from others by a fingerprint. Another one than
+    /// before: who it is, what was missing and what was looked at under the one before says nothing
+    /// any more. Reading starts again if the old one was refused.
+    pub fn use_token(&self, fingerprint: u64, now: Timestamp) {
+        if self.lock().use_token(fingerprint, now, Instant::now()) {
+            self.announce();
+        }
+    }
+
+    /// Takes who made a request of the own list, as read with the present token.
+    pub fn meet(&self, requestor: &str) {
+        self.lock().meet(requestor);
     }
 
     /// Wakes a resource: something it waits for has come.

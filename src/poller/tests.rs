@@ -73,6 +73,15 @@ impl Bench {
         }
     }
 
+    /// Another token reads from now on.
+    fn other_token(&self) {
+        let now = self.clock.now();
+        // The first one a store hears of is none before another.
+        self.store.use_token(0, now);
+        let fingerprint = now.as_second().unsigned_abs() + 1;
+        self.store.use_token(fingerprint, now);
+    }
+
     /// A poller that has read these requests once, each followed by a resource of its name.
     async fn following(ids: impl IntoIterator<Item = &'static str>, state: State) -> Self {
         let bench = Self::start();

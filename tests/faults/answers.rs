@@ -303,6 +303,9 @@ async fn a_revoke_that_fails_for_a_while_is_repeated_until_it_is_done() {
     world.delete("orders").await;
     world.wait_calls(Endpoint::Revoke, 3).await;
     assert!(world.find("orders").await.is_some());
+    let said = world.wait_reason("orders", "RevokeFailed").await;
+    let message = said.status.unwrap().message.unwrap();
+    assert!(message.contains("500"), "{message}");
     world.assert_live(1);
     world.simulator.disarm(fault).unwrap();
     world.wait_gone("orders").await;

@@ -6,7 +6,7 @@ use std::fmt;
 use reqwest::header::HeaderValue;
 
 /// An Apono API token. It cannot be printed: no `Display`, and `Debug` says only that there is one.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Token {
     header: HeaderValue,
 }

@@ -1,5 +1,7 @@
 //! The table of conditions, row by row, and what the status keeps.
 
+mod bounds;
+
 use std::time::Duration;
 
 use super::*;
@@ -314,6 +316,7 @@ fn a_refused_revoke_says_so() {
         });
         let tried = RevokeTry {
             count: 1,
+            failures: 0,
             last: world.now,
             refusal,
         };
@@ -322,6 +325,58 @@ fn a_refused_revoke_says_so() {
             ["Ready=False", "Stalled=True", "Synced=True"].map(|one| format!("{one} {reason}"));
         assert_eq!(row(&mut world).0, expected);
     }
+}
+
+#[test]
+fn a_revoke_that_fails_three_times_says_so_until_one_is_accepted() {
+    let (world, _) = asked("Active");
+    let mut world = world.deleted();
+    let refusal = |status| Refusal {
+        status,
+        message: "the API answered `503`".to_owned(),
+    };
+    let last = world.now;
+    let try_of = |failures, refusal| RevokeTry {
+        count: 5,
+        failures,
+        last,
+        refusal,
+    };
+    let going = [
+        "Ready=True Active",
+        "Reconciling=True Revoking",
+        "Synced=True Revoking",
+    ];
+    let failed = [
+        "Ready=False RevokeFailed",
+        "Stalled=True RevokeFailed",
+        "Synced=True RevokeFailed",
+    ];
+    for (tried, expected) in [
+        (try_of(2, Some(refusal(Some(503)))), going),
+        (try_of(0, Some(refusal(Some(429)))), going),
+        (try_of(3, Some(refusal(Some(503)))), failed),
+        (try_of(4, Some(refusal(None))), failed),
+    ] {
+        let mut world = world.clone();
+        world.observed.memory.revokes.insert("r1".to_owned(), tried);
+        assert_eq!(row(&mut world).0, expected);
+    }
+    let tried = try_of(3, Some(refusal(Some(503))));
+    world.observed.memory.revokes.insert("r1".to_owned(), tried);
+    row(&mut world);
+    let message = world.status().message.unwrap();
+    assert!(
+        message.contains("3 times") && message.contains("503") && message.contains("12:00:32Z"),
+        "{message}"
+    );
+    let tried = try_of(0, None);
+    world.observed.memory.revokes.insert("r1".to_owned(), tried);
+    let lines = row(&mut world).0;
+    assert!(
+        lines.contains(&"Reconciling=True Revoking".to_owned()),
+        "{lines:?}"
+    );
 }
 
 #[test]

@@ -8,10 +8,13 @@ use tokio::time::Instant;
 use super::Knowledge;
 use crate::crd::RemoteApi;
 use crate::poller::cadence::Tier;
-use crate::poller::{Health, ResourceKey};
+use crate::poller::{Health, Reign, ResourceKey};
 
 /// So many failed rounds in a row are told to those who wait; fewer pass by unnoticed.
 const ALARM: u32 = 3;
+
+/// As many changes of the token are remembered.
+const MOST_TOKENS: usize = 100;
 
 /// One of the loops that read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +74,45 @@ impl Knowledge {
     /// Whether something is missing and nobody knows whether the token is another one's.
     pub(in crate::poller) fn needs_identity(&self) -> bool {
         self.identity == Identity::Unknown && self.is_any_missing()
+    }
+
+    /// Which token reads from now on; says whether it is another one than before.
+    pub(in crate::poller) fn use_token(
+        &mut self,
+        fingerprint: u64,
+        now: Timestamp,
+        instant: Instant,
+    ) -> bool {
+        let Some(last) = self.tokens.last() else {
+            // Before it, as far as this process can know, there was none.
+            self.tokens.push((Timestamp::MIN, fingerprint));
+            return false;
+        };
+        if last.1 == fingerprint {
+            return false;
+        }
+        self.tokens.push((now, fingerprint));
+        if self.tokens.len() > MOST_TOKENS {
+            self.tokens.remove(0);
+        }
+        self.change_token(instant);
+        true
+    }
+
+    /// When the present token was in use, oldest first.
+    pub(super) fn reigns(&self) -> Vec<Reign> {
+        let Some((_, present)) = self.tokens.last() else {
+            return vec![Reign {
+                from: Timestamp::MIN,
+                until: Timestamp::MAX,
+            }];
+        };
+        let ends = self.tokens.iter().skip(1).map(|(since, _)| *since);
+        let ends = ends.chain([Timestamp::MAX]);
+        let all = self.tokens.iter().zip(ends);
+        all.filter(|((_, fingerprint), _)| fingerprint == present)
+            .map(|((from, _), until)| Reign { from: *from, until })
+            .collect()
     }
 
     /// Another token reads from now on.

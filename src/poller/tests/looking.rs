@@ -193,7 +193,7 @@ async fn another_token_looks_anew() {
     bench.want("n", 1, 0);
     pass(1).await;
     let first = bench.look("n").unwrap();
-    bench.store.token_changed();
+    bench.other_token();
     assert_eq!(bench.look("n"), None);
     pass(2).await;
     assert!(bench.look("n").unwrap().asked_at > first.asked_at);

@@ -75,7 +75,7 @@ async fn a_refused_token_ends_all_reading_until_another_comes() {
     pass(3_600).await;
     assert_eq!(bench.world.calls(), []);
     bench.fail(None);
-    bench.store.token_changed();
+    bench.other_token();
     pass(15).await;
     assert!(bench.lists() > 0);
     assert_eq!(bench.view("a").health.failing_since, None);
@@ -86,7 +86,7 @@ async fn a_refused_token_ends_all_reading_until_another_comes() {
 async fn the_identity_is_that_of_the_own_list() {
     let bench = Bench::following(["a"], State::Pending).await;
     assert_eq!(bench.view("a").identity.as_deref(), Some("u-1"));
-    bench.store.token_changed();
+    bench.other_token();
     assert_eq!(bench.view("a").identity, None);
     pass(15).await;
     assert_eq!(bench.view("a").identity.as_deref(), Some("u-1"));
@@ -123,7 +123,7 @@ async fn another_token_starts_the_count_of_the_missing_again() {
     bench.world.lose("a");
     pass(60).await;
     assert!(matches!(bench.sight("a"), Sight::Missing(missing) if missing.times >= 3));
-    bench.store.token_changed();
+    bench.other_token();
     assert_eq!(bench.state("a"), State::Pending);
     pass(5).await;
     assert!(matches!(bench.sight("a"), Sight::Missing(missing) if missing.times == 1));
@@ -148,4 +148,21 @@ async fn one_id_that_cannot_be_read_harms_no_other() {
     bench.world.with(|world| world.unreadable.clear());
     pass(40).await;
     assert_eq!(bench.state("a"), State::Active);
+}
+
+#[test]
+fn a_token_that_comes_back_is_known_again() {
+    let store = Store::new(CLUSTER);
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let reigns = || store.view(&key("n")).reigns;
+    let all = |from, until| crate::poller::Reign { from, until };
+    assert_eq!(reigns(), [all(Timestamp::MIN, Timestamp::MAX)]);
+    store.use_token(1, at(10));
+    store.use_token(1, at(20));
+    assert_eq!(reigns(), [all(Timestamp::MIN, Timestamp::MAX)]);
+    store.use_token(2, at(30));
+    assert_eq!(reigns(), [all(at(30), Timestamp::MAX)]);
+    store.use_token(1, at(40));
+    let expected = [all(Timestamp::MIN, at(30)), all(at(40), Timestamp::MAX)];
+    assert_eq!(reigns(), expected);
 }

@@ -134,6 +134,31 @@ fn a_look_with_another_users_token_concludes_nothing() {
 }
 
 #[test]
+fn the_first_request_of_a_token_is_not_judged_by_the_lists_of_another() {
+    let (world, _) = lost();
+    let changed = world.now + 2 * SECOND;
+    let mut world = world.after(SETTLED);
+    world.look();
+    let reign = |from, until| crate::poller::Reign { from, until };
+    let mut other = world.clone();
+    other.observed.view.identity = Some("user-2".to_owned());
+    other.observed.view.reigns = vec![reign(changed, Timestamp::MAX)];
+    other.fold(&Outcome::Nothing);
+    assert_eq!(other.plan().step, Step::Wait);
+    assert!(other.status().message.unwrap().contains("token"));
+    let mut deleted = other.clone().deleted();
+    deleted.fold(&Outcome::Nothing);
+    assert_eq!(deleted.plan().step, Step::Wait);
+    assert!(deleted.status().message.unwrap().contains("token"));
+    // The first token is back.
+    let back = world.now - SECOND;
+    let reigns = vec![reign(back, Timestamp::MAX), reign(Timestamp::MIN, changed)];
+    world.observed.view.reigns = reigns;
+    assert!(matches!(world.plan().step, Step::Create { .. }));
+    assert_eq!(world.deleted().plan().step, Step::Release);
+}
+
+#[test]
 fn for_somebody_else_both_lists_have_to_be_looked_through() {
     let mut world = world();
     world.observed.asks_for_another = true;

@@ -45,6 +45,7 @@ fn deletion_revokes_what_is_live_and_waits_until_it_is_read_back() {
         let last = world.now;
         let tried = RevokeTry {
             count: 1,
+            failures: 0,
             last,
             refusal: None,
         };
@@ -63,6 +64,7 @@ fn a_revoke_that_changed_nothing_is_sent_again() {
     let mut world = world.deleted();
     let tried = RevokeTry {
         count: 1,
+        failures: 0,
         last: world.now,
         refusal: None,
     };
@@ -191,6 +193,7 @@ fn not_found_is_an_end_only_for_the_user_who_made_it_and_only_if_said_often() {
         let mut world = world.deleted();
         let tried = RevokeTry {
             count: 1,
+            failures: 0,
             last: world.now,
             refusal: None,
         };
