@@ -4,6 +4,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `policy.rs` | pure: which endpoints, which namespaces, orphans |
+//! | `bulk.rs` | io: access that is taken back together |
 //! | `registry.rs` | the connections that exist, by key; who changed |
 //! | `token.rs` | io: one GET of one Secret |
 //! | `supervised.rs` | remote and poller of one connection, replaced when its settings change |
@@ -13,7 +14,8 @@
 //! | `reads.rs` | the remote as the poller sees it |
 //! | `namespaces.rs` | the labels of namespaces, in cluster scope only |
 //!
-//! Nothing here asks for access or takes it back, and nothing lists or watches Secrets.
+//! Nothing here asks for access, or takes back what it was not handed; nothing lists or watches
+//! Secrets.
 
 use std::{fmt, sync::Arc};
 
@@ -29,6 +31,7 @@ use crate::{
     remote::Remote,
 };
 
+mod bulk;
 pub mod controller;
 mod namespaces;
 mod pass;
@@ -39,6 +42,7 @@ mod status;
 mod supervised;
 mod token;
 
+pub use bulk::{BulkAnswer, BulkRevokes};
 pub use namespaces::Namespaces;
 pub use registry::{Found, Registry};
 
@@ -164,6 +168,8 @@ pub struct Connection {
     pub remote: Remote,
     /// What is known of the remote requests.
     pub store: Arc<Store>,
+    /// What is taken back together.
+    pub bulk: Arc<BulkRevokes>,
     state: Arc<watch::Sender<ConnectionState>>,
     identity: Arc<watch::Sender<Option<Identity>>>,
 }

@@ -5,7 +5,7 @@
 //! observe     io    connection, snapshots            observe.rs
 //! plan        pure  -> one step                      plan.rs, picture.rs, attempt.rs
 //! mark        io    only before a POST               mark.rs
-//! execute     io    at most one remote write         execute.rs
+//! execute     io    at most one remote write         execute.rs, revoke.rs
 //! fold        pure  -> status, events                fold.rs, verdict.rs, message.rs
 //! persist     io    patch if different               persist.rs
 //! ```
@@ -13,6 +13,7 @@
 //! Both intents, to hold and to release, take the same way. Nothing here decides: what is decided is
 //! decided in the pure files.
 
+pub mod admin;
 pub mod attempt;
 pub mod bounds;
 pub mod conditions;
@@ -20,6 +21,7 @@ pub mod context;
 pub mod entitlements;
 pub mod error;
 pub mod execute;
+pub mod failed;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod fold;
@@ -31,6 +33,7 @@ pub mod observed;
 pub mod persist;
 pub mod picture;
 pub mod plan;
+pub mod revoke;
 pub mod verdict;
 mod watch;
 
@@ -140,7 +143,7 @@ async fn drive(
             execute::create(connection, &current, &observed, (ledger, nonce), times).await
         }
         (Step::Revoke { id }, Some(connection)) => {
-            execute::revoke(connection, &id, &mut observed.memory, now).await;
+            revoke::revoke(connection, &current, &mut observed, &id, now).await;
             context.remember(&current, &observed.memory);
             Outcome::Revoked
         }

@@ -19,10 +19,12 @@ const IMPURE: [&str; 8] = [
 fn the_deciding_files_do_no_io() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let pure = [
+        "controller/admin.rs",
         "controller/attempt.rs",
         "controller/bounds.rs",
         "controller/conditions.rs",
         "controller/entitlements.rs",
+        "controller/failed.rs",
         "controller/fold.rs",
         "controller/lenient.rs",
         "controller/message.rs",
@@ -30,6 +32,7 @@ fn the_deciding_files_do_no_io() {
         "controller/picture.rs",
         "controller/plan.rs",
         "controller/verdict.rs",
+        "connection/bulk/batches.rs",
         "connection/policy.rs",
         "connection/status.rs",
         "poller/cadence.rs",

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use apono_client::Endpoint;
+use apono_client::{Effect, Endpoint};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
@@ -31,18 +31,13 @@ use crate::{
 /// An answer that nobody has fetched for so long is of a resource that is gone.
 const ANSWER_KEPT: Duration = Duration::from_mins(10);
 
-/// What the remote said of one id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What became of the call that named an id.
+#[derive(Clone, Debug)]
 pub enum BulkAnswer {
-    /// It accepted the call that named the id.
+    /// The remote accepted it.
     Accepted,
-    /// It did not.
-    Refused {
-        /// The status of its answer, if there was one.
-        status: Option<u16>,
-        /// The error, for people.
-        message: String,
-    },
+    /// It failed.
+    Failed(Arc<RemoteError>),
 }
 
 /// The bulk revokes of one connection.
@@ -111,9 +106,10 @@ impl BulkRevokes {
         self.lock().batches.holds(id)
     }
 
-    /// The answer to an id that was handed over, once.
-    pub fn fetch(&self, id: &str) -> Option<BulkAnswer> {
-        self.lock().answers.remove(id).map(|(_, answer)| answer)
+    /// How long ago the call with an id that was handed over was answered, and how; once.
+    pub fn fetch(&self, id: &str) -> Option<(Duration, BulkAnswer)> {
+        let (at, answer) = self.lock().answers.remove(id)?;
+        Some((at.elapsed(), answer))
     }
 
     /// Sends batch after batch, each on its own, until nothing waits.
@@ -155,7 +151,8 @@ impl BulkRevokes {
                     rest.push(batch.split_off(batch.len() / 2));
                     rest.push(batch);
                 }
-                error => self.answer(batch, &answer_of(error.as_ref())),
+                None => self.answer(batch, &BulkAnswer::Accepted),
+                Some(error) => self.answer(batch, &BulkAnswer::Failed(Arc::new(error))),
             }
         }
     }
@@ -168,9 +165,7 @@ impl BulkRevokes {
             .retain(|_, (at, _)| now.duration_since(*at) < ANSWER_KEPT);
         for one in &batch {
             inner.batches.done(&one.id);
-            inner
-                .answers
-                .insert(one.id.clone(), (now, answer.clone()));
+            inner.answers.insert(one.id.clone(), (now, answer.clone()));
         }
         drop(inner);
         for one in batch {
@@ -187,20 +182,8 @@ impl BulkRevokes {
 }
 
 /// Whether the remote's answer speaks of what was asked, so that asking for less may help.
-pub fn is_of_ids(error: &RemoteError) -> bool {
-    is_definite(error.status())
-}
-
-/// Whether this status is the remote's word on the request; the rest is the connection's matter.
-pub fn is_definite(status: Option<u16>) -> bool {
-    status.is_some_and(|status| (400..500).contains(&status) && ![401, 408, 429].contains(&status))
-}
-
-fn answer_of(error: Option<&RemoteError>) -> BulkAnswer {
-    error.map_or(BulkAnswer::Accepted, |error| BulkAnswer::Refused {
-        status: error.status(),
-        message: error.in_full(),
-    })
+fn is_of_ids(error: &RemoteError) -> bool {
+    error.effect() == Effect::Refused
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt;
 
 use super::{
+    admin,
     attempt::Ledger,
     bounds,
     conditions::{Truth, Verdict},
@@ -154,6 +155,9 @@ fn apply(
 
 /// Where a request just made is most likely read; the poller finds out.
 pub fn likely_api(resource: &AccessRequest) -> RemoteApi {
+    if admin::is_asked(resource) {
+        return RemoteApi::AdminV3;
+    }
     match resource.spec.grantee {
         Some(_) => RemoteApi::Delegated,
         None => RemoteApi::UserV4,
@@ -195,6 +199,14 @@ fn status(
         describe(&mut new, &known);
     }
     show_entitlements(&mut new, &current, observed);
+    let read = current.iter().filter_map(|one| {
+        let remote = last_read(&one.id, observed, outcome)?;
+        Some((*one, remote))
+    });
+    let read: Vec<_> = read.collect();
+    if read.len() == current.len() {
+        admin::describe(&mut new, resource, &read);
+    }
     new
 }
 

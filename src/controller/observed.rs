@@ -33,6 +33,8 @@ pub struct Observed {
     pub stale_after: Duration,
     /// Whether the resource asks for somebody else: then two lists have to be looked through.
     pub asks_for_another: bool,
+    /// Whether the admin API is asked: then its list is looked through, and no other.
+    pub asks_admin: bool,
     /// The id of the user whose token a create will be sent with, as far as that is known.
     pub user: Option<String>,
     /// Randomness for one nonce.
@@ -142,6 +144,12 @@ pub struct Memory {
     pub empty_answers: BTreeSet<Nonce>,
     /// Requests that the status cannot hold, to be followed as long as the process lives.
     pub unkept: BTreeSet<String>,
+    /// What was handed to the bulk revoke and not answered yet.
+    pub handed_over: BTreeSet<String>,
+    /// What the remote said when it declined to revoke one of these by itself.
+    pub declined: BTreeMap<String, Refusal>,
+    /// The requests whose entitlements the remote does not show, and when it last said so.
+    pub undescribed: BTreeMap<String, Timestamp>,
     /// When entitlements were last asked for in vain.
     pub entitlements_failed: Option<Timestamp>,
     /// When entitlements were last read.
@@ -168,6 +176,11 @@ pub struct Refusal {
     pub status: Option<u16>,
     /// The error, for people.
     pub message: String,
+}
+
+/// A 4xx is the remote's word on the request; what else fails may pass.
+pub fn is_definite(status: Option<u16>) -> bool {
+    status.is_some_and(|status| (400..500).contains(&status) && ![401, 408, 429].contains(&status))
 }
 
 impl RevokeTry {

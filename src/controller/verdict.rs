@@ -23,11 +23,13 @@ use apono_client::State;
 use jiff::Timestamp;
 
 use super::{
+    admin,
     conditions::{Truth, Verdict},
+    failed::{is_undecided, was_never_access},
     message,
-    observed::{ConnectionSight, Observed},
+    observed::{ConnectionSight, Observed, is_definite},
     picture::{Picture, is_missing, state},
-    plan::{Intent, has_ended, is_orphan, was_never_access},
+    plan::{Intent, has_ended, is_orphan},
 };
 use crate::crd::{AccessRequest, ConditionType, OwnedRequest, Phase, PostOutcome, Reason};
 
@@ -239,9 +241,7 @@ fn standing(request: &OwnedRequest, observed: &Observed, now: Timestamp) -> Stan
         State::Failed if was_access => Standing::RevokeFailed,
         State::Failed => Standing::GrantFailed,
         State::Rejected => Standing::Rejected,
-        State::Revoked if request.ends_at.as_ref().is_some_and(|end| end.0 <= now) => {
-            Standing::Expired
-        }
+        State::Revoked if admin::has_ended_as_planned(request, now) => Standing::Expired,
         State::Revoked => Standing::RevokedUpstream,
         _ if is_missing(request, observed) => Standing::Missing,
         State::Unknown => Standing::Unknown,
@@ -352,6 +352,7 @@ fn refusal(request: &OwnedRequest, observed: &Observed) -> Option<(Reason, Strin
     let tried = observed.memory.revokes.get(&request.id);
     let refusal = tried.and_then(|tried| tried.refusal.as_ref());
     match (state(request), refusal) {
+        (State::Failed, _) if is_undecided(request, observed) => None,
         (State::Failed, _) if !was_never_access(request, observed) => Some((
             Reason::RevokeFailed,
             message::revoke_failed(request, refusal),
@@ -376,9 +377,4 @@ fn refusal(request: &OwnedRequest, observed: &Observed) -> Option<(Reason, Strin
         }
         _ => None,
     }
-}
-
-/// A 4xx is the remote's word on the request; what else fails may pass.
-fn is_definite(status: Option<u16>) -> bool {
-    status.is_some_and(|status| (400..500).contains(&status) && ![401, 408, 429].contains(&status))
 }

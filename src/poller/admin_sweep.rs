@@ -7,7 +7,6 @@
 //! refusal.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use apono_client::AdminQuery;
 use futures::StreamExt as _;
@@ -45,7 +44,13 @@ impl AdminSweep {
     fn next(&self, tier: Tier, tools: &Tools, now: Instant) -> Option<Instant> {
         let stake = tools.ask(|knowledge| knowledge.stake(API, tier, now));
         let last = self.last.get(&tier).copied();
-        cadence::next(tier, &tools.cadence, &stake, last, self.jitter.unwrap_or(1.0))
+        cadence::next(
+            tier,
+            &tools.cadence,
+            &stake,
+            last,
+            self.jitter.unwrap_or(1.0),
+        )
     }
 
     /// Reads the lists that are due; what they are no good for is queued.
@@ -184,7 +189,9 @@ mod tests {
     fn a_list_looks_back_over_the_day_of_the_oldest() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let ago = |hours| now - SignedDuration::from_hours(hours);
-        let days: Vec<_> = [0, 22, 23, 24, 47, 240].map(|hours| days_back(ago(hours), now)).into();
+        let days: Vec<_> = [0, 22, 23, 24, 47, 240]
+            .map(|hours| days_back(ago(hours), now))
+            .into();
         assert_eq!(days, [1, 1, 2, 2, 3, 11]);
         assert_eq!(days_back(now + SignedDuration::from_hours(5), now), 1);
     }

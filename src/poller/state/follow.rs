@@ -185,7 +185,13 @@ impl Knowledge {
         }
     }
 
-    pub(super) fn suspect(&mut self, id: &str, began: Timestamp, evidence: &Arc<Evidence>, now: Instant) {
+    pub(super) fn suspect(
+        &mut self,
+        id: &str,
+        began: Timestamp,
+        evidence: &Arc<Evidence>,
+        now: Instant,
+    ) {
         let Some(record) = self.records.get(id) else {
             return;
         };

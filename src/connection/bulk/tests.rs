@@ -1,0 +1,1 @@
+//! Real calls to the simulator.

@@ -1,0 +1,1 @@
+//! What is reckoned, and what is told from what was asked for.
