@@ -33,7 +33,9 @@ pub mod observed;
 pub mod persist;
 pub mod picture;
 pub mod plan;
+pub mod resolution;
 pub mod revoke;
+pub mod target;
 pub mod verdict;
 mod watch;
 

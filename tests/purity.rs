@@ -31,6 +31,8 @@ fn the_deciding_files_do_no_io() {
         "controller/observed.rs",
         "controller/picture.rs",
         "controller/plan.rs",
+        "controller/resolution.rs",
+        "controller/target.rs",
         "controller/verdict.rs",
         "connection/bulk/batches.rs",
         "connection/policy.rs",

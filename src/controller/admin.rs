@@ -15,6 +15,7 @@ use super::{
     attempt::Ledger,
     bounds, entitlements,
     picture::{state, whole},
+    target::admin_target,
 };
 use crate::{
     crd::{
@@ -32,26 +33,6 @@ const TOLERANCE_PART: i32 = 4;
 /// Whether the admin API is asked.
 pub fn is_asked(resource: &AccessRequest) -> bool {
     resource.spec.access.integration.is_some()
-}
-
-/// What is asked for: by the ids that the names were resolved to, where they are known.
-pub fn target(resource: &AccessRequest) -> AdminTarget {
-    let Some(asked) = &resource.spec.access.integration else {
-        return AdminTarget::default();
-    };
-    let status = resource.status.as_ref();
-    let resolved = status.and_then(|status| status.resolved.as_ref());
-    let integration = resolved
-        .and_then(|resolved| resolved.integrations.first())
-        .and_then(|integration| integration.id.clone());
-    let resources = resolved
-        .map(|resolved| resolved.resources.clone())
-        .filter(|ids| ids.len() == asked.resources.len());
-    AdminTarget {
-        integration_id: integration.unwrap_or_else(|| asked.integration.clone()),
-        resource_ids: resources.unwrap_or_else(|| asked.resources.clone()),
-        permissions: asked.permissions.clone(),
-    }
 }
 
 /// What the poller has to know to find this request.
@@ -129,7 +110,9 @@ pub fn describe(
     let Some(asked) = &resource.spec.access.integration else {
         return;
     };
-    let wanted = target(resource);
+    let resolved = resource.status.as_ref();
+    let resolved = resolved.and_then(|status| status.resolved.as_ref());
+    let wanted = admin_target(resource, resolved).unwrap_or_default();
     let mut all = Vec::new();
     for (request, remote) in requests {
         if let Some(target) = &remote.target {

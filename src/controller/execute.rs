@@ -3,7 +3,7 @@
 //! Guarantees: a create leaves within [`MARK_VALID`] of its mark, measured where it leaves, after
 //! every wait for pacing; otherwise it is not sent.
 
-use apono_client::{Effect, Endpoint, EntitlementRef, NewAccessRequest, NewAdminRequest, Target};
+use apono_client::{Effect, Endpoint, NewAccessRequest, NewAdminRequest};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -13,6 +13,7 @@ use super::{
     fold::{Outcome, Reply, likely_api},
     observe::resource_key,
     observed::Observed,
+    target::{admin_target, target},
 };
 use crate::{
     connection::Connection,
@@ -72,7 +73,8 @@ async fn create_by_admin(
     leave_by: Instant,
 ) -> Result<Vec<apono_client::AccessRequest>, RemoteError> {
     let spec = &resource.spec;
-    let target = admin::target(resource);
+    let status = resource.status.clone().unwrap_or_default();
+    let target = admin_target(resource, observed.resolved(&status)).unwrap_or_default();
     let body = &NewAdminRequest {
         user_id: spec.grantee.clone().unwrap_or_default(),
         integration_id: target.integration_id,
@@ -102,20 +104,9 @@ fn refusal(error: &RemoteError) -> Reply {
 
 fn body(resource: &AccessRequest, observed: &Observed, nonce: &Nonce) -> NewAccessRequest {
     let spec = &resource.spec;
-    let target = match (&spec.access.bundle, &spec.access.entitlements) {
-        (Some(bundle), _) => Target::Bundle(bundle.clone()),
-        (None, all) => Target::Entitlements(
-            all.iter()
-                .flatten()
-                .map(|one| EntitlementRef {
-                    resource_id: one.resource_id.clone().unwrap_or_default(),
-                    permission_id: one.permission_id.clone().unwrap_or_default(),
-                })
-                .collect(),
-        ),
-    };
+    let status = resource.status.clone().unwrap_or_default();
     NewAccessRequest {
-        target,
+        target: target(resource, observed.resolved(&status)),
         justification: Some(marked(
             nonce,
             &observed.origin,

@@ -10,6 +10,7 @@ use super::{
     fold::{Happening, Outcome, Reply, fold},
     observed::{ConnectionSight, Memory, Observed},
     plan::{Intent, Plan, Step, plan},
+    resolution::Resolution,
 };
 use crate::{
     crd::{
@@ -65,6 +66,7 @@ pub(crate) fn world() -> World {
             ..View::default()
         },
         entitlements: BTreeMap::new(),
+        resolution: Resolution::AsWritten,
         memory: Memory::default(),
         origin: origin(),
         settled_after: SETTLED,

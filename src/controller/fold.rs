@@ -15,7 +15,7 @@ use super::{
     observed::Observed,
     picture::{Picture, is_live, state},
     plan::{Intent, is_orphan},
-    verdict,
+    target, verdict,
 };
 use crate::{
     crd::{
@@ -178,14 +178,16 @@ fn status(
         let all_over = !current.is_empty() && current.iter().all(|one| !is_live(one));
         old.ends_at.clone().filter(|_| all_over)
     });
+    let resolved = observed.resolved(&old).cloned();
     let mut new = AccessRequestStatus {
         observed_generation: resource.metadata.generation,
         phase: Some(verdict.phase),
         reason: leading.map(|saying| saying.reason.as_str().to_owned()),
         message: leading.map(|saying| message::bounded(&saying.message)),
-        target: Some(bounds::word(&message::target(resource))),
+        target: Some(bounds::word(&target::shown(resource, resolved.as_ref()))),
         attempt: picture.ledger.mirror(),
         requests: picture.requests.clone(),
+        resolved,
         expires: ends_at.as_ref().map(|end| message::minute(end.0)),
         ends_at,
         conditions: conditions(&old.conditions, verdict, resource.metadata.generation, now),

@@ -10,9 +10,11 @@ use super::{
     bounds,
     observed::{Observed, Refusal, RevokeTry},
     picture::{Picture, is_live, is_looked_for_in_vain},
+    resolution::Resolution,
+    target,
     verdict::Standing,
 };
-use crate::crd::{AccessRequest, EntitlementRef, OwnedRequest, PostOutcome};
+use crate::crd::{AccessRequest, OwnedRequest, PostOutcome};
 
 /// The longest message; the API server would take more, a person would not.
 const MOST_CHARACTERS: usize = 1000;
@@ -20,8 +22,6 @@ const MOST_CHARACTERS: usize = 1000;
 const LOST_BY_ANOTHER: &str = "the answer to the create was lost, and the connection's token is \
     another user's now or cannot be told; give the connection the token that asked, to look for the \
     request";
-/// As long as the status may show what is asked for.
-const MOST_TARGET: usize = 1024;
 /// As much of an id as a sentence bears.
 const ID_CHARACTERS: usize = 100;
 /// As many ids as a sentence bears.
@@ -35,43 +35,6 @@ pub fn minute(time: Timestamp) -> String {
 /// `2026-11-23 18:00:05Z`.
 fn second(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
-}
-
-/// `bundle prod-read`, `3 entitlements`.
-pub fn target(resource: &AccessRequest) -> String {
-    let access = &resource.spec.access;
-    let text = match (&access.bundle, &access.entitlements, &access.integration) {
-        (Some(bundle), _, _) => format!("bundle {bundle}"),
-        (None, Some(all), _) => match all.as_slice() {
-            [one] => one_entitlement(one),
-            more => format!("{} entitlements", more.len()),
-        },
-        (None, None, Some(target)) => {
-            let permissions = target.permissions.join(", ");
-            match target.resources.as_slice() {
-                [one] => format!("{permissions} on {one} of {}", target.integration),
-                more => format!(
-                    "{permissions} on {} resources of {}",
-                    more.len(),
-                    target.integration
-                ),
-            }
-        }
-        (None, None, None) => "nothing".to_owned(),
-    };
-    text.chars().take(MOST_TARGET).collect()
-}
-
-fn one_entitlement(one: &EntitlementRef) -> String {
-    let or = |id: &Option<String>, name: &Option<String>| {
-        id.clone().or_else(|| name.clone()).unwrap_or_default()
-    };
-    let permission = or(&one.permission_id, &one.permission);
-    let resource = or(&one.resource_id, &one.resource);
-    match &one.integration {
-        Some(integration) => format!("{permission} on {resource} of {integration}"),
-        None => format!("{permission} on {resource}"),
-    }
 }
 
 /// No longer than a message may be.
@@ -111,6 +74,9 @@ pub fn submitting(picture: &Picture, observed: &Observed) -> String {
     }
     if observed.connection.is_unreachable() {
         return "Apono does not answer; the request follows when it does".to_owned();
+    }
+    if let Resolution::Unreadable { message } = &observed.resolution {
+        return bounded(message);
     }
     match picture
         .ledger
@@ -187,7 +153,13 @@ pub fn standing(
         Standing::Initializing => format!("Apono is preparing {named}"),
         Standing::Granting => format!("approved; Apono is setting up {named}"),
         Standing::Active => active(all),
-        Standing::Expired => format!("{} ended as planned", target(resource)),
+        Standing::Expired => {
+            let resolved = resource
+                .status
+                .as_ref()
+                .and_then(|status| status.resolved.as_ref());
+            format!("{} ended as planned", target::shown(resource, resolved))
+        }
     };
     bounded(&(text + &live_rest(worst, of_worst, all)))
 }

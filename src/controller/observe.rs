@@ -16,6 +16,7 @@ use super::{
     observed::{ConnectionSight, Memory, Observed, is_definite},
     picture::{Picture, is_live, state},
     plan::Intent,
+    resolution::Resolution,
     revoke,
 };
 use crate::{
@@ -162,6 +163,7 @@ fn values(
         connection,
         view: View::default(),
         entitlements: BTreeMap::new(),
+        resolution: Resolution::AsWritten,
         memory,
         origin: Origin::new(&context.cluster, &namespace, &resource.name_any()),
         settled_after: MARK_VALID + context.remote_timeout + settle,

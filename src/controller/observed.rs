@@ -9,6 +9,7 @@ use std::{
 use apono_client::Entitlement;
 use jiff::Timestamp;
 
+use super::resolution::{Consulted, Resolution};
 use crate::{
     marker::{Nonce, Origin},
     poller::View,
@@ -23,6 +24,8 @@ pub struct Observed {
     pub view: View,
     /// The entitlements of these requests, where they were read in this pass.
     pub entitlements: BTreeMap<String, Vec<Entitlement>>,
+    /// What the spec means in Apono's catalogue, where this pass has to know.
+    pub resolution: Resolution,
     /// What this process remembers of its own calls for the resource.
     pub memory: Memory,
     /// Where requests of this resource come from.
@@ -154,6 +157,8 @@ pub struct Memory {
     pub entitlements_failed: Option<Timestamp>,
     /// When entitlements were last read.
     pub entitlements_read: Option<Timestamp>,
+    /// What the catalogue said that keeps the resource from being asked for.
+    pub consulted: Option<Consulted>,
 }
 
 /// The revokes of one remote request.

@@ -189,6 +189,12 @@ fn ask(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Ti
             requeue: earliest(vec![Some(next)], now),
         };
     }
+    if let Some(next) = observed.held_until(now) {
+        return Plan {
+            step: Step::Wait,
+            requeue: earliest(vec![Some(next)], now),
+        };
+    }
     let nonce = Nonce::new(&resource.uid().unwrap_or_default(), observed.random);
     let ledger = ledger.with_create(nonce.clone(), observed.user.clone(), now);
     at_once(Step::Create { ledger, nonce })

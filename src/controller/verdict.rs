@@ -30,6 +30,7 @@ use super::{
     observed::{ConnectionSight, Observed, is_definite},
     picture::{Picture, is_missing, state},
     plan::{Intent, has_ended, is_orphan},
+    resolution::Resolution,
 };
 use crate::crd::{AccessRequest, ConditionType, OwnedRequest, Phase, PostOutcome, Reason};
 
@@ -101,6 +102,9 @@ fn before_asking(resource: &AccessRequest, picture: &Picture, observed: &Observe
     if let Some((reason, text)) = trouble(&observed.connection) {
         return Verdict::stuck(Phase::Failed, Truth::False, reason, Truth::False, text);
     }
+    if let Some((reason, text)) = unaskable(&observed.resolution) {
+        return Verdict::stuck(Phase::Failed, Truth::False, reason, Truth::False, text);
+    }
     let text = message::submitting(picture, observed);
     let mut verdict =
         Verdict::under_way(Phase::Submitting, Reason::Submitting, Truth::Unknown, &text);
@@ -113,6 +117,15 @@ fn before_asking(resource: &AccessRequest, picture: &Picture, observed: &Observe
         );
     }
     verdict
+}
+
+/// What the catalogue or the connection's rules on names say against asking.
+fn unaskable(resolution: &Resolution) -> Option<(Reason, &str)> {
+    match resolution {
+        Resolution::NotAvailable { message, .. } => Some((Reason::NotAvailable, message)),
+        Resolution::NotAllowed { message } => Some((Reason::NotAllowed, message)),
+        Resolution::AsWritten | Resolution::Found(_) | Resolution::Unreadable { .. } => None,
+    }
 }
 
 /// What keeps a connection from being used, with its reason.

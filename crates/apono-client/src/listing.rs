@@ -80,3 +80,65 @@ where
 {
     once(read)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(value: Value) -> Result<Listing<String>, serde_json::Error> {
+        serde_json::from_value(value)
+    }
+
+    fn is_complete(data: &[Value], pagination: &Value) -> bool {
+        let listing = read(json!({"data": data, "pagination": pagination}));
+        listing.unwrap().is_complete()
+    }
+
+    #[test]
+    fn a_list_is_complete_only_if_it_says_so_and_all_was_understood() {
+        let said = |total: u32, offset: u32| json!({"total": total, "limit": 9, "offset": offset});
+        assert!(is_complete(&[json!("a"), json!("b")], &said(2, 0)));
+        assert!(is_complete(&[], &said(0, 0)));
+        assert!(is_complete(&[json!("a")], &json!({"total": 1})));
+        assert!(
+            !is_complete(&[json!("a"), json!("b")], &said(3, 0)),
+            "cut short"
+        );
+        assert!(
+            !is_complete(&[json!("a"), json!("b")], &said(2, 1)),
+            "cut at the start"
+        );
+        assert!(
+            !is_complete(&[json!("a"), json!(7)], &said(2, 0)),
+            "one not understood"
+        );
+        assert!(
+            !is_complete(&[json!("a"), json!(7), json!("b")], &said(2, 0)),
+            "one not understood"
+        );
+        for silent in [
+            json!(null),
+            json!({}),
+            json!({"total": -1}),
+            json!({"total": "1"}),
+        ] {
+            assert!(!is_complete(&[json!("a")], &silent), "{silent}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_data_is_no_list() {
+        for value in [
+            json!({}),
+            json!({"items": []}),
+            json!([]),
+            json!({"data": "a"}),
+        ] {
+            assert!(read(value.clone()).is_err(), "{value}");
+        }
+        let empty = read(json!({"data": null})).unwrap();
+        assert_eq!((empty.items.len(), empty.total), (0, None));
+    }
+}

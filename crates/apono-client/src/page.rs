@@ -136,6 +136,11 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::StreamExt;
+    use futures::executor::block_on;
     use serde_json::{Value, json};
 
     use super::*;
@@ -167,6 +172,41 @@ mod tests {
             (page.items, page.skipped),
             (vec!["a".to_owned(), "b".to_owned()], 3)
         );
+    }
+
+    #[test]
+    fn a_walk_that_comes_back_to_a_page_ends_in_an_error() {
+        let named = |token: &str| Some(PageToken(token.to_owned()));
+        // The first page names A, A names B, and B names A again.
+        let reads = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&reads);
+        let walk = pages(
+            Endpoint::ListAccessSessions,
+            move |token: Option<PageToken>| {
+                counter.fetch_add(1, Ordering::Relaxed);
+                let next = match token.as_ref().map(PageToken::as_str) {
+                    Some("A") => named("B"),
+                    _ => named("A"),
+                };
+                let items = vec!["item".to_owned()];
+                let page = Page {
+                    items,
+                    next,
+                    skipped: 0,
+                };
+                std::future::ready(Ok(page))
+            },
+        );
+        let walked = block_on(walk.collect::<Vec<_>>());
+        let understood = walked.iter().filter(|page| page.is_ok()).count();
+        assert_eq!((walked.len(), understood), (4, 3));
+        assert_eq!(
+            reads.load(Ordering::Relaxed),
+            3,
+            "the repeated page is not asked for"
+        );
+        let error = walked.last().unwrap().as_ref().unwrap_err();
+        assert_eq!(error.endpoint(), Endpoint::ListAccessSessions);
     }
 
     #[test]

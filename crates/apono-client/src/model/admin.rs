@@ -141,3 +141,59 @@ impl<'a> Revocation<'a> {
         Ok(Self { request_ids })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::status::State;
+
+    fn read(value: Value) -> Result<AdminRequest, serde_json::Error> {
+        serde_json::from_value(value)
+    }
+
+    #[test]
+    fn only_id_and_status_are_indispensable() {
+        let bare = read(json!({"request_id": "7f", "status": "Snoozed"})).unwrap();
+        assert_eq!(
+            (bare.status.word(), bare.status.state()),
+            ("Snoozed", State::Unknown)
+        );
+        assert_eq!((bare.user_id.as_str(), bare.resource_ids.len()), ("", 0));
+        let odd = read(json!({
+            "request_id": "7f", "status": "granted", "friendly_request_id": null, "user_id": 7,
+            "resource_ids": ["r", 1], "permissions": "read", "justification": {}, "new": 1
+        }))
+        .unwrap();
+        assert_eq!((odd.resource_ids.len(), odd.permissions.len()), (1, 0));
+        for value in [
+            json!({"status": "GRANTED"}),
+            json!({"request_id": "", "status": "GRANTED"}),
+            json!({"request_id": 7, "status": "GRANTED"}),
+            json!({"request_id": "7f"}),
+            json!({"request_id": "7f", "status": null}),
+        ] {
+            assert!(read(value.clone()).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_seven_words_mean_states_in_any_case() {
+        for (word, state) in [
+            ("PENDING", State::Pending),
+            ("APPROVED", State::Granting),
+            ("GRANTED", State::Active),
+            ("REJECTED", State::Rejected),
+            ("REVOKING", State::Revoking),
+            ("EXPIRED", State::Revoked),
+            ("FAILED", State::Failed),
+        ] {
+            for spelt in [word.to_owned(), word.to_lowercase()] {
+                let request = read(json!({"request_id": "7f", "status": spelt})).unwrap();
+                assert_eq!(request.status.word(), spelt);
+                assert_eq!(request.status.state(), state);
+            }
+        }
+    }
+}

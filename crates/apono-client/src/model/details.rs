@@ -190,3 +190,69 @@ where
         Ok(V::Value::default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(value: &Value) -> Result<AccessSessionDetails, serde_json::Error> {
+        // Through text, as on the wire.
+        serde_json::from_str(&value.to_string())
+    }
+
+    fn text(secret: Option<&Secret>) -> Option<&str> {
+        secret.map(Secret::expose)
+    }
+
+    #[test]
+    fn an_odd_part_does_not_lose_the_others() {
+        for odd in [
+            json!(null),
+            json!(7),
+            json!(-7),
+            json!(1.5),
+            json!(true),
+            json!("x"),
+            json!([{}]),
+        ] {
+            let value = json!({"instructions": "do", "parameters": odd, "link": odd, "new": odd});
+            let details = read(&value).unwrap();
+            assert_eq!(text(details.instructions.as_ref()), Some("do"), "{odd}");
+            assert_eq!((details.parameters.len(), details.link), (0, None), "{odd}");
+        }
+        let value = json!({"instructions": [], "parameters": {"user": "u", "odd": {}, "port": 1}});
+        let details = read(&value).unwrap();
+        let names: Vec<_> = details.parameters.keys().map(String::as_str).collect();
+        assert_eq!((details.instructions, names), (None, vec!["port", "user"]));
+    }
+
+    #[test]
+    fn a_link_is_one_by_its_address() {
+        let link = |value| read(&json!({"cli": "c", "link": value})).unwrap().link;
+        assert_eq!(link(json!({"title": "Open"})), None);
+        let whole = link(json!({"new": [1], "title": "Open", "url": "https://x"})).unwrap();
+        assert_eq!(whole.url.expose(), "https://x");
+        assert_eq!(text(whole.title.as_ref()), Some("Open"));
+        assert_eq!(
+            link(json!({"url": "https://x", "title": null}))
+                .unwrap()
+                .title,
+            None
+        );
+    }
+
+    #[test]
+    fn an_answer_that_holds_no_part_of_them_is_refused() {
+        for value in [
+            json!({}),
+            json!({"status": "ok"}),
+            json!({"instructions": null, "parameters": {}, "link": {}}),
+            json!("swordfish"),
+            json!(null),
+        ] {
+            assert!(read(&value).is_err(), "{value}");
+        }
+    }
+}

@@ -117,3 +117,81 @@ impl<'de> Visitor<'de> for Text {
         Ok(MaybeSecret(None))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Display;
+
+    use serde::Serialize;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::details::{AccessSessionDetails, AdminRequestDetails, Link};
+
+    /// Compiles only if the type does not implement the trait: if it did, which of the two
+    /// implementations is meant could not be told.
+    macro_rules! is_not {
+        ($type:ty, $forbidden:path) => {{
+            trait Ambiguous<Which> {
+                fn stands() {}
+            }
+            impl<T: ?Sized> Ambiguous<()> for T {}
+            struct Forbidden;
+            impl<T: ?Sized + $forbidden> Ambiguous<Forbidden> for T {}
+            <$type as Ambiguous<_>>::stands();
+        }};
+    }
+
+    #[test]
+    fn secrets_can_be_neither_printed_nor_serialised() {
+        is_not!(Secret, Display);
+        is_not!(Secret, Serialize);
+        is_not!(AccessSessionDetails, Display);
+        is_not!(AccessSessionDetails, Serialize);
+        is_not!(AdminRequestDetails, Display);
+        is_not!(AdminRequestDetails, Serialize);
+        is_not!(Link, Display);
+        is_not!(Link, Serialize);
+    }
+
+    #[test]
+    fn debug_says_only_that_there_is_one() {
+        let secret = Secret::from("swordfish".to_owned());
+        assert_eq!(
+            format!("{secret:?} {:#?}", Some(&secret)),
+            "[redacted] Some(\n    [redacted],\n)"
+        );
+        assert_eq!((secret.expose(), secret.is_empty()), ("swordfish", false));
+    }
+
+    #[test]
+    fn whatever_can_be_a_text_is_one() {
+        let read = |value: Value| {
+            serde_json::from_str::<MaybeSecret>(&value.to_string())
+                .unwrap()
+                .0
+        };
+        for (value, text) in [
+            (json!("a \u{e9}\n"), Some("a \u{e9}\n")),
+            (json!(""), Some("")),
+            (json!(5432), Some("5432")),
+            (json!(-1), Some("-1")),
+            (json!(1.5), Some("1.5")),
+            (json!(true), Some("true")),
+            (json!(null), None),
+            (json!(["a", [1]]), None),
+            (json!({"a": {"b": 1}}), None),
+        ] {
+            let secret = read(value.clone());
+            assert_eq!(secret.as_ref().map(Secret::expose), text, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_must_be_there_fails_without_a_word_of_the_answer() {
+        for text in [r#"["swordfish"]"#, r#"{"swordfish":1}"#, "null"] {
+            let error = serde_json::from_str::<Secret>(text).unwrap_err();
+            assert!(error.to_string().starts_with("not a text"), "{error}");
+        }
+    }
+}

@@ -65,3 +65,23 @@ impl<'de> Deserialize<'de> for SelectablePermissions {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn one_permission_at_a_time_unless_the_answer_says_otherwise() {
+        let read = |value| serde_json::from_value::<SelectablePermissions>(value);
+        let silent = read(json!({"data": ["read", 7]})).unwrap();
+        assert_eq!(
+            (silent.permissions.skipped, silent.allow_multiple),
+            (1, false)
+        );
+        let odd = read(json!({"data": [], "allow_multiple": "yes"})).unwrap();
+        assert!(!odd.allow_multiple);
+        assert!(read(json!({"allow_multiple": true})).is_err());
+    }
+}

@@ -3,7 +3,17 @@
 
 // The attribute tells clippy that the helpers, too, are test code.
 #[cfg(test)]
+mod all_calls;
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod every;
+#[cfg(test)]
 mod odd_answers;
+#[cfg(test)]
+mod older;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

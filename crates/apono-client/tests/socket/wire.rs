@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use apono_client::{
-    DelegatedQuery, Effect, EntitlementRef, ErrorClass, ListQuery, NewAccessRequest, RequestAgain,
-    Target, Token,
+    DelegatedQuery, Effect, EntitlementQuery, EntitlementRef, ErrorClass, ListQuery,
+    NewAccessRequest, RequestAgain, Target, Token,
 };
 use futures::TryStreamExt;
 
@@ -145,6 +145,31 @@ async fn delegated_lists_and_entitlements_are_walked_the_same_way() {
             "GET /api/user/v1/delegated-access-requests?grantee=g",
             "GET /api/user/v1/delegated-access-requests?page_token=t",
             "GET /api/user/v4/access-requests/AR-1/entitlements",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn entitlements_are_filtered_where_they_are() {
+    let body = r#"{"items":[{"status":"Granted"}],"pagination":{"next_page_token":"t"}}"#;
+    let server = Server::start([ok(body), ok(&page(&[], ""))]).await;
+    let query = EntitlementQuery {
+        limit: Some(2),
+        statuses: vec!["Granted".into(), "Failure".into()],
+        integration_ids: vec!["i".into()],
+        resource_types: vec!["t".into(), "u".into()],
+    };
+    let held = server.client().matching_entitlements("AR-1", query);
+    let pages: Vec<_> = held.try_collect().await.unwrap();
+    assert_eq!(pages.len(), 2);
+    let path = "GET /api/user/v4/access-requests/AR-1/entitlements?limit=2";
+    let statuses = "statuses=Granted&statuses=Failure";
+    let rest = "integration_ids=i&resource_types=t&resource_types=u";
+    assert_eq!(
+        server.lines(),
+        [
+            format!("{path}&{statuses}&{rest}"),
+            format!("{path}&page_token=t"),
         ]
     );
 }
