@@ -1,9 +1,14 @@
 //! What can be asked for, and under which rules: integrations, bundles and access flows.
 //!
-//! The catalogue finds things and splits a wish into the flows it touches. It never changes while
-//! the simulator runs and keeps no requests.
+//! The shape of the catalogue's file. What is found in it and whom a flow lets ask is `rules.rs`'s.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+mod rules;
+
+pub use rules::Described;
 
 /// The catalogue as its file says it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -22,6 +27,9 @@ pub struct Catalogue {
     /// Emails of people who can be grantees without having a token here.
     #[serde(default)]
     pub people: Vec<String>,
+    /// Who reports to whom: the emails of direct reports by the email of their manager.
+    #[serde(default)]
+    pub reports: BTreeMap<String, Vec<String>>,
 }
 
 /// A connected system.
@@ -36,6 +44,54 @@ pub struct Integration {
     pub resource_types: Vec<ResourceType>,
     /// The resources in it.
     pub resources: Vec<Resource>,
+    /// How one gets in once access is live.
+    #[serde(default)]
+    pub access: Access,
+}
+
+/// How one gets into a system. `{username}` and `{password}` stand for those of the session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Access {
+    /// Whether there is a user name and a password; otherwise sign-on is elsewhere.
+    pub credentials: bool,
+    /// Whether the password can be reset.
+    pub resettable: bool,
+    /// What to do.
+    pub instructions: String,
+    /// What an admin has to add.
+    pub admin_message: Option<String>,
+    /// Where it is.
+    pub parameters: BTreeMap<String, String>,
+    /// A command that gets in.
+    pub cli: Option<String>,
+    /// A page that gets in.
+    pub link: Option<Link>,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            credentials: true,
+            resettable: true,
+            instructions: "Sign in as {username} with the password {password}.".to_owned(),
+            admin_message: None,
+            parameters: BTreeMap::new(),
+            cli: None,
+            link: None,
+        }
+    }
+}
+
+/// A link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// Where to.
+    pub url: String,
+    /// What it is called.
+    #[serde(default)]
+    pub title: Option<String>,
 }
 
 /// A kind of resource and what one may be permitted on it.
@@ -48,6 +104,13 @@ pub struct ResourceType {
     pub label: String,
     /// What it offers.
     pub permissions: Vec<Permission>,
+    /// Whether one request may be for several of them.
+    #[serde(default = "yes")]
+    pub allow_multiple: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Something one may be permitted.
@@ -111,6 +174,12 @@ pub struct Flow {
     /// The entitlements under it.
     #[serde(default)]
     pub targets: Vec<Target>,
+    /// Emails of those it lets ask; none: everybody.
+    #[serde(default)]
+    pub requestors: Vec<String>,
+    /// Emails of the others one may ask for; none: everybody.
+    #[serde(default)]
+    pub grantees: Vec<String>,
     /// Who decides.
     #[serde(default)]
     pub approval: Approval,
@@ -165,6 +234,8 @@ pub enum Approval {
     Auto,
     /// A person.
     Human,
+    /// A program elsewhere, told by a webhook.
+    Webhook,
 }
 
 /// For whom one may ask.
@@ -176,6 +247,8 @@ pub enum RequestFor {
     Oneself,
     /// For somebody else.
     Others,
+    /// For those who report to oneself.
+    DirectReports,
 }
 
 /// How a grant turns out.
@@ -215,169 +288,4 @@ pub struct CustomField {
     /// Whether a create must fill it.
     #[serde(default)]
     pub required: bool,
-}
-
-/// Everything an answer shows of an entitlement.
-#[derive(Debug, Clone, Copy)]
-pub struct Described<'a> {
-    /// Where it is.
-    pub integration: &'a Integration,
-    /// The kind of its resource.
-    pub resource_type: &'a ResourceType,
-    /// Its resource.
-    pub resource: &'a Resource,
-    /// Its permission.
-    pub permission: &'a Permission,
-}
-
-impl Catalogue {
-    /// The catalogue the simulator starts with.
-    pub fn built_in() -> Self {
-        // A part of the program: a test proves that it parses.
-        Self::parse(include_str!("catalogue.yaml")).unwrap_or_default()
-    }
-
-    /// Reads a catalogue written in YAML or JSON and checks that its references lead somewhere.
-    ///
-    /// # Errors
-    /// Says what does not parse or which reference leads nowhere.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let catalogue: Self = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-        catalogue.check()?;
-        Ok(catalogue)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        for integration in &self.integrations {
-            for resource in &integration.resources {
-                if !integration
-                    .resource_types
-                    .iter()
-                    .any(|kind| kind.id == resource.resource_type)
-                {
-                    return Err(format!(
-                        "resource `{}` is of type `{}`, which `{}` does not have",
-                        resource.id, resource.resource_type, integration.id
-                    ));
-                }
-            }
-        }
-        for bundle in &self.bundles {
-            for pair in &bundle.entitlements {
-                self.describe(pair)
-                    .map_err(|unknown| format!("bundle `{}`: {unknown}", bundle.name))?;
-            }
-        }
-        for flow in &self.flows {
-            if let Some(name) = flow.bundles.iter().find(|name| self.bundle(name).is_none()) {
-                return Err(format!("flow `{}`: no bundle `{name}`", flow.name));
-            }
-        }
-        Ok(())
-    }
-
-    /// The bundle of this id or display name.
-    pub fn bundle(&self, reference: &str) -> Option<&Bundle> {
-        self.bundles
-            .iter()
-            .find(|bundle| bundle.id == reference)
-            .or_else(|| self.bundles.iter().find(|bundle| bundle.name == reference))
-    }
-
-    /// All that is known of a pair of ids.
-    ///
-    /// # Errors
-    /// Says which of the two ids is unknown.
-    pub fn describe(&self, pair: &Pair) -> Result<Described<'_>, String> {
-        let (integration, resource) = self
-            .integrations
-            .iter()
-            .find_map(|integration| {
-                let mut resources = integration.resources.iter();
-                Some((
-                    integration,
-                    resources.find(|resource| resource.id == pair.resource)?,
-                ))
-            })
-            .ok_or_else(|| format!("no resource with the id `{}`", pair.resource))?;
-        integration
-            .resource_types
-            .iter()
-            .find(|kind| kind.id == resource.resource_type)
-            .and_then(|resource_type| {
-                let mut permissions = resource_type.permissions.iter();
-                let permission = permissions.find(|one| one.id == pair.permission)?;
-                Some(Described {
-                    integration,
-                    resource_type,
-                    resource,
-                    permission,
-                })
-            })
-            .ok_or_else(|| {
-                format!(
-                    "no permission with the id `{}` on `{}`",
-                    pair.permission, pair.resource
-                )
-            })
-    }
-
-    /// The place of the flow that keeps this bundle whole.
-    pub fn flow_of_bundle(&self, bundle: &Bundle) -> Option<usize> {
-        self.flows.iter().position(|flow| {
-            flow.bundles
-                .iter()
-                .any(|it| *it == bundle.id || *it == bundle.name)
-        })
-    }
-
-    /// The place of the first flow that covers this entitlement.
-    pub fn flow_of(&self, entitlement: &Described<'_>) -> Option<usize> {
-        let fits = |wanted: &Option<String>, id: &str| wanted.as_deref().is_none_or(|it| it == id);
-        self.flows.iter().position(|flow| {
-            flow.targets.iter().any(|target| {
-                fits(&target.integration, &entitlement.integration.id)
-                    && fits(&target.resource, &entitlement.resource.id)
-                    && fits(&target.permission, &entitlement.permission.id)
-            })
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_built_in_catalogue_is_valid_and_every_entitlement_has_a_flow() {
-        let catalogue = Catalogue::built_in();
-        for bundle in &catalogue.bundles {
-            for pair in &bundle.entitlements {
-                let described = catalogue.describe(pair).unwrap();
-                assert!(catalogue.flow_of(&described).is_some(), "{pair:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_bundle_is_found_by_id_and_by_name() {
-        let catalogue = Catalogue::built_in();
-        assert_eq!(
-            catalogue.bundle("prod-read"),
-            catalogue.bundle("bundle-prod-read")
-        );
-        assert!(catalogue.bundle("prod").is_none());
-    }
-
-    #[test]
-    fn a_catalogue_with_a_reference_that_leads_nowhere_is_refused() {
-        let text = include_str!("catalogue.yaml").replace("res-orders, perm", "res-gone, perm");
-        assert!(Catalogue::parse(&text).unwrap_err().contains("res-gone"));
-    }
-
-    #[test]
-    fn a_catalogue_may_be_written_in_json() {
-        let text = serde_json::to_string(&Catalogue::built_in()).unwrap();
-        assert_eq!(Catalogue::parse(&text).unwrap(), Catalogue::built_in());
-    }
 }

@@ -14,7 +14,7 @@ use crate::catalogue::{Catalogue, Pair};
 use crate::faults::{Armed, Fault};
 use crate::ledger::{CallEntry, Counters, Entry, Event};
 use crate::machine::{Ask, Command, Delays, Machine, Mode, NotPossible, Refusal, Wanted};
-use crate::request::{Actor, Fate, Request};
+use crate::request::{Actor, Fate, Request, Via};
 use crate::switches::Switches;
 use crate::world::World;
 
@@ -218,6 +218,7 @@ impl Control {
                 duration_in_sec: outside.duration_in_sec,
                 custom_fields: outside.custom_fields,
                 by: Actor::Control,
+                via: Via::Portal,
             })?;
             Ok(keys
                 .into_iter()
@@ -295,6 +296,17 @@ impl Control {
     /// Replaces a user's tokens, as when one is rotated.
     pub fn set_tokens(&self, user: &str, tokens: Vec<String>) -> Result<(), ControlError> {
         if self.with(|machine| machine.users_mut().set_tokens(user, tokens)) {
+            Ok(())
+        } else {
+            Err(ControlError::Unknown(format!(
+                "no user `{user}`; GET /_control/users lists them"
+            )))
+        }
+    }
+
+    /// Makes a user an admin, who may act for others on v3, or takes that from him.
+    pub fn set_admin(&self, user: &str, admin: bool) -> Result<(), ControlError> {
+        if self.with(|machine| machine.users_mut().set_admin(user, admin)) {
             Ok(())
         } else {
             Err(ControlError::Unknown(format!(

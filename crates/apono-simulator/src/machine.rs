@@ -6,6 +6,8 @@
 //! It knows nothing of HTTP, tokens of pages, or faults.
 //!
 //! - `machine/create.rs`: what may be asked for, and the requests it makes
+//! - `machine/judge.rs`: what flows and switches say to a wish
+//! - `machine/index.rs`: which requests are whose and where they stand
 //! - `machine/moves.rs`: the moves, and when time or a caller makes them
 //! - `machine/commands.rs`: what the control channel can do
 
@@ -17,19 +19,25 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Catalogue, Flow};
+use crate::catalogue::{Catalogue, Described, Flow, Pair};
 use crate::clock::Clock;
 use crate::request::{Actor, Request};
 use crate::status::Status;
 use crate::switches::{IdForm, Switches};
-use crate::users::{UserKey, Users, uuid};
+use crate::users::{Users, uuid};
 
 mod commands;
 mod create;
+mod index;
+mod judge;
 mod moves;
 
+use index::Index;
+
 pub use commands::{Command, NotPossible};
-pub use create::{Ask, Refusal, Wanted};
+pub use create::{Ask, Wanted};
+pub use index::Whose;
+pub use judge::Refusal;
 
 /// What moves requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -52,6 +60,8 @@ pub struct Delays {
     pub approve: SignedDuration,
     /// From Pending to approved, where a person decides.
     pub human: Option<SignedDuration>,
+    /// From Pending to approved, where a webhook's program decides.
+    pub webhook: Option<SignedDuration>,
     /// From `PendingMFA` to passed.
     pub mfa: Option<SignedDuration>,
     /// From Granting to Active.
@@ -67,6 +77,7 @@ impl Default for Delays {
             route: SignedDuration::ZERO,
             approve: SignedDuration::ZERO,
             human: None,
+            webhook: None,
             mfa: None,
             grant: two_seconds,
             revoke: two_seconds,
@@ -80,6 +91,7 @@ impl Delays {
         route: SignedDuration::ZERO,
         approve: SignedDuration::ZERO,
         human: None,
+        webhook: None,
         mfa: None,
         grant: SignedDuration::ZERO,
         revoke: SignedDuration::ZERO,
@@ -119,7 +131,11 @@ pub struct Machine {
     delays: Delays,
     requests: Vec<Request>,
     ids: HashMap<String, Key>,
-    by_requestor: HashMap<UserKey, Vec<Key>>,
+    /// The other ids: those that the id form did not choose.
+    other_ids: HashMap<String, Key>,
+    index: Index,
+    /// Where in the catalogue a resource is: its integration and its place there.
+    places: HashMap<String, (usize, usize)>,
     due: BTreeSet<(Timestamp, Key)>,
     batches: u64,
     rng: StdRng,
@@ -131,6 +147,7 @@ impl Machine {
     pub fn new(clock: Arc<dyn Clock>, catalogue: Catalogue, users: Users, seed: u64) -> Self {
         Self {
             clock,
+            places: places(&catalogue),
             catalogue,
             users,
             switches: Switches::default(),
@@ -138,7 +155,8 @@ impl Machine {
             delays: Delays::default(),
             requests: Vec::new(),
             ids: HashMap::new(),
-            by_requestor: HashMap::new(),
+            other_ids: HashMap::new(),
+            index: Index::default(),
             due: BTreeSet::new(),
             batches: 0,
             rng: StdRng::seed_from_u64(seed),
@@ -206,7 +224,8 @@ impl Machine {
     pub fn clear(&mut self) {
         self.requests.clear();
         self.ids.clear();
-        self.by_requestor.clear();
+        self.other_ids.clear();
+        self.index.clear();
         self.due.clear();
         self.changes.clear();
         self.batches = 0;
@@ -234,9 +253,47 @@ impl Machine {
         self.requests.get(key.0)
     }
 
-    /// The requests a user asked for, in the order of creation.
-    pub fn asked_by(&self, user: UserKey) -> &[Key] {
-        self.by_requestor.get(&user).map_or(&[], Vec::as_slice)
+    /// The place of a request by the id that the id form did not choose.
+    pub fn find_by_other_id(&self, id: &str) -> Option<Key> {
+        self.other_ids.get(id).copied()
+    }
+
+    /// The meant requests of these statuses (none named: all) after this one, oldest first.
+    pub fn oldest_first(
+        &self,
+        whose: Whose,
+        statuses: &[Status],
+        after: Option<Key>,
+    ) -> impl Iterator<Item = (Key, &Request)> {
+        let keys = self.index.oldest_first(whose, statuses, after);
+        keys.filter_map(|key| Some((key, self.get(key)?)))
+    }
+
+    /// The meant requests of these statuses (none named: all) before this one, newest first.
+    pub fn newest_first(
+        &self,
+        whose: Whose,
+        statuses: &[Status],
+        before: Option<Key>,
+    ) -> impl Iterator<Item = (Key, &Request)> {
+        let keys = self.index.newest_first(whose, statuses, before);
+        keys.filter_map(|key| Some((key, self.get(key)?)))
+    }
+
+    /// All that the catalogue knows of an entitlement, found without a search.
+    pub fn describe(&self, pair: &Pair) -> Option<Described<'_>> {
+        let (integration, resource) = self.places.get(&pair.resource)?;
+        let integration = self.catalogue.integrations.get(*integration)?;
+        let resource = integration.resources.get(*resource)?;
+        let mut kinds = integration.resource_types.iter();
+        let resource_type = kinds.find(|kind| kind.id == resource.resource_type)?;
+        let mut permissions = resource_type.permissions.iter();
+        Some(Described {
+            integration,
+            resource_type,
+            resource,
+            permission: permissions.find(|it| it.id == pair.permission)?,
+        })
     }
 
     /// Takes the changes made since the last call.
@@ -248,20 +305,26 @@ impl Machine {
         self.catalogue.flows.get(request.flow_place)
     }
 
-    fn next_id(&mut self) -> String {
-        match self.switches.id_form {
-            IdForm::Uuid => uuid(self.rng.next_u64(), self.rng.next_u64()),
-            IdForm::ArNumber => format!("AR-{:05}", self.requests.len() + 1),
-        }
+    /// The three ids of the next request: the one callers of v4 see, the UUID, the friendly one.
+    fn next_ids(&mut self) -> (String, String, String) {
+        let uuid = uuid(self.rng.next_u64(), self.rng.next_u64());
+        let friendly = format!("AR-{:05}", self.requests.len() + 1);
+        let id = match self.switches.id_form {
+            IdForm::Uuid => uuid.clone(),
+            IdForm::ArNumber => friendly.clone(),
+        };
+        (id, uuid, friendly)
     }
 
     fn insert(&mut self, request: Request) -> Key {
         let key = Key(self.requests.len());
         self.ids.insert(request.id.clone(), key);
-        self.by_requestor
-            .entry(request.requestor_key)
-            .or_default()
-            .push(key);
+        for other in [&request.uuid, &request.friendly_id] {
+            if *other != request.id {
+                self.other_ids.insert(other.clone(), key);
+            }
+        }
+        self.index.add(key, request.who(), request.status);
         self.changes.push(Change {
             at: request.created_at,
             id: request.id.clone(),
@@ -277,4 +340,16 @@ impl Machine {
         self.reschedule(key, None);
         key
     }
+}
+
+fn places(catalogue: &Catalogue) -> HashMap<String, (usize, usize)> {
+    let mut places = HashMap::new();
+    for (integration, it) in catalogue.integrations.iter().enumerate() {
+        for (resource, it) in it.resources.iter().enumerate() {
+            places
+                .entry(it.id.clone())
+                .or_insert((integration, resource));
+        }
+    }
+    places
 }

@@ -30,6 +30,9 @@ struct Arguments {
     /// One more user; may be given again, also for a second token of a user.
     #[arg(long = "user", value_name = "EMAIL=TOKEN", value_parser = user)]
     users: Vec<User>,
+    /// One more user, who may act for others on v3.
+    #[arg(long = "admin", value_name = "EMAIL=TOKEN", value_parser = admin)]
+    admins: Vec<User>,
     /// A service account, which is no user to a user's path.
     #[arg(long = "service", value_name = "NAME=TOKEN", value_parser = service)]
     services: Vec<User>,
@@ -48,6 +51,9 @@ struct Arguments {
     /// From Pending to approved, where a person decides; without it only a control call does.
     #[arg(long, value_name = "DURATION")]
     human_delay: Option<SignedDuration>,
+    /// From Pending to approved, where a webhook's program decides; without it only a control call.
+    #[arg(long, value_name = "DURATION")]
+    webhook_delay: Option<SignedDuration>,
     /// From `PendingMFA` to passed; without it only a control call does.
     #[arg(long, value_name = "DURATION")]
     mfa_delay: Option<SignedDuration>,
@@ -69,12 +75,15 @@ struct Arguments {
 }
 
 fn switch_help() -> String {
-    let rows = Switches::table().into_iter();
-    let rows: Vec<_> = rows
-        .map(|(name, default)| format!("  {name}={default}"))
-        .collect();
+    let rows = Switches::rows().into_iter().map(|row| {
+        format!(
+            "  {}={}\n      {} ({})",
+            row.name, row.default, row.about, row.values
+        )
+    });
+    let rows: Vec<_> = rows.collect();
     format!(
-        "Switches with their defaults (a wrong value lists the right ones):\n{}",
+        "Switches with their defaults, each a question that no public source answers:\n{}",
         rows.join("\n")
     )
 }
@@ -86,6 +95,10 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 fn user(text: &str) -> Result<User, String> {
     pair(text).map(|(email, token)| User::new(email, token))
+}
+
+fn admin(text: &str) -> Result<User, String> {
+    pair(text).map(|(email, token)| User::admin(email, token))
 }
 
 fn service(text: &str) -> Result<User, String> {
@@ -119,6 +132,7 @@ impl Arguments {
             route: self.route_delay.unwrap_or(standard.route),
             approve: self.approve_delay.unwrap_or(standard.approve),
             human: self.human_delay,
+            webhook: self.webhook_delay,
             mfa: self.mfa_delay,
             grant: self.grant_delay.unwrap_or(standard.grant),
             revoke: self.revoke_delay.unwrap_or(standard.revoke),
@@ -129,7 +143,11 @@ impl Arguments {
         let users = [User::new(self.email, token)].into_iter();
         Ok(Config {
             listen: self.listen,
-            users: users.chain(self.users).chain(self.services).collect(),
+            users: users
+                .chain(self.users)
+                .chain(self.admins)
+                .chain(self.services)
+                .collect(),
             catalogue,
             mode: self.mode,
             delays,

@@ -3,6 +3,8 @@
 //! A token is meaningless to callers and bound to one user and one list. It does not know what is
 //! listed.
 
+use std::collections::BTreeMap;
+
 use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::later;
 use crate::machine::Refusal;
-use crate::switches::{OverLimit, PageEnd, Switches};
+use crate::switches::{Comma, OverLimit, PageEnd, Strange, Switches};
 
 /// The limit when none is asked for, as documented.
 const DEFAULT_LIMIT: u32 = 100;
@@ -20,17 +22,33 @@ const DEFAULT_LIMIT: u32 = 100;
 pub(crate) struct Query {
     #[serde(rename = "m")]
     pub(crate) limit: u32,
-    #[serde(rename = "s", default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) statuses: Vec<String>,
-    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) who: Option<String>,
-    #[serde(rename = "i", default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) integrations: Vec<String>,
-    #[serde(rename = "t", default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) resource_types: Vec<String>,
+    /// The values of the parameters that may repeat.
+    #[serde(rename = "s", default, skip_serializing_if = "BTreeMap::is_empty")]
+    many: BTreeMap<String, Vec<String>>,
+    /// The values of the parameters that may not.
+    #[serde(rename = "w", default, skip_serializing_if = "BTreeMap::is_empty")]
+    one: BTreeMap<String, String>,
     /// Where the page starts: the key of the last item seen, or a count of items.
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pub(crate) position: Option<u64>,
+}
+
+impl Query {
+    /// The values of a parameter that may repeat.
+    pub(crate) fn many(&self, name: &str) -> &[String] {
+        self.many.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The value of a parameter.
+    pub(crate) fn one(&self, name: &str) -> Option<&str> {
+        self.one.get(name).map(String::as_str)
+    }
+
+    /// Whether a parameter that may repeat is absent or names this.
+    pub(crate) fn allows(&self, name: &str, value: &str) -> bool {
+        let values = self.many(name);
+        values.is_empty() || values.iter().any(|it| it == value)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -47,11 +65,11 @@ struct Token {
 
 /// Which parameters a list takes besides `limit` and `page_token`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Filters {
-    pub(crate) statuses: bool,
-    /// The name of the parameter that names a user.
-    pub(crate) who: Option<&'static str>,
-    pub(crate) entitlements: bool,
+pub(crate) struct Filters<'a> {
+    /// Those that may repeat.
+    pub(crate) many: &'a [&'a str],
+    /// Those that may not.
+    pub(crate) one: &'a [&'a str],
 }
 
 /// Who reads which list, and when.
@@ -68,7 +86,7 @@ impl Reader<'_> {
     pub(crate) fn query(
         &self,
         parameters: Vec<(String, String)>,
-        filters: Filters,
+        filters: Filters<'_>,
     ) -> Result<Query, Refusal> {
         let mut query = Query::default();
         let (mut limit, mut token) = (None, None);
@@ -76,19 +94,18 @@ impl Reader<'_> {
             let twice = match name.as_str() {
                 "limit" => limit.replace(value).is_some(),
                 "page_token" => token.replace(value).is_some(),
-                "statuses" if filters.statuses => {
-                    query.statuses.push(value);
+                other if filters.many.contains(&other) => {
+                    let values = query.many.entry(name.clone()).or_default();
+                    match self.switches.comma {
+                        Comma::OneValue => values.push(value),
+                        Comma::Splits => values.extend(value.split(',').map(str::to_owned)),
+                    }
                     false
                 }
-                "integration_ids" if filters.entitlements => {
-                    query.integrations.push(value);
-                    false
+                other if filters.one.contains(&other) => {
+                    query.one.insert(name.clone(), value).is_some()
                 }
-                "resource_types" if filters.entitlements => {
-                    query.resource_types.push(value);
-                    false
-                }
-                other if filters.who == Some(other) => query.who.replace(value).is_some(),
+                _ if self.switches.unknown_parameter == Strange::Ignore => false,
                 other => {
                     let message = format!("there is no parameter `{other}`");
                     return Err(Refusal::bad("UNKNOWN_PARAMETER", message));
@@ -189,10 +206,9 @@ mod tests {
 
     use super::*;
 
-    const FILTERS: Filters = Filters {
-        statuses: true,
-        who: Some("requestor"),
-        entitlements: false,
+    const FILTERS: Filters<'_> = Filters {
+        many: &["statuses"],
+        one: &["requestor"],
     };
 
     fn reader(switches: &Switches) -> Reader<'_> {
@@ -217,7 +233,7 @@ mod tests {
         let reader = reader(&switches);
         let first = pairs(&[("limit", "7"), ("statuses", "Active"), ("statuses", "A,B")]);
         let query = reader.query(first, FILTERS).unwrap();
-        assert_eq!(query.statuses, ["Active", "A,B"]);
+        assert_eq!(query.many("statuses"), ["Active", "A,B"]);
         let token = reader.seal(Query {
             position: Some(3),
             ..query.clone()

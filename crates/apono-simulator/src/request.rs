@@ -23,6 +23,19 @@ pub enum Actor {
     Control,
 }
 
+/// Where a request was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// On v4.
+    #[default]
+    V4,
+    /// On v3.
+    V3,
+    /// In the portal, by the control channel.
+    Portal,
+}
+
 /// A move of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transition {
@@ -62,8 +75,14 @@ pub struct Entitlement {
 /// A request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Request {
-    /// The id callers see.
+    /// The id callers of v4 see: one of the next two, as the switch for it was at the create.
     pub id: String,
+    /// The UUID, which v3 calls `request_id`.
+    pub uuid: String,
+    /// The friendly id.
+    pub friendly_id: String,
+    /// Where it was made.
+    pub via: Via,
     /// Its place in the order of creation, from 1.
     pub number: u64,
     /// The create call it came from; siblings of one answer share it.
@@ -118,6 +137,11 @@ impl Request {
     /// Made for somebody else than who asked.
     pub fn is_delegated(&self) -> bool {
         self.requestor_key != self.grantee_key
+    }
+
+    /// Who asked, and for whom.
+    pub(crate) const fn who(&self) -> (UserKey, UserKey) {
+        (self.requestor_key, self.grantee_key)
     }
 
     /// When it entered the state it is in.

@@ -1,19 +1,32 @@
 //! What each call of the API does to the machine and answers: authorization, visibility, lists.
 //!
 //! Synchronous, and free of transport, faults and bookkeeping.
+//!
+//! - `routes/requests.rs`: requests on v4
+//! - `routes/lists.rs`: the paged answers
+//! - `routes/available.rs`, `routes/selectable.rs`: what one may ask for, on v1 and on v3
+//! - `routes/sessions.rs`: sessions and their details
+//! - `routes/v3.rs`: requests on v3
+//! - `routes/rates.rs`: how many calls a user may make
 
 use jiff::SignedDuration;
-use serde_json::json;
 
 use crate::endpoint::{Endpoint, Route};
 use crate::http::{Answer, Call};
-use crate::machine::{Ask, Key, Machine, Refusal};
-use crate::request::{Actor, Request};
-use crate::switches::{ServiceToken, Switches, Visibility};
+use crate::machine::{Machine, Refusal};
+use crate::request::Actor;
+use crate::switches::{InvalidStatus, ServiceToken, Strange, Switches, V3Service};
 use crate::users::UserKey;
-use crate::wire::{self, AgainBody, CreateBody, Shape, View};
+use crate::wire::{Shape, View};
 
+mod available;
 mod lists;
+mod rates;
+mod requests;
+mod selectable;
+mod v3;
+
+pub(crate) use rates::Rates;
 
 /// How lists are made to lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,7 +44,8 @@ pub struct Distortion {
 pub(crate) struct Outcome {
     pub(crate) answer: Answer,
     pub(crate) user: Option<String>,
-    /// The requests the call named, made, or answered with one by one; not those of a list.
+    /// The requests and sessions the call named, made, or answered with one by one; not those of a
+    /// list.
     pub(crate) ids: Vec<String>,
 }
 
@@ -48,49 +62,43 @@ struct Session<'a> {
 /// Does what a call wants.
 pub(crate) fn answer(
     machine: &mut Machine,
+    rates: &mut Rates,
     call: &Call,
     route: &Route,
     distortion: Distortion,
 ) -> Outcome {
     machine.settle();
     let shape = machine.switches().error_shape;
-    let known = call
-        .bearer()
-        .and_then(|token| machine.users().by_token(token));
-    let (caller, email) = match known {
-        Some((caller, false)) => (caller, machine.users().email(caller).to_owned()),
-        Some((_, true)) if machine.switches().service_token == ServiceToken::Forbidden => {
-            let refusal = Refusal::new(403, "FORBIDDEN", "a service account is no user");
-            let answer = Answer::refusal(&refusal, shape);
+    let caller = match authenticate(machine, call, route.endpoint()) {
+        Ok(caller) => caller,
+        Err(refusal) => {
             return Outcome {
-                answer,
-                user: None,
-                ids: Vec::new(),
-            };
-        }
-        _ => {
-            return Outcome {
-                answer: Answer::unauthorized(),
+                answer: Answer::refusal(&refusal, shape),
                 user: None,
                 ids: Vec::new(),
             };
         }
     };
     let mut session = Session {
+        email: machine.users().email(caller).to_owned(),
         machine,
         call,
         caller,
-        email,
         distortion,
         ids: Vec::new(),
     };
-    let answer = session.dispatch(route).unwrap_or_else(|refusal| {
-        let answer = Answer::refusal(&refusal, shape);
-        match route {
-            Route::WrongMethod(allowed) => answer.with_header("allow", *allowed),
-            _ => answer,
-        }
-    });
+    let limited = rates.count(session.machine, caller);
+    let answer = match limited {
+        Some(limited) => limited,
+        None => session.dispatch(route).unwrap_or_else(|refusal| {
+            let refusal = session.as_invalid(route.endpoint(), refusal);
+            let answer = Answer::refusal(&refusal, shape);
+            match route {
+                Route::WrongMethod(allowed) => answer.with_header("allow", *allowed),
+                _ => answer,
+            }
+        }),
+    };
     Outcome {
         answer,
         user: Some(session.email),
@@ -98,10 +106,32 @@ pub(crate) fn answer(
     }
 }
 
+/// The user whose token came with a call. A service account is one on v3 only.
+fn authenticate(machine: &Machine, call: &Call, endpoint: Endpoint) -> Result<UserKey, Refusal> {
+    let unauthorized = || Refusal::new(401, "Unauthorized", "");
+    let forbidden = || Refusal::new(403, "FORBIDDEN", "a service account is no user");
+    let known = call
+        .bearer()
+        .and_then(|token| machine.users().by_token(token));
+    let switches = machine.switches();
+    match known.ok_or_else(unauthorized)? {
+        (caller, false) => Ok(caller),
+        (caller, true) if endpoint.is_v3() => match switches.v3_service {
+            V3Service::Accepted => Ok(caller),
+            V3Service::Unauthorized => Err(unauthorized()),
+            V3Service::Forbidden => Err(forbidden()),
+        },
+        _ => match switches.service_token {
+            ServiceToken::Unauthorized => Err(unauthorized()),
+            ServiceToken::Forbidden => Err(forbidden()),
+        },
+    }
+}
+
 impl Session<'_> {
     fn dispatch(&mut self, route: &Route) -> Result<Answer, Refusal> {
-        let (endpoint, id) = match route {
-            Route::To(endpoint, id) => (*endpoint, id.as_str()),
+        let (endpoint, ids) = match route {
+            Route::To(endpoint, ids) => (*endpoint, ids.as_slice()),
             Route::WrongMethod(_) => {
                 return Err(Refusal::new(
                     405,
@@ -111,27 +141,35 @@ impl Session<'_> {
             }
             Route::Nowhere => return Err(Refusal::new(404, "NOT_FOUND", "no such path")),
         };
-        if !id.is_empty() {
-            self.ids.push(id.to_owned());
-        }
+        let id = ids.first().map_or("", String::as_str);
+        let kind = ids.get(1).map_or("", String::as_str);
+        self.ids.extend(route.id().map(str::to_owned));
         match endpoint {
             Endpoint::Create => self.create(),
             Endpoint::List => self.list(Shape::Own),
             Endpoint::ListDelegated => self.list(Shape::Delegated),
-            Endpoint::Get => {
-                let key = self.own(id, self.switches().delegated_get)?;
-                self.no_parameters()?;
-                Ok(self.show(key, Shape::Own))
-            }
-            Endpoint::GetDelegated => {
-                let key = self.delegated(id)?;
-                self.no_parameters()?;
-                Ok(self.show(key, Shape::Delegated))
-            }
+            Endpoint::Get => self.get(id),
+            Endpoint::GetDelegated => self.get_delegated(id),
             Endpoint::Entitlements => self.entitlements(id),
             Endpoint::RequestAgain => self.again(id),
             Endpoint::Revoke => self.revoke(id),
-            Endpoint::Unknown => Err(Refusal::new(404, "NOT_FOUND", "no such path")),
+            Endpoint::AvailableBundles => self.available_bundles(),
+            Endpoint::AvailableEntitlements => self.available_entitlements(),
+            Endpoint::V3List => self.v3_list(),
+            Endpoint::V3Create => self.v3_create(),
+            Endpoint::V3Get => self.v3_get(id),
+            Endpoint::V3BulkRevoke => self.v3_bulk_revoke(),
+            Endpoint::SelectableIntegrations => self.selectable_integrations(),
+            Endpoint::SelectableResourceTypes => self.selectable_resource_types(id),
+            Endpoint::SelectablePermissions => self.selectable_permissions(id, kind),
+            Endpoint::SelectableResources => self.selectable_resources(id, kind),
+            Endpoint::ListSessions
+            | Endpoint::GetSession
+            | Endpoint::SessionDetails
+            | Endpoint::ResetSession
+            | Endpoint::V3Details
+            | Endpoint::V3Reset
+            | Endpoint::Unknown => Err(Refusal::new(404, "NOT_FOUND", "no such path")),
         }
     }
 
@@ -148,110 +186,59 @@ impl Session<'_> {
         }
     }
 
+    fn actor(&self) -> Actor {
+        Actor::User(self.email.clone())
+    }
+
     fn no_parameters(&self) -> Result<(), Refusal> {
-        match self.call.parameters().first() {
-            None => Ok(()),
-            Some((name, _)) => {
-                let message = format!("there is no parameter `{name}`");
-                Err(Refusal::bad("UNKNOWN_PARAMETER", message))
+        self.parameters(&[]).map(|_| ())
+    }
+
+    /// The values of the only parameters a call may have, each once at most.
+    fn parameters<const N: usize>(
+        &self,
+        names: &[&str; N],
+    ) -> Result<[Option<String>; N], Refusal> {
+        let mut values = [const { None }; N];
+        for (name, value) in self.call.parameters() {
+            let place = names.iter().position(|it| *it == name);
+            match place.and_then(|place| values.get_mut(place)) {
+                Some(slot @ None) => *slot = Some(value),
+                Some(Some(_)) => {
+                    let message = format!("parameter `{name}` is given twice");
+                    return Err(Refusal::bad("BAD_REQUEST", message));
+                }
+                None if self.switches().unknown_parameter == Strange::Ignore => {}
+                None => {
+                    let message = format!("there is no parameter `{name}`");
+                    return Err(Refusal::bad("UNKNOWN_PARAMETER", message));
+                }
             }
         }
+        Ok(values)
     }
 
-    /// A request made for the caller; with visibility also one he made for somebody else.
-    fn own(&self, id: &str, delegated: Visibility) -> Result<Key, Refusal> {
-        self.visible(id, |request, caller| {
-            request.grantee_key == caller
-                || (delegated == Visibility::Visible && request.requestor_key == caller)
-        })
-    }
-
-    fn delegated(&self, id: &str) -> Result<Key, Refusal> {
-        self.visible(id, |request, caller| {
-            request.is_delegated() && request.requestor_key == caller
-        })
-    }
-
-    fn visible(&self, id: &str, seen: impl Fn(&Request, UserKey) -> bool) -> Result<Key, Refusal> {
-        self.machine
-            .find(id)
-            .filter(|key| {
-                self.machine
-                    .get(*key)
-                    .is_some_and(|it| seen(it, self.caller))
-            })
-            .ok_or_else(|| {
-                Refusal::new(
-                    404,
-                    "NOT_FOUND",
-                    format!("there is no access request `{id}`"),
-                )
-            })
-    }
-
-    fn show(&self, key: Key, shape: Shape) -> Answer {
-        let view = self.view(shape, SignedDuration::ZERO);
-        Answer::json(
-            200,
-            &self.machine.get(key).map(|request| view.request(request)),
-        )
-    }
-
-    fn show_all(&mut self, keys: &[Key]) -> Answer {
-        let requests: Vec<_> = keys
-            .iter()
-            .filter_map(|key| self.machine.get(*key))
-            .collect();
-        let ids: Vec<_> = requests.iter().map(|request| request.id.clone()).collect();
-        let view = self.view(Shape::Own, SignedDuration::ZERO);
-        let shown: Vec<_> = requests
-            .into_iter()
-            .map(|request| view.request(request))
-            .collect();
-        self.ids.extend(ids);
-        Answer::json(200, &shown)
-    }
-
-    fn create(&mut self) -> Result<Answer, Refusal> {
-        self.no_parameters()?;
-        let mut body: CreateBody = wire::body(self.call)?;
-        let switches = self.switches();
-        let wanted = body.wanted(switches)?;
-        let custom_fields = wire::custom_fields(body.custom_fields, switches)?;
-        let keys = self.machine.create(Ask {
-            requestor: self.caller,
-            grantee: body.grantee,
-            wanted,
-            justification: body.justification,
-            duration_in_sec: body.duration_in_sec,
-            custom_fields,
-            by: Actor::User(self.email.clone()),
-        })?;
-        Ok(self.show_all(&keys))
-    }
-
-    fn again(&mut self, id: &str) -> Result<Answer, Refusal> {
-        let key = self.own(id, self.switches().delegated_again)?;
-        self.no_parameters()?;
-        let body: AgainBody = wire::body(self.call)?;
-        let custom_fields = wire::custom_fields(body.custom_fields, self.switches())?;
-        let by = Actor::User(self.email.clone());
-        let keys = self
-            .machine
-            .request_again(key, body.justification, custom_fields, by)?;
-        Ok(self.show_all(&keys))
-    }
-
-    fn revoke(&mut self, id: &str) -> Result<Answer, Refusal> {
-        let key = self.own(id, self.switches().delegated_revoke)?;
-        self.no_parameters()?;
-        if !self.call.body.is_empty() {
-            return Err(Refusal::bad("BAD_REQUEST", "a revoke has no body"));
+    fn no_body(&self) -> Result<(), Refusal> {
+        if self.call.body.is_empty() {
+            Ok(())
+        } else {
+            Err(Refusal::bad("BAD_REQUEST", "this call has no body"))
         }
-        self.machine.revoke(key, &Actor::User(self.email.clone()))?;
-        Ok(Answer::json(
-            200,
-            &json!({"message": "The access request is being revoked"}),
-        ))
+    }
+
+    /// A body that is well written and cannot be done has a status of its own by switch.
+    fn as_invalid(&self, endpoint: Endpoint, refusal: Refusal) -> Refusal {
+        let by_body = matches!(
+            endpoint,
+            Endpoint::Create | Endpoint::RequestAgain | Endpoint::V3Create | Endpoint::V3BulkRevoke
+        );
+        let content = refusal.status == 400 && refusal.code != "BAD_REQUEST";
+        if by_body && content && self.switches().invalid_status == InvalidStatus::Unprocessable {
+            return Refusal {
+                status: 422,
+                ..refusal
+            };
+        }
+        refusal
     }
 }

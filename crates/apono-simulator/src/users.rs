@@ -15,6 +15,9 @@ pub struct User {
     /// Whether this is a service account, which is no user to a user's path.
     #[serde(default)]
     pub service: bool,
+    /// Whether he may act on the requests of others, where the API asks for that.
+    #[serde(default)]
+    pub admin: bool,
 }
 
 impl User {
@@ -24,6 +27,15 @@ impl User {
             email: email.into(),
             tokens: vec![token.into()],
             service: false,
+            admin: false,
+        }
+    }
+
+    /// An admin with one token.
+    pub fn admin(email: impl Into<String>, token: impl Into<String>) -> Self {
+        Self {
+            admin: true,
+            ..Self::new(email, token)
         }
     }
 
@@ -94,6 +106,7 @@ impl Users {
             email: email.clone(),
             tokens: Vec::new(),
             service: false,
+            admin: false,
         });
         let mut all: Vec<(Identity, User)> = Vec::new();
         for user in users.into_iter().chain(others) {
@@ -134,6 +147,26 @@ impl Users {
     pub fn email(&self, key: UserKey) -> &str {
         self.identity(key)
             .map_or("", |identity| &identity.source_id)
+    }
+
+    /// Whether the user may act on the requests of others: an admin or a service account.
+    pub fn is_powerful(&self, key: UserKey) -> bool {
+        let user = self.all.get(key.0).map(|(_, user)| user);
+        user.is_some_and(|user| user.admin || user.service)
+    }
+
+    /// Whether this is a service account.
+    pub fn is_service(&self, key: UserKey) -> bool {
+        self.all.get(key.0).is_some_and(|(_, user)| user.service)
+    }
+
+    /// Makes a user an admin or takes that from him; false when there is no such user.
+    pub fn set_admin(&mut self, reference: &str, admin: bool) -> bool {
+        let Some(UserKey(place)) = self.find(reference) else {
+            return false;
+        };
+        let user = self.all.get_mut(place);
+        user.map(|(_, user)| user.admin = admin).is_some()
     }
 
     /// Replaces the tokens of a user; false when there is no such user.

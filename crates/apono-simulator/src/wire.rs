@@ -1,119 +1,30 @@
-//! How requests look in answers and what bodies are accepted: the shapes of the public contract.
+//! How things look in answers: the shapes of the public contract.
 //!
-//! It renders and parses; it decides nothing about requests.
+//! It renders; it decides nothing about requests.
+//!
+//! - `wire/bodies.rs`: what bodies are accepted
+//! - `wire/v3.rs`: the shapes of v3
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::catalogue::{Described, Pair};
+use crate::catalogue::Described;
 use crate::clock::later;
-use crate::http::Call;
-use crate::machine::{Machine, Refusal, Wanted};
+use crate::machine::Machine;
 use crate::request::{Entitlement, Request};
 use crate::status::{EntitlementStatus, Status};
 use crate::switches::{
-    DurationEcho, EndAfterRevoke, EndShown, OwnIdentity, Strictness, Switches, WordCase,
+    DurationEcho, EndAfterRevoke, EndShown, MessageText, OwnIdentity, Switches, WordCase,
 };
 use crate::users::UserKey;
 
-/// The body of a create.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CreateBody {
-    #[serde(default)]
-    pub(crate) bundle_reference: Option<String>,
-    #[serde(default)]
-    pub(crate) entitlements: Option<Vec<Map<String, Value>>>,
-    #[serde(default)]
-    pub(crate) justification: Option<String>,
-    #[serde(default)]
-    pub(crate) duration_in_sec: Option<i32>,
-    #[serde(default)]
-    pub(crate) custom_fields: Option<BTreeMap<String, String>>,
-    #[serde(default)]
-    pub(crate) grantee: Option<String>,
-}
+mod bodies;
+mod v3;
 
-/// An entitlement in a create.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PairBody {
-    resource_id: String,
-    permission_id: String,
-}
-
-/// The body of a request-again.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AgainBody {
-    #[serde(default)]
-    pub(crate) justification: Option<String>,
-    #[serde(default)]
-    pub(crate) custom_fields: Option<BTreeMap<String, String>>,
-}
-
-/// Reads an object. Derived readers also take an array of the fields in order, which JSON callers
-/// never mean; hence the way over a map.
-fn object<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Refusal> {
-    serde_json::from_value(Value::Object(fields))
-        .map_err(|error| Refusal::bad("BAD_REQUEST", error.to_string()))
-}
-
-/// Reads a body.
-pub(crate) fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Refusal> {
-    let fields = serde_json::from_slice(call.json_body()?)
-        .map_err(|error| Refusal::bad("BAD_REQUEST", error.to_string()))?;
-    object(fields)
-}
-
-/// The custom fields, which every body must have.
-pub(crate) fn custom_fields(
-    given: Option<BTreeMap<String, String>>,
-    switches: &Switches,
-) -> Result<BTreeMap<String, String>, Refusal> {
-    match (given, switches.missing_custom_fields) {
-        (Some(fields), _) => Ok(fields),
-        (None, Strictness::Accept) => Ok(BTreeMap::new()),
-        (None, Strictness::Refuse) => {
-            Err(Refusal::bad("FIELD_MISSING", "custom_fields is required"))
-        }
-    }
-}
-
-impl CreateBody {
-    /// What the create is about: exactly one of the two ways to say it.
-    pub(crate) fn wanted(&mut self, switches: &Switches) -> Result<Wanted, Refusal> {
-        let pairs = self.entitlements.take().filter(|pairs| !pairs.is_empty());
-        match (self.bundle_reference.take(), pairs) {
-            (Some(_), Some(_)) if switches.both_targets == Strictness::Refuse => Err(Refusal::bad(
-                "BAD_REQUEST",
-                "bundle_reference and entitlements exclude each other",
-            )),
-            (Some(bundle), _) => Ok(Wanted::Bundle(bundle)),
-            (None, Some(pairs)) => {
-                let pairs = pairs.into_iter().map(|fields| {
-                    let PairBody {
-                        resource_id,
-                        permission_id,
-                    } = object(fields)?;
-                    Ok(Pair {
-                        resource: resource_id,
-                        permission: permission_id,
-                    })
-                });
-                Ok(Wanted::Entitlements(pairs.collect::<Result<_, Refusal>>()?))
-            }
-            (None, None) => Err(Refusal::bad(
-                "FIELD_MISSING",
-                "either bundle_reference or entitlements is required",
-            )),
-        }
-    }
-}
+pub(crate) use bodies::{AgainBody, BulkBody, CreateBody, V3CreateBody, body, custom_fields};
+pub(crate) use v3::{v3_page, v3_resource, v3_resource_type};
 
 fn cased(word: &str, others: &BTreeMap<String, String>, case: WordCase) -> String {
     match (others.get(word), case) {
@@ -136,6 +47,15 @@ pub(crate) fn entitlement_word(status: EntitlementStatus, switches: &Switches) -
         &switches.entitlement_words,
         switches.word_case,
     )
+}
+
+/// The body of an answer that only says something.
+pub(crate) fn message(text: &str, switches: &Switches) -> Value {
+    json!({"message": match switches.message_text {
+        MessageText::Sentence => text,
+        MessageText::Word => "ok",
+        MessageText::Empty => "",
+    }})
 }
 
 fn date(at: Timestamp, switches: &Switches) -> Value {
@@ -278,7 +198,7 @@ impl View<'_> {
 
     /// What the catalogue knows of an entitlement.
     pub(crate) fn describe(&self, entitlement: &Entitlement) -> Option<Described<'_>> {
-        self.machine.catalogue().describe(&entitlement.pair).ok()
+        self.machine.describe(&entitlement.pair)
     }
 
     /// An entitlement as an answer shows it: the permission by name only.
@@ -287,15 +207,37 @@ impl View<'_> {
             return Value::Null;
         };
         json!({
-            "integration": {"id": it.integration.id, "name": it.integration.name},
-            "resource": {
-                "id": it.resource.id,
-                "source_id": it.resource.source_id,
-                "type": {"id": it.resource_type.id, "label": it.resource_type.label},
-                "name": it.resource.name,
-            },
+            "integration": integration(&it),
+            "resource": resource(&it),
             "permission": {"name": it.permission.name},
             "status": entitlement_word(entitlement.status, self.machine.switches()),
         })
     }
+}
+
+fn integration(it: &Described<'_>) -> Value {
+    json!({"id": it.integration.id, "name": it.integration.name})
+}
+
+fn resource(it: &Described<'_>) -> Value {
+    json!({
+        "id": it.resource.id,
+        "source_id": it.resource.source_id,
+        "type": {"id": it.resource_type.id, "label": it.resource_type.label},
+        "name": it.resource.name,
+    })
+}
+
+/// An entitlement that one may ask for: the permission with its id.
+pub(crate) fn available(it: &Described<'_>) -> Value {
+    let permission = it.permission;
+    json!({
+        "integration": integration(it),
+        "resource": resource(it),
+        "permission": {
+            "id": permission.id,
+            "source_id": permission.source_id,
+            "name": permission.name,
+        },
+    })
 }

@@ -14,7 +14,7 @@ use crate::faults::{Action, Faults, Strike};
 use crate::http::{Answer, Call};
 use crate::ledger::{CallEntry, Event, Ledger};
 use crate::machine::{Delays, Machine, Mode, Refusal};
-use crate::routes;
+use crate::routes::{self, Rates};
 use crate::switches::Switches;
 use crate::users::{User, Users};
 
@@ -59,6 +59,7 @@ pub struct World {
     pub(crate) machine: Machine,
     pub(crate) faults: Faults,
     pub(crate) ledger: Ledger,
+    rates: Rates,
 }
 
 impl World {
@@ -70,6 +71,7 @@ impl World {
             machine,
             faults,
             ledger,
+            rates: Rates::default(),
         }
     }
 
@@ -89,6 +91,7 @@ impl World {
     /// As at the start, except that the clock does not go back.
     pub fn reset(&mut self) {
         (self.machine, self.faults, self.ledger) = Self::fresh(&self.start);
+        self.rates = Rates::default();
     }
 
     /// Writes what the machine did into the ledger.
@@ -108,8 +111,10 @@ impl World {
     pub fn finish(&mut self, call: &Call, strike: &Strike) -> Sending {
         let route = Route::find(&call.method, &call.segments());
         let executes = strike.last.as_ref().is_none_or(Action::lets_execute);
-        let outcome =
-            executes.then(|| routes::answer(&mut self.machine, call, &route, strike.distortion));
+        let outcome = executes.then(|| {
+            let (machine, rates) = (&mut self.machine, &mut self.rates);
+            routes::answer(machine, rates, call, &route, strike.distortion)
+        });
         self.machine.settle();
         self.note_changes();
         let real = outcome.as_ref().map(|outcome| outcome.answer.clone());
@@ -124,7 +129,12 @@ impl World {
             Sending::Drop | Sending::Hang => (None, 0),
         };
         let (user, ids) = outcome.map_or_else(
-            || (self.user(call), route.id().into_iter().collect()),
+            || {
+                (
+                    self.user(call),
+                    route.id().map(str::to_owned).into_iter().collect(),
+                )
+            },
             |outcome| (outcome.user, outcome.ids),
         );
         self.ledger.write(Event::Call(CallEntry {

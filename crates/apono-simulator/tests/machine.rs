@@ -14,7 +14,7 @@ use std::sync::Arc;
 use apono_simulator::catalogue::{GrantFate, RevokeFate};
 use apono_simulator::clock::ManualClock;
 use apono_simulator::machine::{Ask, NotPossible, Wanted};
-use apono_simulator::request::Actor;
+use apono_simulator::request::{Actor, Via};
 use apono_simulator::switches::{Leniency, MfaPosition, PartialGrant, RevokeEnded};
 use apono_simulator::users::Users;
 use apono_simulator::{
@@ -37,6 +37,7 @@ fn machine(mode: Mode) -> Machine {
         mfa: None,
         grant: SignedDuration::from_secs(3),
         revoke: SignedDuration::from_secs(4),
+        ..Delays::INSTANT
     };
     machine.set_behaviour(mode, delays);
     machine
@@ -53,6 +54,7 @@ fn ask(machine: &mut Machine, bundle: &str, duration: Option<i32>) -> String {
             duration_in_sec: duration,
             custom_fields: BTreeMap::new(),
             by: Actor::User(USER.to_owned()),
+            via: Via::V4,
         })
         .unwrap();
     assert_eq!(keys.len(), 1);

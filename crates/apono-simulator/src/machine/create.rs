@@ -1,58 +1,18 @@
 //! What may be asked for, and the requests a create makes: one per flow touched.
 //!
-//! A refusal is a status code, a code and a sentence. Bodies and their syntax are not judged here.
+//! Bodies and their syntax are not judged here; what flows say is `judge.rs`'s.
 
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use super::{Key, Machine};
-use crate::catalogue::{Flow, Pair, RequestFor};
+use super::{Key, Machine, Refusal};
+use crate::catalogue::{Bundle, Pair};
 use crate::clock::later;
-use crate::request::{Actor, Entitlement, Fate, Request, Transition};
+use crate::request::{Actor, Entitlement, Fate, Request, Transition, Via};
 use crate::status::{EntitlementStatus, Status};
-use crate::switches::{AgainJustification, FlowRefusal, Justification, Leniency};
+use crate::switches::{AgainJustification, FlowRefusal, V3Flows};
 use crate::users::UserKey;
-
-/// Why something is not done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The HTTP status that says so.
-    pub status: u16,
-    /// A word for machines.
-    pub code: &'static str,
-    /// A sentence for people.
-    pub message: String,
-}
-
-impl Refusal {
-    /// A refusal.
-    pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-        }
-    }
-
-    /// 400.
-    pub fn bad(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(400, code, message)
-    }
-
-    /// What a doubtful thing gets that is not accepted.
-    pub(crate) fn unless(
-        leniency: Leniency,
-        code: &'static str,
-        message: &str,
-    ) -> Result<(), Self> {
-        match leniency {
-            Leniency::Accept => Ok(()),
-            Leniency::BadRequest => Err(Self::new(400, code, message)),
-            Leniency::Conflict => Err(Self::new(409, code, message)),
-        }
-    }
-}
 
 /// What is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,24 +40,27 @@ pub struct Ask {
     pub custom_fields: BTreeMap<String, String>,
     /// Who makes the call.
     pub by: Actor,
+    /// Where it is made.
+    pub via: Via,
 }
 
 /// The part of a create that falls under one flow.
-struct Part {
-    flow: usize,
-    pairs: Vec<Pair>,
+pub(super) struct Part {
+    pub(super) flow: usize,
+    pub(super) pairs: Vec<Pair>,
 }
 
 /// What all parts of a create share.
-struct Common {
-    requestor: UserKey,
-    grantee: UserKey,
+pub(super) struct Common {
+    pub(super) requestor: UserKey,
+    pub(super) grantee: UserKey,
     bundle: Option<String>,
-    justification: Option<String>,
-    duration_in_sec: Option<i32>,
+    pub(super) justification: Option<String>,
+    pub(super) duration_in_sec: Option<i32>,
     custom_fields: BTreeMap<String, String>,
     again_of: Option<String>,
     by: Actor,
+    pub(super) via: Via,
 }
 
 impl Machine {
@@ -113,8 +76,16 @@ impl Machine {
                 Refusal::bad("UNKNOWN_GRANTEE", format!("there is no user `{reference}`"))
             })?,
         };
-        let (bundle, parts) = self.split(&ask.wanted)?;
-        self.check_custom_fields(&ask.custom_fields)?;
+        let (bundle, parts) = self.split(ask.requestor, &ask.wanted)?;
+        if ask.via == Via::V3 {
+            // v3 has no custom fields to send, and one object to answer with.
+            if parts.len() > 1 && self.switches.v3_flows == V3Flows::Refuse {
+                let message = "the resources belong to more than one access flow";
+                return Err(Refusal::bad("SEVERAL_FLOWS", message));
+            }
+        } else {
+            self.check_custom_fields(&ask.custom_fields)?;
+        }
         let common = Common {
             requestor: ask.requestor,
             grantee,
@@ -124,6 +95,7 @@ impl Machine {
             custom_fields: ask.custom_fields,
             again_of: None,
             by: ask.by,
+            via: ask.via,
         };
         self.make(&parts, &common)
     }
@@ -156,6 +128,16 @@ impl Machine {
             AgainJustification::Inherited => first.justification,
             AgainJustification::AsSent => None,
         };
+        let pairs: Vec<Pair> = first.entitlements.into_iter().map(|it| it.pair).collect();
+        let bundle = first.bundle.as_deref();
+        let whole = bundle
+            .and_then(|id| self.catalogue.bundle(id))
+            .and_then(|bundle| self.whole(first.requestor_key, bundle));
+        // Flows may have changed since: which of them decide is asked anew, too.
+        let parts = match whole {
+            Some(flow) => vec![Part { flow, pairs }],
+            None => self.parts(first.requestor_key, &pairs)?,
+        };
         let common = Common {
             requestor: first.requestor_key,
             grantee: first.grantee_key,
@@ -168,40 +150,44 @@ impl Machine {
             custom_fields,
             again_of: Some(first.id),
             by,
+            via: Via::V4,
         };
-        let pairs = first.entitlements.into_iter().map(|it| it.pair).collect();
-        self.make(
-            &[Part {
-                flow: first.flow_place,
-                pairs,
-            }],
-            &common,
-        )
+        self.make(&parts, &common)
+    }
+
+    /// The flow that keeps a bundle whole for this requestor.
+    fn whole(&self, requestor: UserKey, bundle: &Bundle) -> Option<usize> {
+        let requestor = self.users.email(requestor);
+        self.catalogue.flow_of_bundle(requestor, bundle)
     }
 
     /// Splits what is wanted into the flows it touches, in the order of first mention.
-    fn split(&self, wanted: &Wanted) -> Result<(Option<String>, Vec<Part>), Refusal> {
+    fn split(
+        &self,
+        requestor: UserKey,
+        wanted: &Wanted,
+    ) -> Result<(Option<String>, Vec<Part>), Refusal> {
         match wanted {
-            Wanted::Entitlements(pairs) => Ok((None, self.parts(pairs)?)),
+            Wanted::Entitlements(pairs) => Ok((None, self.parts(requestor, pairs)?)),
             Wanted::Bundle(reference) => {
                 let bundle = self.catalogue.bundle(reference).ok_or_else(|| {
                     let message = format!("there is no bundle `{reference}`");
                     Refusal::bad("UNKNOWN_BUNDLE", message)
                 })?;
                 let pairs = &bundle.entitlements;
-                let parts = match self.catalogue.flow_of_bundle(bundle) {
+                let parts = match self.whole(requestor, bundle) {
                     Some(flow) => vec![Part {
                         flow,
                         pairs: pairs.clone(),
                     }],
-                    None => self.parts(pairs)?,
+                    None => self.parts(requestor, pairs)?,
                 };
                 Ok((Some(bundle.id.clone()), parts))
             }
         }
     }
 
-    fn parts(&self, pairs: &[Pair]) -> Result<Vec<Part>, Refusal> {
+    fn parts(&self, requestor: UserKey, pairs: &[Pair]) -> Result<Vec<Part>, Refusal> {
         if self
             .switches
             .entitlement_cap
@@ -212,19 +198,23 @@ impl Machine {
                 "too many entitlements at once",
             ));
         }
+        let requestor = self.users.email(requestor);
         let mut parts: Vec<Part> = Vec::new();
         for pair in pairs {
-            let described = self
+            let Some(described) = self.describe(pair) else {
+                let unknown = self.catalogue.describe(pair).err().unwrap_or_default();
+                return Err(Refusal::bad("UNKNOWN_ENTITLEMENT", unknown));
+            };
+            let flow = self
                 .catalogue
-                .describe(pair)
-                .map_err(|unknown| Refusal::bad("UNKNOWN_ENTITLEMENT", unknown))?;
-            let flow = self.catalogue.flow_of(&described).ok_or_else(|| {
-                let name = &described.resource.name;
-                Refusal::bad(
-                    "NO_ACCESS_FLOW",
-                    format!("no access flow gives access to `{name}`"),
-                )
-            })?;
+                .flow_of(requestor, &described)
+                .ok_or_else(|| {
+                    let name = &described.resource.name;
+                    Refusal::bad(
+                        "NO_ACCESS_FLOW",
+                        format!("no access flow gives access to `{name}`"),
+                    )
+                })?;
             match parts.iter_mut().find(|part| part.flow == flow) {
                 Some(part) if part.pairs.contains(pair) => {}
                 Some(part) => part.pairs.push(pair.clone()),
@@ -235,46 +225,6 @@ impl Machine {
             }
         }
         Ok(parts)
-    }
-
-    fn check_custom_fields(&self, given: &BTreeMap<String, String>) -> Result<(), Refusal> {
-        let known = &self.catalogue.custom_fields;
-        if let Some(name) = given
-            .keys()
-            .find(|name| known.iter().all(|it| it.id != **name))
-        {
-            let message = format!("there is no custom field `{name}`");
-            Refusal::unless(
-                self.switches.unknown_custom_field,
-                "UNKNOWN_FIELD",
-                &message,
-            )?;
-        }
-        let missing = |id: &str| given.get(id).is_none_or(|value| value.trim().is_empty());
-        match known
-            .iter()
-            .find(|field| field.required && missing(&field.id))
-        {
-            Some(field) => {
-                let message = format!("custom field `{}` is required", field.id);
-                Err(Refusal::bad("FIELD_MISSING", message))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn justification(&self, given: Option<String>) -> Result<Option<String>, Refusal> {
-        let Some(text) = given else { return Ok(None) };
-        let most = self.switches.justification_length;
-        match self.switches.justification {
-            Justification::Trimmed => Ok(Some(text.trim().to_owned())),
-            Justification::Cut => Ok(Some(text.chars().take(most).collect())),
-            Justification::Refused if text.chars().count() > most => {
-                let message = format!("the justification is longer than {most} characters");
-                Err(Refusal::bad("JUSTIFICATION_TOO_LONG", message))
-            }
-            Justification::Kept | Justification::Refused => Ok(Some(text)),
-        }
     }
 
     /// Judges every part, then makes the requests of those accepted.
@@ -300,67 +250,6 @@ impl Machine {
         Ok(keys)
     }
 
-    fn judge(&self, part: &Part, common: &Common) -> Result<(), Refusal> {
-        let Some(flow) = self.catalogue.flows.get(part.flow) else {
-            return Err(Refusal::bad(
-                "NO_ACCESS_FLOW",
-                "no access flow gives this access",
-            ));
-        };
-        let whom = if common.requestor == common.grantee {
-            RequestFor::Oneself
-        } else {
-            RequestFor::Others
-        };
-        if !flow.request_for.contains(&whom) {
-            let message = format!(
-                "access flow `{}` does not let you ask for this user",
-                flow.name
-            );
-            return Err(Refusal::new(403, "FORBIDDEN", message));
-        }
-        let blank = common
-            .justification
-            .as_ref()
-            .is_none_or(|text| text.trim().is_empty());
-        if flow.justification_required && blank {
-            return Err(Refusal::bad("FIELD_MISSING", "justification is required"));
-        }
-        Self::judge_duration(flow, common.duration_in_sec)?;
-        if self.repeats(part, common) {
-            let message = "the same access is already requested";
-            Refusal::unless(self.switches.duplicate, "DUPLICATE_REQUEST", message)?;
-        }
-        Ok(())
-    }
-
-    fn judge_duration(flow: &Flow, wanted: Option<i32>) -> Result<(), Refusal> {
-        match (wanted, flow.max_duration_in_sec) {
-            (Some(seconds), _) if seconds <= 0 => Err(Refusal::bad(
-                "INVALID_DURATION",
-                "duration_in_sec must be above zero",
-            )),
-            (Some(seconds), Some(most)) if seconds > most => Err(Refusal::bad(
-                "INVALID_DURATION",
-                format!("duration_in_sec must be at most {most}"),
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    fn repeats(&self, part: &Part, common: &Common) -> bool {
-        self.switches.duplicate != Leniency::Accept
-            && self
-                .asked_by(common.requestor)
-                .iter()
-                .filter_map(|key| self.get(*key))
-                .any(|it| {
-                    !it.status.is_terminal()
-                        && it.grantee_key == common.grantee
-                        && it.entitlements.iter().map(|one| &one.pair).eq(&part.pairs)
-                })
-    }
-
     fn make_one(&mut self, part: &Part, common: &Common) -> Key {
         let now = self.now();
         let (flow, fate, period) = self.catalogue.flows.get(part.flow).map_or_else(
@@ -381,8 +270,12 @@ impl Machine {
             by: common.by.clone(),
             note: None,
         };
+        let (id, uuid, friendly_id) = self.next_ids();
         let request = Request {
-            id: self.next_id(),
+            id,
+            uuid,
+            friendly_id,
+            via: common.via,
             number: self.requests.len() as u64 + 1,
             batch: self.batches,
             requestor: self.users.email(common.requestor).to_owned(),

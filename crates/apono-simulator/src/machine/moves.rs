@@ -54,42 +54,48 @@ impl Machine {
     /// The refusal; then nothing changed.
     pub fn revoke(&mut self, key: Key, by: &Actor) -> Result<(), Refusal> {
         self.settle();
+        self.may_revoke(key)?;
         let now = self.now();
-        let Some(request) = self.get(key) else {
-            return Err(Refusal::new(
-                404,
-                "NOT_FOUND",
-                "there is no such access request",
-            ));
-        };
-        let retry = request.has_access() && self.switches.revoke_retry;
+        if self.get(key).is_some_and(|request| {
+            let ended = request.status.is_terminal() && !self.may_retry(request);
+            request.status != Status::Revoking && !ended
+        }) {
+            self.go(key, Status::Revoking, now, by, None);
+            self.settle();
+        }
+        Ok(())
+    }
+
+    /// Whether a failed request's access may be taken back once more.
+    pub(crate) fn may_retry(&self, request: &Request) -> bool {
+        request.status == Status::Failed && request.has_access() && self.switches.revoke_retry
+    }
+
+    /// Whether a caller's revoke is answered with 200, be there something to do or not.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn may_revoke(&self, key: Key) -> Result<(), Refusal> {
+        let missing = || Refusal::new(404, "NOT_FOUND", "there is no such access request");
+        let request = self.get(key).ok_or_else(missing)?;
         match request.status {
             Status::Revoking => Ok(()),
-            status if status.is_terminal() && !(status == Status::Failed && retry) => {
+            status if status.is_terminal() && !self.may_retry(request) => {
                 match self.switches.revoke_ended {
                     RevokeEnded::Ok => Ok(()),
                     RevokeEnded::BadRequest => Err(Refusal::bad(
                         "ALREADY_ENDED",
                         "the access request has already ended",
                     )),
-                    RevokeEnded::NotFound => Err(Refusal::new(
-                        404,
-                        "NOT_FOUND",
-                        "there is no such access request",
-                    )),
+                    RevokeEnded::NotFound => Err(missing()),
                 }
             }
             status if status.is_open() && self.switches.revoke_open != Leniency::Accept => {
                 let message = "the access request is not active yet";
                 Refusal::unless(self.switches.revoke_open, "NOT_ACTIVE", message)
             }
-            _ => {
-                self.go(key, Status::Revoking, now, by, None);
-                Ok(())
-            }
-        }?;
-        self.settle();
-        Ok(())
+            _ => Ok(()),
+        }
     }
 
     /// When time will move a request, and how.
@@ -104,6 +110,7 @@ impl Machine {
             Status::Pending => {
                 let wait = match self.flow(request).map(|flow| flow.approval) {
                     Some(Approval::Human) => delays.human,
+                    Some(Approval::Webhook) => delays.webhook,
                     Some(Approval::Auto) | None => Some(delays.approve),
                 };
                 let approved = wait.map(|wait| (after(wait), Step::Approve));
@@ -291,7 +298,7 @@ impl Machine {
         let Some(request) = self.requests.get_mut(key.0) else {
             return;
         };
-        let from = request.status;
+        let (from, who) = (request.status, request.who());
         debug_assert!(from.may_become(to), "{from:?} to {to:?}");
         if !from.may_become(to) {
             return;
@@ -313,6 +320,7 @@ impl Machine {
             note,
         };
         self.changes.push(change);
+        self.index.moved(key, who, from, to);
         self.reschedule(key, None);
     }
 

@@ -46,6 +46,7 @@ pub(crate) struct Api {
 }
 
 pub(crate) const OWN: &str = "/api/user/v4/access-requests";
+pub(crate) const V3: &str = "/api/v3/access-requests";
 pub(crate) const DELEGATED: &str = "/api/user/v1/delegated-access-requests";
 
 impl Api {

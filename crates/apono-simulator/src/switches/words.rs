@@ -1,8 +1,10 @@
-//! The values that switches of more than two can have.
+//! The words that switches take.
 //!
 //! Words only; what they mean is decided where they are read.
 
 use serde::{Deserialize, Serialize};
+
+use super::Setting;
 
 macro_rules! choice {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident),+ $(,)? }) => {
@@ -10,8 +12,17 @@ macro_rules! choice {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum $name { $($(#[$doc])* $variant),+ }
+
+        impl Setting for $name {
+            fn values() -> String {
+                let words = [$(Self::$variant),+].map(|it| serde_json::json!(it));
+                words.each_ref().map(|word| word.as_str().unwrap_or_default()).join(" | ")
+            }
+        }
     };
 }
+
+pub(super) use choice;
 
 choice!(
     /// What an id looks like.
@@ -251,5 +262,109 @@ choice!(
         BeforeApproval,
         /// After it.
         AfterApproval,
+    }
+);
+choice!(
+    /// What a comma in a repeatable parameter does.
+    Comma {
+        /// It is part of the value.
+        #[default]
+        OneValue,
+        /// It parts values.
+        Splits,
+    }
+);
+choice!(
+    /// Whether something unknown in a call matters.
+    Strange {
+        /// 400.
+        #[default]
+        Refuse,
+        /// It is overlooked.
+        Ignore,
+    }
+);
+choice!(
+    /// Which requests a list with `requestor` shows.
+    RequestorList {
+        /// Those made for the caller.
+        #[default]
+        ForCaller,
+        /// All of that user, whomever they are for.
+        AllOfTheirs,
+    }
+);
+choice!(
+    /// What an id of somebody else's request gets.
+    ForeignId {
+        /// 404, as one that never was.
+        #[default]
+        NotFound,
+        /// 403.
+        Forbidden,
+    }
+);
+choice!(
+    /// The status of a call whose content is refused.
+    InvalidStatus {
+        /// 400.
+        #[default]
+        BadRequest,
+        /// 422.
+        Unprocessable,
+    }
+);
+choice!(
+    /// How a name in a search is compared.
+    NameMatch {
+        /// Letter for letter.
+        #[default]
+        Exact,
+        /// With `*` for anything.
+        Wildcard,
+    }
+);
+choice!(
+    /// Whether the case of letters in a searched name matters.
+    NameCase {
+        /// It does.
+        #[default]
+        Exact,
+        /// It does not.
+        Blind,
+    }
+);
+choice!(
+    /// What an unknown user in a search gets.
+    UnknownUser {
+        /// 400.
+        #[default]
+        Refuse,
+        /// Nothing is found.
+        NoItems,
+    }
+);
+choice!(
+    /// What a `{message}` answer says.
+    MessageText {
+        /// A sentence.
+        #[default]
+        Sentence,
+        /// `ok`.
+        Word,
+        /// Nothing.
+        Empty,
+    }
+);
+choice!(
+    /// Whether a 429 says how long to wait.
+    RateHint {
+        /// `Retry-After` in seconds.
+        #[default]
+        Seconds,
+        /// `Retry-After` as a date.
+        Date,
+        /// No `Retry-After`.
+        None,
     }
 );
