@@ -250,6 +250,7 @@ fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
         ids: ids.chain(unkept).collect(),
         looks: looks.collect(),
         origin: observed.origin.clone(),
+        asks_admin: observed.asks_admin,
     }
 }
 

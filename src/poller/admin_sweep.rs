@@ -34,6 +34,8 @@ const SECONDS_A_DAY: i64 = 86_400;
 pub(super) struct AdminSweep {
     /// When each tier was last read, and with how many calls.
     last: BTreeMap<Tier, (Instant, u32)>,
+    /// The same as it was before the round under way: what failed is due again.
+    before: BTreeMap<Tier, (Instant, u32)>,
     /// What is still to be read one by one.
     queue: VecDeque<String>,
     not_before: Option<Instant>,
@@ -53,9 +55,22 @@ impl AdminSweep {
         )
     }
 
+    async fn round(&mut self, tools: &Tools) -> Result<HasRead, ReadError> {
+        let mut has_read = HasRead(false);
+        if self.queue.is_empty() {
+            has_read = self.read_lists(tools).await?;
+        }
+        if self.queue.is_empty() {
+            return Ok(has_read);
+        }
+        let HasRead(more) = self.read_some(tools).await?;
+        Ok(HasRead(has_read.0 || more))
+    }
+
     /// Reads the lists that are due; what they are no good for is queued.
     async fn read_lists(&mut self, tools: &Tools) -> Result<HasRead, ReadError> {
         let now = Instant::now();
+        self.before.clone_from(&self.last);
         let is_due = |tier: &Tier| self.next(*tier, tools, now).is_some_and(|due| due <= now);
         let tiers: Vec<_> = Tier::ALL.into_iter().filter(is_due).collect();
         let due = tools.ask(|knowledge| knowledge.admin_due(&tiers, now));
@@ -138,15 +153,12 @@ impl Round for AdminSweep {
     }
 
     async fn read(&mut self, tools: &Tools) -> Result<HasRead, ReadError> {
-        let mut has_read = HasRead(false);
-        if self.queue.is_empty() {
-            has_read = self.read_lists(tools).await?;
+        let result = self.round(tools).await;
+        if result.is_err() {
+            self.queue.clear();
+            self.last.clone_from(&self.before);
         }
-        if self.queue.is_empty() {
-            return Ok(has_read);
-        }
-        let HasRead(more) = self.read_some(tools).await?;
-        Ok(HasRead(has_read.0 || more))
+        result
     }
 }
 

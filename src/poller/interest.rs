@@ -68,6 +68,9 @@ pub struct Interest {
     pub looks: Vec<Wanted>,
     /// What its marks say of where they come from.
     pub origin: Origin,
+    /// Whether it asks through the admin API. Each API may show what the other made, by the same id
+    /// or by another; what is asked of one is followed there alone.
+    pub asks_admin: bool,
 }
 
 /// A remote request as it was answered.

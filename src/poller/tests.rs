@@ -1,6 +1,7 @@
 //! The poller as a whole, against a remote that filters and pages as the real one does, with the
 //! time of tokio standing still until everybody waits.
 
+mod administered;
 mod doubting;
 mod following;
 mod looking;
@@ -121,6 +122,7 @@ impl Bench {
                 ids,
                 looks: vec![],
                 origin: origin(name),
+                asks_admin: false,
             },
         );
     }
@@ -138,6 +140,7 @@ impl Bench {
             ids: vec![],
             looks: vec![wanted],
             origin: origin(name),
+            asks_admin: false,
         };
         self.store.declare(&key(name), interest);
     }

@@ -116,6 +116,7 @@ fn interest(of: u8, ids: &[u8], looks: &[u8]) -> Interest {
         ids: ids.iter().map(track).collect(),
         looks: looks.iter().map(want).collect(),
         origin: origin(of),
+        asks_admin: false,
     }
 }
 
