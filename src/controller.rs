@@ -78,6 +78,9 @@ async fn reconcile(
             None => return Ok(Action::await_change()),
         },
     };
+    if context.is_released(&resource) {
+        return Ok(Action::await_change());
+    }
     let resource = match context.fence(&resource) {
         context::Fence::Behind(wait) => return Ok(Action::requeue(wait)),
         context::Fence::Overdue if readable => match persist::read(&context, &resource).await? {
@@ -215,7 +218,7 @@ async fn release(
         )
         .await;
     }
-    context.forget(resource);
+    context.release(resource);
     Ok(Action::await_change())
 }
 

@@ -15,10 +15,14 @@
 mod before;
 #[path = "lifecycle/cost.rs"]
 mod cost;
+#[path = "lifecycle/delegated.rs"]
+mod delegated;
 #[path = "lifecycle/end.rs"]
 mod end;
 #[path = "lifecycle/grant.rs"]
 mod grant;
+#[path = "lifecycle/integration.rs"]
+mod integration;
 #[path = "lifecycle/revoke.rs"]
 mod revoke;
 mod support;

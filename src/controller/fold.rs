@@ -138,6 +138,7 @@ fn apply(
             // Everything said is said of what is stored, so that the same is said when it is read
             // back. What cannot be stored is to be found again.
             picture.trim(resource);
+            admin::reckon_ends(&mut picture.requests, &picture.ledger, resource);
             picture.unkept.is_empty().then_some(PostOutcome::Answered)
         }
         Reply::Refused(_) => Some(PostOutcome::Refused),

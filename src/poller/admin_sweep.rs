@@ -1,6 +1,6 @@
 //! Follows the requests of the admin API. Its list knows no filter and no second page, so it is
 //! asked user by user, as far back as the oldest request that is followed; a few ids of a user are
-//! read one by one instead. It never concludes that anything is gone.
+//! read one by one instead, once they are some time old. It never concludes that anything is gone.
 //!
 //! # Why user by user
 //! What the list holds without a user is not documented: everybody's, the caller's own, or a
@@ -27,6 +27,9 @@ const API: RemoteApi = RemoteApi::AdminV3;
 const FEW: usize = 3;
 /// A request may be a little older than its mark: clocks differ.
 const MARGIN: SignedDuration = SignedDuration::from_hours(1);
+/// What was asked for so short a time ago is looked for in the list: one create may have made more
+/// than it answered, and only the list shows that.
+const FRESH: SignedDuration = SignedDuration::from_mins(1);
 const SECONDS_A_DAY: i64 = 86_400;
 
 /// The sweeps of the admin API.
@@ -78,7 +81,8 @@ impl AdminSweep {
         for (user, ids) in due {
             let since = user.and_then(|user| {
                 let is_listable = || tools.ask(|one| one.is_admin_listable(&user, now));
-                let since = oldest(&ids).filter(|_| ids.len() > FEW && is_listable())?;
+                let is_better = ids.len() > FEW || is_any_fresh(&ids, tools.clock.now());
+                let since = oldest(&ids).filter(|_| is_better && is_listable())?;
                 Some((user, since))
             });
             let Some((user, since)) = since else {
@@ -169,6 +173,11 @@ fn oldest(ids: &[Due]) -> Option<Timestamp> {
         oldest = oldest.min(due.asked_at?);
     }
     Some(oldest)
+}
+
+fn is_any_fresh(ids: &[Due], now: Timestamp) -> bool {
+    let is_fresh = |asked_at: Timestamp| now.duration_since(asked_at) < FRESH;
+    ids.iter().any(|due| due.asked_at.is_some_and(is_fresh))
 }
 
 /// How many days a list has to look back to hold what was made since this moment.

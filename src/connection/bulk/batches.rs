@@ -1,7 +1,8 @@
 //! Which revokes go out together, and when. Pure: ids and times in, batches out.
 //!
-//! A batch leaves when it is full, when nothing was added for a quarter of a second, or when its
-//! first id has waited for two seconds. What was refused before travels apart: it would have the
+//! A batch leaves when it is full, when nothing was added for a quarter of a second (a little longer
+//! the more there is in it: many deletions come in spurts), or when its first id has waited for two
+//! seconds. What was refused before travels apart: it would have the
 //! whole batch refused again.
 
 use std::{
@@ -17,6 +18,8 @@ use crate::poller::ResourceKey;
 pub(super) const MOST: usize = 100;
 /// After the last arrival.
 const QUIET: Duration = Duration::from_millis(250);
+/// And so much more for each that waits.
+const QUIET_EACH: Duration = Duration::from_millis(20);
 /// After the first arrival.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -50,7 +53,9 @@ impl Queue {
         if self.waiting.len() >= MOST {
             return Some(*first);
         }
-        let quiet = self.last.map_or(*first, |last| last + QUIET);
+        let more = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
+        let quiet = QUIET + QUIET_EACH * more.saturating_sub(1);
+        let quiet = self.last.map_or(*first, |last| last + quiet);
         Some(quiet.min(*first + PATIENCE))
     }
 
@@ -130,7 +135,7 @@ mod tests {
         assert_eq!(batches.due(), None);
         assert!(batches.add(handed(1, false), start));
         assert!(batches.add(handed(2, false), start + QUIET / 2));
-        assert_eq!(batches.due(), Some(start + QUIET / 2 + QUIET));
+        assert_eq!(batches.due(), Some(start + QUIET / 2 + QUIET + QUIET_EACH));
         assert_eq!(batches.take(start + QUIET), None);
         assert_eq!(ids(batches.take(start + QUIET * 2)), ["1", "2"]);
         assert_eq!(batches.due(), None);

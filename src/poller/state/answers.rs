@@ -96,10 +96,11 @@ impl Knowledge {
         let mut concerned = BTreeSet::new();
         for request in requests {
             let id = request.id.clone();
-            // The admin API has one word for what moves by itself and for what waits for people.
+            // The admin API has one word for what moves by itself and for what waits for people, and
+            // answers one request where it may have made several.
             let tier = Tier::of(request.status.state());
-            let is_moving = tier == Some(Tier::Moving)
-                || api == RemoteApi::AdminV3 && tier == Some(Tier::Waiting);
+            let is_moving =
+                tier == Some(Tier::Moving) || api == RemoteApi::AdminV3 && tier.is_some();
             let record = self
                 .records
                 .entry(id.clone())
