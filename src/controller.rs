@@ -66,6 +66,9 @@ use plan::{Intent, Plan, Step, plan};
 /// After a pass that found its object changed, or that has more to do.
 const SOON: Duration = Duration::from_millis(5);
 
+/// What was handed over is answered about now; if it takes longer, the status says so.
+const AFTER_HANDING_OVER: Duration = Duration::from_secs(3);
+
 /// One pass over one object.
 async fn reconcile(
     object: Arc<DeserializeGuard<AccessRequest>>,
@@ -148,8 +151,13 @@ async fn drive(
             execute::create(connection, &current, &observed, (ledger, nonce), times).await
         }
         (Step::Revoke { id }, Some(connection)) => {
-            revoke::revoke(connection, &current, &mut observed, &id, now).await;
+            let sent = revoke::revoke(connection, &current, &mut observed, &id, now).await;
             context.remember(&current, &observed.memory);
+            if sent == revoke::Sent::Later {
+                // Nothing is written before the answer: many that are deleted at once are to come
+                // together before the batch leaves.
+                return Ok(Action::requeue(AFTER_HANDING_OVER));
+            }
             Outcome::Revoked
         }
         (Step::Wait | Step::Create { .. } | Step::Revoke { .. }, _) => Outcome::Nothing,

@@ -30,6 +30,15 @@ enum Way {
     Together,
 }
 
+/// Whether a revoke has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It has, and was answered or was not.
+    Now,
+    /// It was handed over, and leaves with others.
+    Later,
+}
+
 /// Sends a revoke or hands it over, and remembers what the remote said of it, if it has.
 pub async fn revoke(
     connection: &Connection,
@@ -37,12 +46,12 @@ pub async fn revoke(
     observed: &mut Observed,
     id: &str,
     now: Timestamp,
-) {
+) -> Sent {
     let way = way(resource, observed, id, now);
     let memory = &mut observed.memory;
     if way == Way::Together || connection.bulk.holds(id) {
         hand_over(connection, resource, memory, id, now);
-        return;
+        return Sent::Later;
     }
     let call = connection
         .remote
@@ -60,12 +69,13 @@ pub async fn revoke(
         let known = memory.declined.remove(id);
         memory.declined.insert(id.to_owned(), told(error, known));
         hand_over(connection, resource, memory, id, now);
-        return;
+        return Sent::Later;
     }
     memory.declined.remove(id);
     let tried = tried(memory.revokes.remove(id), error.as_ref(), now);
     memory.revokes.insert(id.to_owned(), tried);
     connection.store.hasten(id);
+    Sent::Now
 }
 
 fn way(resource: &AccessRequest, observed: &Observed, id: &str, now: Timestamp) -> Way {
