@@ -67,7 +67,7 @@ use plan::{Intent, Plan, Step, plan};
 const SOON: Duration = Duration::from_millis(5);
 
 /// What was handed over is answered about now; if it takes longer, the status says so.
-const AFTER_HANDING_OVER: Duration = Duration::from_secs(3);
+const AFTER_HANDING_OVER: Duration = Duration::from_secs(5);
 
 /// One pass over one object.
 async fn reconcile(
@@ -100,7 +100,8 @@ async fn reconcile(
         context.forget(&resource);
         return Ok(Action::await_change());
     }
-    drive(&context, resource, intent, readable).await
+    // It holds two whole resources, and many passes are under way.
+    Box::pin(drive(&context, resource, intent, readable)).await
 }
 
 /// Whether our finalizer is on it.

@@ -67,7 +67,7 @@ impl AdminLooker {
                     let since = Timestamp::MIN;
                     knowledge.end_admin_look(user, Look { asked_at, since });
                 }
-                Some(why) => knowledge.fail_admin_look(user, why),
+                Some(why) => knowledge.fail_admin_look(user, &why),
             }
         });
         Ok(())

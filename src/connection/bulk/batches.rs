@@ -1,7 +1,7 @@
 //! Which revokes go out together, and when. Pure: ids and times in, batches out.
 //!
 //! A batch leaves when nothing was added for a quarter of a second, or when its first id has waited
-//! for two seconds. One that is not full waits a little longer the more there is in it: many
+//! for four seconds. One that is not full waits a little longer the more there is in it: many
 //! deletions come in spurts. A full one does not leave at once either: its answer would wake passes
 //! that stand in the way of those that still have something to hand over. What was refused before travels apart: it would have the
 //! whole batch refused again.
@@ -21,8 +21,8 @@ pub(super) const MOST: usize = 100;
 const QUIET: Duration = Duration::from_millis(250);
 /// And so much more for each that waits.
 const QUIET_EACH: Duration = Duration::from_millis(20);
-/// After the first arrival.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// After the first arrival: long enough for a busy operator to see to some hundred deletions.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// An id to be revoked, and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,9 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn a_trickle_leaves_two_seconds_after_the_first() {
+    fn a_trickle_leaves_four_seconds_after_the_first() {
         let (mut batches, start) = (Batches::default(), Instant::now());
-        for n in 0..20_u32 {
+        for n in 0..40_u32 {
             batches.add(handed(n as usize, false), start + QUIET / 2 * n);
         }
         assert_eq!(batches.due(), Some(start + PATIENCE));

@@ -174,9 +174,9 @@ impl Knowledge {
     }
 
     /// The list of a user cannot be looked at, or not completely: that proves nothing.
-    pub(in crate::poller) fn fail_admin_look(&mut self, user: &str, why: String) {
-        let known = self.admin.troubles.insert(user.to_owned(), why.clone());
-        if known.as_ref() == Some(&why) {
+    pub(in crate::poller) fn fail_admin_look(&mut self, user: &str, why: &str) {
+        let known = self.admin.troubles.insert(user.to_owned(), why.to_owned());
+        if known.as_deref() == Some(why) {
             return;
         }
         let of_user: BTreeSet<ResourceKey> = self
