@@ -78,7 +78,8 @@ async fn entitlements_that_are_not_shown_keep_nothing_from_being_active() {
         // Unknown is not none, and is not asked for again and again.
         assert_eq!(shown["entitlementSummary"], Value::Null, "{shown:#}");
         assert_eq!(world.calls(Endpoint::Entitlements), 1);
-        assert_eq!(world.operator.passes("access_request").await, passes);
+        let more = world.operator.passes("access_request").await - passes;
+        assert!(more < 0.5, "{more} passes more");
         assert_eq!(row(&world.get("theirs").await), ACTIVE);
         world.delete("theirs").await;
         world.wait_gone("theirs").await;

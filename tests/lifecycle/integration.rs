@@ -119,6 +119,7 @@ async fn a_create_whose_answer_was_lost_is_found_by_its_mark() {
 
 #[tokio::test]
 async fn a_list_that_is_refused_or_cut_short_proves_nothing() {
+    type Way = fn(&World);
     let refused = |world: &World| {
         let action = Action::Answer {
             status: 403,
@@ -132,7 +133,7 @@ async fn a_list_that_is_refused_or_cut_short_proves_nothing() {
         let cut = |switches: &mut Switches| switches.v3_list_cut = Some(0);
         world.simulator.set_switches(cut);
     };
-    let ways: [(&dyn Fn(&World), &str); 2] = [(&refused, "403"), (&cut, "cut short")];
+    let ways: [(Way, &str); 2] = [(refused, "403"), (cut, "cut short")];
     for (way, told) in ways {
         let world = World::new(setup(|_| ())).await;
         world
