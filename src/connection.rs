@@ -4,6 +4,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `policy.rs` | pure: which endpoints, which namespaces; `policy/asks.rs`: what may be asked for |
+//! | `bulk.rs` | io: access that is taken back together |
 //! | `registry.rs` | the connections that exist, by key; who changed |
 //! | `token.rs` | io: one GET of one Secret |
 //! | `supervised.rs` | remote and poller of one connection, replaced when its settings change |
@@ -14,7 +15,8 @@
 //! | `reads.rs` | the remote as the poller sees it |
 //! | `namespaces.rs` | the labels of namespaces, in cluster scope only |
 //!
-//! Nothing here asks for access or takes it back, and nothing lists or watches Secrets.
+//! Nothing here asks for access, or takes back what it was not handed; nothing lists or watches
+//! Secrets.
 
 use std::{fmt, sync::Arc};
 
@@ -30,6 +32,7 @@ use crate::{
     remote::Remote,
 };
 
+mod bulk;
 pub mod controller;
 mod namespaces;
 mod pass;
@@ -41,6 +44,7 @@ mod supervised;
 mod token;
 mod verify;
 
+pub use bulk::{BulkAnswer, BulkRevokes};
 pub use namespaces::{Namespaces, Relabelled};
 pub use registry::{Found, Registry};
 
@@ -166,6 +170,8 @@ pub struct Connection {
     pub remote: Remote,
     /// What is known of the remote requests.
     pub store: Arc<Store>,
+    /// What is taken back together.
+    pub bulk: Arc<BulkRevokes>,
     state: Arc<watch::Sender<ConnectionState>>,
     identity: Arc<watch::Sender<Option<Identity>>>,
 }

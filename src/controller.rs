@@ -6,7 +6,7 @@
 //! plan        pure  -> one step                      plan.rs, picture.rs, attempt.rs
 //! mark        io    only before a POST               mark.rs
 //! credentials io    in a pass without another write  credentials.rs
-//! execute     io    at most one remote write         execute.rs
+//! execute     io    at most one remote write         execute.rs, again.rs, revoke.rs
 //! fold        pure  -> status, events                fold.rs, verdict.rs, message.rs
 //! persist     io    patch if different               persist.rs
 //! ```
@@ -14,6 +14,7 @@
 //! Both intents, to hold and to release, take the same way. Nothing here decides: what is decided is
 //! decided in the pure files.
 
+pub mod admin;
 pub mod again;
 pub mod attempt;
 pub mod bounds;
@@ -24,6 +25,7 @@ pub mod credentials;
 pub mod entitlements;
 pub mod error;
 pub mod execute;
+pub mod failed;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod fold;
@@ -39,6 +41,7 @@ pub mod plan;
 pub mod renewal;
 pub mod resolution;
 pub mod resolve;
+pub mod revoke;
 pub mod rounds;
 pub mod rulings;
 pub mod target;
@@ -49,6 +52,7 @@ mod watch;
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use kube::{
     Api, ResourceExt,
     api::{ApiResource, DynamicObject},
@@ -62,6 +66,7 @@ pub use error::Error;
 pub use watch::{Stores, Wakes, count_phases, run};
 
 use crate::{
+    connection::Connection,
     crd::{AccessRequest, FINALIZER},
     kubernetes::deadline,
 };
@@ -73,6 +78,9 @@ use plan::{Intent, Plan, Step, plan};
 
 /// After a pass that found its object changed, or that has more to do.
 const SOON: Duration = Duration::from_millis(5);
+
+/// What was handed over is answered about now; if it takes longer, the status says so.
+const AFTER_HANDING_OVER: Duration = Duration::from_secs(5);
 
 /// One pass over one object.
 async fn reconcile(
@@ -86,6 +94,9 @@ async fn reconcile(
             None => return Ok(Action::await_change()),
         },
     };
+    if context.is_released(&resource) {
+        return Ok(Action::await_change());
+    }
     let resource = match context.fence(&resource) {
         context::Fence::Behind(wait) => return Ok(Action::requeue(wait)),
         context::Fence::Overdue if readable => match persist::read(&context, &resource).await? {
@@ -140,38 +151,11 @@ async fn drive(
     let (handle, why) = (connection.as_deref(), (readable, &step, intent));
     let turn = credentials::turn(context, handle, &resource, &mut observed, why, now).await?;
     let mut current = resource;
-    let outcome = match (step, &connection) {
-        (Step::Release, _) => return release(context, &current, &observed).await,
-        (Step::Restore(ledger), _) => {
-            marked(context, &current, ledger.as_ref()).await?;
-            return Ok(Action::requeue(SOON));
-        }
-        (Step::Create { ledger, nonce }, Some(connection)) => {
-            current = marked(context, &current, Some(&ledger)).await?;
-            let times = (planned_at, now);
-            execute::create(connection, &current, &observed, (ledger, nonce), times).await
-        }
-        (Step::Again { ledger, nonce, of }, Some(connection)) => {
-            current = marked(context, &current, Some(&ledger)).await?;
-            let times = (planned_at, now);
-            again::request_again(connection, &current, &observed, (ledger, nonce, of), times).await
-        }
-        (Step::Latch(ledger), _) => {
-            current = marked(context, &current, Some(&ledger)).await?;
-            Outcome::Latched
-        }
-        (Step::Delete, _) => {
-            mark::delete(context, &current).await?;
-            return Ok(Action::await_change());
-        }
-        (Step::Revoke { id }, Some(connection)) => {
-            execute::revoke(connection, &id, &mut observed.memory, now).await;
-            context.remember(&current, &observed.memory);
-            Outcome::Revoked
-        }
-        (Step::Wait | Step::Create { .. } | Step::Again { .. } | Step::Revoke { .. }, _) => {
-            Outcome::Nothing
-        }
+    let times = (planned_at, now);
+    let outcome = match carry_out(context, handle, &mut current, &mut observed, step, times).await?
+    {
+        Carried::Out(outcome) => outcome,
+        Carried::Through(action) => return Ok(action),
     };
     note_empty_answer(context, &current, &outcome, &mut observed);
     let followed = follows_up(&outcome);
@@ -188,6 +172,65 @@ async fn drive(
         None if followed => Action::requeue(SOON),
         None => Action::await_change(),
     })
+}
+
+/// How a step was carried out.
+#[expect(clippy::large_enum_variant, reason = "a pass has one of them")]
+enum Carried {
+    /// This came of it.
+    Out(Outcome),
+    /// The pass ends with it: there is nothing to write.
+    Through(Action),
+}
+
+/// Carries out the step of this pass: at most one write to the remote, marked before where it asks.
+async fn carry_out(
+    context: &Context,
+    connection: Option<&Connection>,
+    current: &mut AccessRequest,
+    observed: &mut observed::Observed,
+    step: Step,
+    times: (Instant, Timestamp),
+) -> Result<Carried, Error> {
+    Ok(Carried::Out(match (step, connection) {
+        (Step::Release, _) => {
+            let released = release(context, current, observed).await?;
+            return Ok(Carried::Through(released));
+        }
+        (Step::Restore(ledger), _) => {
+            marked(context, current, ledger.as_ref()).await?;
+            return Ok(Carried::Through(Action::requeue(SOON)));
+        }
+        (Step::Create { ledger, nonce }, Some(connection)) => {
+            *current = marked(context, current, Some(&ledger)).await?;
+            execute::create(connection, current, observed, (ledger, nonce), times).await
+        }
+        (Step::Again { ledger, nonce, of }, Some(connection)) => {
+            *current = marked(context, current, Some(&ledger)).await?;
+            again::request_again(connection, current, observed, (ledger, nonce, of), times).await
+        }
+        (Step::Latch(ledger), _) => {
+            *current = marked(context, current, Some(&ledger)).await?;
+            Outcome::Latched
+        }
+        (Step::Delete, _) => {
+            mark::delete(context, current).await?;
+            return Ok(Carried::Through(Action::await_change()));
+        }
+        (Step::Revoke { id }, Some(connection)) => {
+            let sent = revoke::revoke(connection, current, observed, &id, times.1).await;
+            context.remember(current, &observed.memory);
+            if sent == revoke::Sent::Later {
+                // Nothing is written before the answer: many that are deleted at once are to come
+                // together before the batch leaves.
+                return Ok(Carried::Through(Action::requeue(AFTER_HANDING_OVER)));
+            }
+            Outcome::Revoked
+        }
+        (Step::Wait | Step::Create { .. } | Step::Again { .. } | Step::Revoke { .. }, _) => {
+            Outcome::Nothing
+        }
+    }))
 }
 
 /// The resource as it is marked; one that has changed meanwhile is looked at again.
@@ -252,7 +295,7 @@ async fn release(
         )
         .await;
     }
-    context.forget(resource);
+    context.release(resource);
     Ok(Action::await_change())
 }
 

@@ -5,6 +5,8 @@
 //! never talks to Kubernetes, and concludes nothing: that something is gone or was never made is
 //! decided by the controller, from what a [`View`] says was asked, when, and how completely.
 
+mod admin_look;
+mod admin_sweep;
 mod cadence;
 mod confirm;
 mod drive;
@@ -27,15 +29,18 @@ use futures::FutureExt as _;
 use futures::future::join_all;
 use tokio::sync::{mpsc, watch};
 
+use self::admin_look::AdminLooker;
+use self::admin_sweep::AdminSweep;
 use self::cadence::Tier;
 use self::confirm::Confirm;
 use self::drive::{Tools, drive};
 
 pub use self::interest::{
-    Health, Interest, Look, Missing, Reign, ResourceKey, Sight, Snapshot, Tracked, View, Wanted,
+    Administered, Health, Interest, Look, Missing, Reign, ResourceKey, Sight, Snapshot, Tracked,
+    View, Wanted,
 };
 use self::look::Looker;
-pub use self::reads::{PageReply, ReadError, Reads, RequestReply};
+pub use self::reads::{AdminList, AdminListReply, PageReply, ReadError, Reads, RequestReply};
 pub use self::store::Store;
 use self::sweep::Sweep;
 use crate::clock::Clock;
@@ -77,7 +82,11 @@ impl Poller {
 
     /// Reads until `stop` becomes true or its sender is gone. Reads under way are then dropped.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let mut lanes = vec![drive(Confirm::default(), &self.tools).boxed()];
+        let mut lanes = vec![
+            drive(Confirm::default(), &self.tools).boxed(),
+            drive(AdminLooker::default(), &self.tools).boxed(),
+            drive(AdminSweep::default(), &self.tools).boxed(),
+        ];
         for api in [RemoteApi::UserV4, RemoteApi::Delegated] {
             lanes.push(drive(Looker::new(api), &self.tools).boxed());
             for tier in Tier::ALL {

@@ -413,6 +413,10 @@ impl Drop for InFlight<'_> {
 fn is_urgent(endpoint: Endpoint) -> bool {
     matches!(
         endpoint,
-        Endpoint::CreateAccessRequest | Endpoint::RequestAgain | Endpoint::RevokeAccessRequest
+        Endpoint::CreateAccessRequest
+            | Endpoint::RequestAgain
+            | Endpoint::RevokeAccessRequest
+            | Endpoint::CreateAdminRequest
+            | Endpoint::RevokeAdminRequests
     )
 }

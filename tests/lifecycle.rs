@@ -21,10 +21,14 @@ mod before;
 mod cost;
 #[path = "lifecycle/credentials.rs"]
 mod credentials;
+#[path = "lifecycle/delegated.rs"]
+mod delegated;
 #[path = "lifecycle/end.rs"]
 mod end;
 #[path = "lifecycle/grant.rs"]
 mod grant;
+#[path = "lifecycle/integration.rs"]
+mod integration;
 #[path = "lifecycle/names.rs"]
 mod names;
 #[path = "lifecycle/revoke.rs"]

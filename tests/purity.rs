@@ -19,6 +19,7 @@ const IMPURE: [&str; 8] = [
 fn the_deciding_files_do_no_io() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let pure = [
+        "controller/admin.rs",
         "controller/attempt.rs",
         "controller/catalogue.rs",
         "controller/catalogue/words.rs",
@@ -42,6 +43,7 @@ fn the_deciding_files_do_no_io() {
         "controller/credentials/scene.rs",
         "controller/credentials/words.rs",
         "controller/entitlements.rs",
+        "controller/failed.rs",
         "controller/fold.rs",
         "controller/lenient.rs",
         "controller/message.rs",
@@ -52,6 +54,7 @@ fn the_deciding_files_do_no_io() {
         "controller/target.rs",
         "controller/tokens.rs",
         "controller/verdict.rs",
+        "connection/bulk/batches.rs",
         "connection/policy.rs",
         "connection/policy/asks.rs",
         "connection/status.rs",

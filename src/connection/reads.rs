@@ -1,15 +1,17 @@
-//! The remote as the poller sees it: four reads through the gate. It also notes whose token it is,
+//! The remote as the poller sees it: six reads through the gate. It also notes whose token it is,
 //! since the own list says so in passing.
 
 use std::{sync::Arc, time::Duration};
 
-use apono_client::{AccessRequest, DelegatedQuery, Endpoint, ListQuery, Page, PageToken};
+use apono_client::{
+    AccessRequest, AdminQuery, DelegatedQuery, Endpoint, ListQuery, Page, PageToken,
+};
 use futures::FutureExt as _;
 use tokio::sync::watch;
 
 use crate::{
     crd::Identity,
-    poller::{PageReply, ReadError, Reads, RequestReply},
+    poller::{AdminListReply, PageReply, ReadError, Reads, RequestReply},
     remote::{Remote, RemoteError},
     telemetry::Chain,
 };
@@ -93,6 +95,29 @@ impl Reads for GatedReads {
                 client.delegated_access_request(id).await
             });
             Ok(read.await?)
+        }
+        .boxed()
+    }
+
+    fn admin_requests<'a>(&'a self, query: &'a AdminQuery) -> AdminListReply<'a> {
+        async move {
+            let endpoint = Endpoint::ListAdminRequests;
+            let read = self.remote.call(endpoint, |client| async move {
+                client.admin_requests_page(query).await
+            });
+            Ok(read.await?.into())
+        }
+        .boxed()
+    }
+
+    fn admin_request<'a>(&'a self, id: &'a str) -> RequestReply<'a> {
+        async move {
+            let read = self
+                .remote
+                .call(Endpoint::GetAdminRequest, |client| async move {
+                    client.admin_request(id).await
+                });
+            Ok(read.await?.into())
         }
         .boxed()
     }

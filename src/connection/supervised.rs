@@ -15,7 +15,7 @@ use tokio::{
 use url::Url;
 
 use super::{
-    Connection, ConnectionKey, ConnectionState,
+    BulkRevokes, Connection, ConnectionKey, ConnectionState,
     reads::{self, GatedReads},
 };
 use crate::{
@@ -78,12 +78,14 @@ impl Supervised {
     ) -> Self {
         let state =
             ConnectionState::not_ready(ConnectionReason::Verifying, "the token is being verified");
+        let store = Arc::new(Store::new(&around.cluster));
         let connection = Connection {
             key,
             uid,
             settings: Arc::new(settings),
             remote: Remote::unconfigured(around.metrics.clone()),
-            store: Arc::new(Store::new(&around.cluster)),
+            bulk: Arc::new(BulkRevokes::new(Arc::clone(&store))),
+            store,
             state: Arc::new(watch::Sender::new(state)),
             identity: Arc::new(watch::Sender::new(identity)),
         };

@@ -60,6 +60,7 @@ pub struct Kept {
     complained: bool,
     failures: u32,
     connection: Option<ConnectionKey>,
+    is_released: bool,
 }
 
 /// Whether the object in hand has our own last write in it.
@@ -181,6 +182,25 @@ impl Context {
         if let Some(before) = before.filter(|before| before != connection) {
             self.withdraw(&before, key);
         }
+    }
+
+    /// Everything of the resource has ended and our finalizer is off. An older view of it, which the
+    /// watch may still hold, is looked at no more: it would look as if access were left.
+    pub fn release(&self, resource: &AccessRequest) {
+        self.forget(resource);
+        self.kept(resource, |kept| kept.is_released = true);
+    }
+
+    /// Whether it was released.
+    pub fn is_released(&self, resource: &AccessRequest) -> bool {
+        let key = (
+            resource.namespace().unwrap_or_default(),
+            resource.name_any(),
+        );
+        let uid = resource.uid().unwrap_or_default();
+        let all = self.lock();
+        all.get(&key)
+            .is_some_and(|kept| kept.uid == uid && kept.is_released)
     }
 
     /// The resource is gone: nothing about it is kept.

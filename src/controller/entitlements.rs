@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use apono_client::{Entitlement, EntitlementState as Word, State};
+use apono_client::{Entitlement, EntitlementState as Word, EntitlementStatus, State};
 use jiff::Timestamp;
 
 use super::{
@@ -13,13 +13,15 @@ use super::{
 };
 use crate::crd::{
     AccessRequest, EntitlementResource, EntitlementState, EntitlementSummary, NamedRef,
-    OwnedRequest,
+    OwnedRequest, RemoteApi,
 };
 
 /// While some are still moving they are read again, at first this often.
 const AGAIN: Duration = Duration::from_secs(5);
 /// A read that failed is repeated this much later: access does not wait for its description.
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
+/// What the remote will not show is asked for again this much later, and then less and less often.
+const AFTER_REFUSAL: Duration = Duration::from_mins(10);
 /// As many as the status may hold.
 const MOST_SHOWN: usize = 100;
 
@@ -41,7 +43,12 @@ pub fn wanted(
     now: Timestamp,
 ) -> Wanted {
     let current = picture.current();
-    let shown = |request: &&&OwnedRequest| matters(request, intent);
+    let hidden = |request: &OwnedRequest| {
+        let asked = observed.memory.undescribed.get(&request.id);
+        let again = asked.map(|at| *at + AFTER_REFUSAL.max(pause(&current, *at)));
+        request.api == Some(RemoteApi::AdminV3) || again.is_some_and(|again| again > now)
+    };
+    let shown = |request: &&&OwnedRequest| matters(request, intent) && !hidden(request);
     let ids = || {
         current
             .iter()
@@ -128,18 +135,22 @@ fn matters(request: &OwnedRequest, intent: Intent) -> bool {
 pub fn shown<'a>(
     all: impl Iterator<Item = &'a Entitlement>,
 ) -> (Vec<EntitlementState>, EntitlementSummary) {
+    summed(all.map(entry).collect())
+}
+
+/// These, sorted, and cut with a count that tells.
+pub fn summed(mut states: Vec<EntitlementState>) -> (Vec<EntitlementState>, EntitlementSummary) {
     let mut summary = EntitlementSummary::default();
-    let mut states = Vec::new();
-    for entitlement in all {
+    for entitlement in &states {
         summary.total += 1;
-        match entitlement.status.state() {
+        let word = entitlement.status.as_deref().unwrap_or_default();
+        match EntitlementStatus::from(word).state() {
             Word::Granted => summary.granted += 1,
             Word::Pending => summary.pending += 1,
             Word::Failure => summary.failed += 1,
             // A word nobody knows is shown, and not waited for.
             Word::Revoked | Word::Unknown => {}
         }
-        states.push(entry(entitlement));
     }
     states.sort();
     summary.truncated = states.len() > MOST_SHOWN;

@@ -3,17 +3,18 @@
 //! Guarantees: a create leaves within [`MARK_VALID`] of its mark, measured where it leaves, after
 //! every wait for pacing; otherwise it is not sent.
 
-use apono_client::{Effect, Endpoint, NewAccessRequest};
+use apono_client::{Effect, Endpoint, NewAccessRequest, NewAdminRequest};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
+    admin,
     again::justification,
     attempt::{Ledger, MARK_VALID},
     fold::{Outcome, Reply, likely_api},
     observe::resource_key,
-    observed::{Memory, Observed, Refusal, RevokeTry},
-    target::target,
+    observed::Observed,
+    target::{admin_target, target},
 };
 use crate::{
     connection::Connection,
@@ -30,17 +31,21 @@ pub async fn create(
     (ledger, nonce): (Ledger, Nonce),
     (marked_at, sent_at): (Instant, Timestamp),
 ) -> Outcome {
-    let why = justification(resource, &ledger, &nonce);
-    let body = body(resource, observed, &nonce, why);
-    let body = &body;
     let leave_by = marked_at + MARK_VALID;
-    let remote = &connection.remote;
-    let call = remote.call_by(
-        Endpoint::CreateAccessRequest,
-        leave_by,
-        |client| async move { client.create_access_request(body).await },
-    );
-    let answer = call.await;
+    let why = justification(resource, &ledger, &nonce);
+    let answer = if admin::is_asked(resource) {
+        create_by_admin(connection, resource, observed, (&nonce, why), leave_by).await
+    } else {
+        let body = body(resource, observed, &nonce, why);
+        let body = &body;
+        let endpoint = Endpoint::CreateAccessRequest;
+        let call = connection
+            .remote
+            .call_by(endpoint, leave_by, |client| async move {
+                client.create_access_request(body).await
+            });
+        call.await
+    };
     answered(connection, resource, (ledger, nonce), answer, sent_at)
 }
 
@@ -72,52 +77,32 @@ pub(super) fn answered(
     }
 }
 
-/// Sends a revoke, and remembers what the remote said of it.
-pub async fn revoke(connection: &Connection, id: &str, memory: &mut Memory, now: Timestamp) {
+/// Asks the admin API; its answer is one request.
+async fn create_by_admin(
+    connection: &Connection,
+    resource: &AccessRequest,
+    observed: &Observed,
+    (nonce, why): (&Nonce, Option<&str>),
+    leave_by: Instant,
+) -> Result<Vec<apono_client::AccessRequest>, RemoteError> {
+    let spec = &resource.spec;
+    let status = resource.status.clone().unwrap_or_default();
+    let target = admin_target(resource, observed.resolved(&status)).unwrap_or_default();
+    let body = &NewAdminRequest {
+        user_id: spec.grantee.clone().unwrap_or_default(),
+        integration_id: target.integration_id,
+        resource_ids: target.resource_ids,
+        permissions: target.permissions,
+        justification: marked(nonce, &observed.origin, why),
+        duration: spec.duration.as_ref().and_then(DurationText::to_duration),
+    };
+    let endpoint = Endpoint::CreateAdminRequest;
     let call = connection
         .remote
-        .call(Endpoint::RevokeAccessRequest, |client| async move {
-            client.revoke(id).await
+        .call_by(endpoint, leave_by, |client| async move {
+            client.create_admin_request(body).await
         });
-    let answer = call.await;
-    if let Err(error) = &answer {
-        tracing::info!(%id, %error, "revoke not accepted");
-    }
-    let tried = tried(memory.revokes.remove(id), answer.err().as_ref(), now);
-    memory.revokes.insert(id.to_owned(), tried);
-    connection.store.hasten(id);
-}
-
-/// The tries with one more. A call that was not let through, for its token or its pace, says nothing
-/// of the request: what was said before still counts.
-fn tried(before: Option<RevokeTry>, error: Option<&RemoteError>, now: Timestamp) -> RevokeTry {
-    let (count, failures, known) =
-        before.map_or((0, 0, None), |it| (it.count, it.failures, it.refusal));
-    let (failures, refusal) = match error {
-        None => (0, None),
-        Some(error) if error.effect() == Effect::NotSent => {
-            (failures, known.or_else(|| Some(told(error, None))))
-        }
-        Some(error) => (failures.saturating_add(1), Some(told(error, known))),
-    };
-    RevokeTry {
-        count: count.saturating_add(1),
-        failures,
-        last: now,
-        refusal,
-    }
-}
-
-/// The refusal to show. The same answer is told in the words it came in first: the remote's words
-/// may differ each time, and the status would never come to rest.
-fn told(error: &RemoteError, known: Option<Refusal>) -> Refusal {
-    let status = error.status();
-    known
-        .filter(|known| known.status == status)
-        .unwrap_or_else(|| Refusal {
-            status,
-            message: error.in_full(),
-        })
+    Ok(vec![call.await?.into()])
 }
 
 /// What an error of a create means: 4.1.3 of the design, decided by the client.
@@ -144,32 +129,5 @@ fn body(
         duration: spec.duration.as_ref().and_then(DurationText::to_duration),
         custom_fields: spec.custom_fields.clone(),
         grantee: spec.grantee.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failed_tries_are_counted_until_one_is_accepted_and_held_back_ones_are_not() {
-        let now = Timestamp::UNIX_EPOCH;
-        let held_back = RemoteError::Paused(std::time::Duration::from_secs(1));
-        let refusal = Refusal {
-            status: Some(503),
-            message: "503".to_owned(),
-        };
-        let failed = RevokeTry {
-            count: 3,
-            failures: 3,
-            last: now,
-            refusal: Some(refusal.clone()),
-        };
-        let paused = tried(Some(failed), Some(&held_back), now);
-        assert_eq!((paused.count, paused.failures), (4, 3));
-        assert_eq!(paused.refusal, Some(refusal));
-        let accepted = tried(Some(paused), None, now);
-        assert_eq!((accepted.failures, accepted.refusal), (0, None));
-        assert_eq!(tried(None, Some(&held_back), now).failures, 0);
     }
 }

@@ -72,6 +72,7 @@ pub(crate) fn world() -> World {
         settled_after: SETTLED,
         stale_after: Duration::from_mins(3),
         asks_for_another: false,
+        asks_admin: false,
         user: None,
         credentials: None,
         hastened: None,

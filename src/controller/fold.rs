@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt;
 
 use super::{
+    admin,
     attempt::Ledger,
     bounds,
     conditions::{Truth, Verdict},
@@ -154,6 +155,7 @@ fn apply(
             // Everything said is said of what is stored, so that the same is said when it is read
             // back. What cannot be stored is to be found again.
             picture.trim(resource);
+            admin::reckon_ends(&mut picture.requests, &picture.ledger, resource);
             picture.unkept.is_empty().then_some(PostOutcome::Answered)
         }
         Reply::Refused(_) => Some(PostOutcome::Refused),
@@ -171,6 +173,9 @@ fn apply(
 
 /// Where a request just made is most likely read; the poller finds out.
 pub fn likely_api(resource: &AccessRequest) -> RemoteApi {
+    if admin::is_asked(resource) {
+        return RemoteApi::AdminV3;
+    }
     match resource.spec.grantee {
         Some(_) => RemoteApi::Delegated,
         None => RemoteApi::UserV4,
@@ -216,6 +221,14 @@ fn status(
     }
     show_entitlements(&mut new, &current, observed);
     credentials::report::report(&mut new, resource, observed);
+    let read = current.iter().filter_map(|one| {
+        let remote = last_read(&one.id, observed, outcome)?;
+        Some((*one, remote))
+    });
+    let read: Vec<_> = read.collect();
+    if read.len() == current.len() {
+        admin::describe(&mut new, resource, &read);
+    }
     new
 }
 

@@ -57,6 +57,13 @@ pub fn recovering<'a>(
     {
         return LOST_BY_ANOTHER.to_owned();
     }
+    if let Some(trouble) = &observed.view.look_trouble {
+        return bounded(&format!(
+            "the answer to the create was lost, and Apono does not let the request be looked for \
+             ({trouble}); nothing is asked again before it was: let the connection's token list \
+             the requests of the grantee"
+        ));
+    }
     let until = open.map(|entry| entry.time + observed.settled_after).max();
     let until = until.map_or_else(String::new, |until| {
         format!(", which takes until {} at least", second(until))
@@ -184,11 +191,19 @@ fn active(all: &[&OwnedRequest]) -> String {
     let ends = all
         .iter()
         .filter(|one| is_live(one))
-        .filter_map(|one| one.ends_at.as_ref())
-        .min();
+        .filter(|one| one.ends_at.is_some())
+        .min_by_key(|one| one.ends_at.as_ref().map(|end| end.0));
     ends.map_or_else(
         || "until it is revoked".to_owned(),
-        |end| format!("until {}", minute(end.0)),
+        |one| {
+            let about = if one.ends_at_estimated == Some(true) {
+                "about "
+            } else {
+                ""
+            };
+            let end = one.ends_at.as_ref().map(|end| minute(end.0));
+            format!("until {about}{}", end.unwrap_or_default())
+        },
     )
 }
 

@@ -9,16 +9,17 @@ use kube::ResourceExt;
 use rand::RngExt;
 
 use super::{
-    Context,
+    Context, admin,
     attempt::MARK_VALID,
     bounds, entitlements,
     fold::likely_api,
     latch,
-    observed::{ConnectionSight, Memory, Observed},
+    observed::{ConnectionSight, Memory, Observed, is_definite},
     picture::{Picture, is_live, state},
     plan::Intent,
     resolution::Resolution,
     resolve::resolve,
+    revoke,
     rulings::{Ruling, rule},
     tokens::Token,
     ttl,
@@ -34,6 +35,7 @@ use crate::{
     },
     marker::Origin,
     poller::{Interest, ResourceKey, Tracked, View, Wanted},
+    remote::RemoteError,
 };
 
 /// Entitlements are read page by page, and no further than this: the status shows fewer.
@@ -56,30 +58,13 @@ pub async fn observe(
     intent: Intent,
     now: Timestamp,
 ) -> Observation {
-    let key = connection_key(resource);
     let memory = context.memory(resource);
-    let (connection, sight) = match context.registry.find(&key) {
-        Found::Missing => (None, missing(&key, resource, context.is_namespaced)),
-        Found::Unreadable { message } => (None, unreadable(&key, &message)),
-        Found::Deleting(connection) => {
-            let message =
-                format!("{key} is being deleted; create a new AccessRequest that names another");
-            let sight = match sight(context, &connection, resource, intent) {
-                ConnectionSight::Usable { orphan, .. }
-                | ConnectionSight::Undecided { orphan, .. } => {
-                    ConnectionSight::Deleting { message, orphan }
-                }
-                other => other,
-            };
-            (Some(connection), sight)
-        }
-        Found::Usable(connection) => {
-            let sight = sight(context, &connection, resource, intent);
-            (Some(connection), sight)
-        }
-    };
+    let (connection, sight) = connection(context, resource, intent);
     let mut observed = values(context, resource, sight, connection.as_deref(), memory);
     if let Some(connection) = &connection {
+        if revoke::take_answers(connection, &mut observed.memory, now) {
+            context.remember(resource, &observed.memory);
+        }
         observed.view = view(context, connection, resource, &observed);
         observed.user = user(&observed.view);
         let picture = Picture::of(resource, &observed, now);
@@ -116,6 +101,35 @@ pub async fn observe(
     Observation {
         observed,
         connection,
+    }
+}
+
+/// The connection that a resource names, and how far it can be used.
+fn connection(
+    context: &Context,
+    resource: &AccessRequest,
+    intent: Intent,
+) -> (Option<Arc<Connection>>, ConnectionSight) {
+    let key = connection_key(resource);
+    match context.registry.find(&key) {
+        Found::Missing => (None, missing(&key, resource, context.is_namespaced)),
+        Found::Unreadable { message } => (None, unreadable(&key, &message)),
+        Found::Deleting(connection) => {
+            let message =
+                format!("{key} is being deleted; create a new AccessRequest that names another");
+            let sight = match sight(context, &connection, resource, intent) {
+                ConnectionSight::Usable { orphan, .. }
+                | ConnectionSight::Undecided { orphan, .. } => {
+                    ConnectionSight::Deleting { message, orphan }
+                }
+                other => other,
+            };
+            (Some(connection), sight)
+        }
+        Found::Usable(connection) => {
+            let sight = sight(context, &connection, resource, intent);
+            (Some(connection), sight)
+        }
     }
 }
 
@@ -246,6 +260,7 @@ fn values(
         settled_after: MARK_VALID + context.remote_timeout + settle,
         stale_after: STALE_AFTER.min(active.saturating_mul(3)),
         asks_for_another: resource.spec.grantee.is_some(),
+        asks_admin: admin::is_asked(resource),
         user: None,
         credentials: None,
         hastened: None,
@@ -315,12 +330,16 @@ fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
     let ids = picture.requests.iter().filter(followed).map(|one| Tracked {
         id: one.id.clone(),
         api: one.api.unwrap_or_default(),
+        admin: admin::administered(resource, Some(one), &picture.ledger),
     });
     let unkept = observed.memory.unkept.iter().map(|id| Tracked {
         id: id.clone(),
         api: likely_api(resource),
+        admin: admin::administered(resource, None, &picture.ledger),
     });
-    let apis: &[RemoteApi] = if observed.asks_for_another {
+    let apis: &[RemoteApi] = if observed.asks_admin {
+        &[RemoteApi::AdminV3]
+    } else if observed.asks_for_another {
         &[RemoteApi::UserV4, RemoteApi::Delegated]
     } else {
         &[RemoteApi::UserV4]
@@ -331,12 +350,18 @@ fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
             marked_at: entry.time,
             conclusive_from: entry.time + observed.settled_after,
             api: *api,
+            user: resource
+                .spec
+                .grantee
+                .clone()
+                .filter(|_| observed.asks_admin),
         })
     });
     Interest {
         ids: ids.chain(unkept).collect(),
         looks: looks.collect(),
         origin: observed.origin.clone(),
+        asks_admin: observed.asks_admin,
     }
 }
 
@@ -351,13 +376,21 @@ async fn read_entitlements(
     now: Timestamp,
 ) {
     for id in ids {
-        if let Some(all) = read_all(connection, id).await {
-            observed.entitlements.insert(id.clone(), all);
-        } else {
-            tracing::debug!(%id, "entitlements not read");
-            observed.entitlements.clear();
-            observed.memory.entitlements_failed = Some(now);
-            break;
+        match read_all(connection, id).await {
+            Ok(all) => {
+                observed.memory.undescribed.remove(id);
+                observed.entitlements.insert(id.clone(), all);
+            }
+            Err(error) if error.as_ref().is_some_and(|one| is_definite(one.status())) => {
+                // Not shown at all, as may be with a request for somebody else.
+                observed.memory.undescribed.insert(id.clone(), now);
+            }
+            Err(_) => {
+                tracing::debug!(%id, "entitlements not read");
+                observed.entitlements.clear();
+                observed.memory.entitlements_failed = Some(now);
+                break;
+            }
         }
     }
     if !ids.is_empty() && !observed.entitlements.is_empty() {
@@ -369,7 +402,11 @@ async fn read_entitlements(
     }
 }
 
-async fn read_all(connection: &Connection, id: &str) -> Option<Vec<Entitlement>> {
+/// All entitlements of a request; without an error where they are too many or cannot be understood.
+async fn read_all(
+    connection: &Connection,
+    id: &str,
+) -> Result<Vec<Entitlement>, Option<RemoteError>> {
     let (mut all, mut token) = (Vec::new(), None);
     for _ in 0..MOST_PAGES {
         let from = token.clone();
@@ -378,18 +415,18 @@ async fn read_all(connection: &Connection, id: &str) -> Option<Vec<Entitlement>>
             .call(Endpoint::ListEntitlements, |client| async move {
                 client.entitlements_page(id, from.as_ref()).await
             });
-        let page = call.await.ok()?;
+        let page = call.await.map_err(Some)?;
         if page.skipped > 0 {
             // What cannot be read may be what was granted: a list with a hole proves nothing.
-            return None;
+            return Err(None);
         }
         all.extend(page.items);
         token = page.next;
         if token.is_none() {
-            return Some(all);
+            return Ok(all);
         }
     }
-    None
+    Err(None)
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub struct Observed {
     pub stale_after: Duration,
     /// Whether the resource asks for somebody else: then two lists have to be looked through.
     pub asks_for_another: bool,
+    /// Whether the admin API is asked: then its list is looked through, and no other.
+    pub asks_admin: bool,
     /// The id of the user whose token a create will be sent with, as far as that is known.
     pub user: Option<String>,
     /// What this pass made of the credentials; absent where it did nothing for them.
@@ -167,6 +169,12 @@ pub struct Memory {
     pub unkept: BTreeSet<String>,
     /// The looks at sessions, and the resets.
     pub credentials: CredentialMemory,
+    /// What was handed to the bulk revoke and not answered yet.
+    pub handed_over: BTreeSet<String>,
+    /// What the remote said when it declined to revoke one of these by itself.
+    pub declined: BTreeMap<String, Refusal>,
+    /// The requests whose entitlements the remote does not show, and when it last said so.
+    pub undescribed: BTreeMap<String, Timestamp>,
     /// When entitlements were last asked for in vain.
     pub entitlements_failed: Option<Timestamp>,
     /// When entitlements were last read.
@@ -195,6 +203,11 @@ pub struct Refusal {
     pub status: Option<u16>,
     /// The error, for people.
     pub message: String,
+}
+
+/// A 4xx is the remote's word on the request; what else fails may pass.
+pub fn is_definite(status: Option<u16>) -> bool {
+    status.is_some_and(|status| (400..500).contains(&status) && ![401, 408, 429].contains(&status))
 }
 
 impl RevokeTry {

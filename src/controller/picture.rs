@@ -15,6 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::{
+    admin,
     attempt::{Entry, Ledger},
     bounds,
     observed::Observed,
@@ -72,6 +73,7 @@ impl Picture {
         picture.trim(resource);
         picture.reopen_found();
         picture.settle_open_posts(resource, observed);
+        admin::reckon_ends(&mut picture.requests, &picture.ledger, resource);
         picture
     }
 
@@ -324,6 +326,9 @@ fn absorb(request: &mut OwnedRequest, snapshot: &Snapshot, now: Timestamp) {
     if !state.is_terminal() && state != State::Revoking {
         request.ends_at = remote.revocation_date.map(whole);
     }
+    if let Some(friendly) = &remote.friendly_id {
+        request.friendly_id = Some(bounds::word(friendly));
+    }
     if let Some(requestor) = &remote.requestor {
         request.requestor_id = Some(bounds::word(&requestor.id));
     }
@@ -336,7 +341,7 @@ fn absorb(request: &mut OwnedRequest, snapshot: &Snapshot, now: Timestamp) {
 }
 
 /// The API keeps whole seconds; what is compared later has to be what is read back.
-fn whole(time: Timestamp) -> Time {
+pub fn whole(time: Timestamp) -> Time {
     Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
 }
 
@@ -411,5 +416,8 @@ fn is_looked_for(entry: &Entry, observed: &Observed) -> bool {
     let reaches_back = entry.time.as_second() - LOOK_MARGIN_SECONDS;
     let judged = |look: &Look| look.asked_at >= settled && look.since.as_second() <= reaches_back;
     let by = |api: RemoteApi| observed.view.look.get(&api).is_some_and(judged);
+    if observed.asks_admin {
+        return by(RemoteApi::AdminV3);
+    }
     by(RemoteApi::UserV4) && (!observed.asks_for_another || by(RemoteApi::Delegated))
 }

@@ -18,13 +18,15 @@
 
 use std::time::Duration;
 
-use apono_client::{EntitlementState as EntitlementWord, State};
+use apono_client::State;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
     attempt::{Entry, Ledger},
-    bounds, entitlements, latch,
+    bounds, entitlements,
+    failed::was_never_access,
+    latch,
     observed::{ConnectionSight, Observed, RevokeTry},
     picture::{Picture, is_live, is_missing, state},
     rounds::{self, Next},
@@ -332,17 +334,6 @@ pub fn has_ended(request: &OwnedRequest, observed: &Observed) -> bool {
             is_missing(request, observed) && is_same_user
         }
     }
-}
-
-/// Whether a failed request never was access, as far as anybody can say.
-pub fn was_never_access(request: &OwnedRequest, observed: &Observed) -> bool {
-    let seen = request.active_at.is_some() || request.revoking_seen == Some(true);
-    let harmless = |word: EntitlementWord| match word {
-        EntitlementWord::Pending | EntitlementWord::Failure | EntitlementWord::Revoked => true,
-        EntitlementWord::Granted | EntitlementWord::Unknown => false,
-    };
-    let read = observed.entitlements.get(&request.id);
-    !seen && read.is_some_and(|all| all.iter().all(|one| harmless(one.status.state())))
 }
 
 /// Whether deletion is asked to leave the access where it is.

@@ -9,20 +9,9 @@
 //! | resources of an integration | yes | the ids |
 //! | | no | what is written |
 
-use apono_client::{EntitlementRef as Pair, Target};
+use apono_client::{AdminTarget, EntitlementRef as Pair, Target};
 
 use crate::crd::{AccessRequest, EntitlementRef, IntegrationTarget, ResolvedAccess};
-
-/// What a create through the older API (v3) asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AdminTarget {
-    /// The integration.
-    pub integration_id: String,
-    /// The resources.
-    pub resource_ids: Vec<String>,
-    /// The permissions, by their names: they have no other id there.
-    pub permissions: Vec<String>,
-}
 
 /// What a create asks for where it is asked for by bundle or by entitlements.
 pub fn target(resource: &AccessRequest, resolved: Option<&ResolvedAccess>) -> Target {

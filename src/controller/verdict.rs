@@ -32,18 +32,20 @@ mod latched;
 mod renewing;
 
 use super::{
+    admin,
     conditions::{Truth, Verdict},
+    failed::{is_undecided, was_never_access},
     latch, message,
-    observed::{ConnectionSight, Observed},
+    observed::{ConnectionSight, Observed, is_definite},
     picture::{Picture, is_missing, state},
-    plan::{Intent, has_ended, is_orphan, was_never_access},
+    plan::{Intent, has_ended, is_orphan},
     renewal,
     resolution::Resolution,
     rounds,
     rulings::{self, Ruling},
     tokens::Token,
 };
-use crate::crd::{AccessRequest, ConditionType, OwnedRequest, Phase, Reason};
+use crate::crd::{AccessRequest, ConditionType, OwnedRequest, Phase, Reason, RemoteApi};
 use renewing::Renewing;
 
 /// This many revokes in a row failed, and it is no hiccup any more.
@@ -322,6 +324,9 @@ impl Standing {
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
 fn has_reached_end(request: &OwnedRequest, now: Timestamp) -> bool {
+    if request.api == Some(RemoteApi::AdminV3) {
+        return admin::has_ended_as_planned(request, now);
+    }
     let end = request.ends_at.as_ref();
     end.is_some_and(|end| end.0 <= now + CLOCKS_DIFFER)
 }
@@ -443,6 +448,7 @@ fn refusal(request: &OwnedRequest, observed: &Observed) -> Option<(Reason, Strin
     let tried = observed.memory.revokes.get(&request.id);
     let refusal = tried.and_then(|tried| tried.refusal.as_ref());
     match (state(request), refusal) {
+        (State::Failed, _) if is_undecided(request, observed) => None,
         (State::Failed, _) if !was_never_access(request, observed) => Some((
             Reason::RevokeFailed,
             message::revoke_failed(request, refusal),
@@ -467,9 +473,4 @@ fn refusal(request: &OwnedRequest, observed: &Observed) -> Option<(Reason, Strin
         }
         _ => None,
     }
-}
-
-/// A 4xx is the remote's word on the request; what else fails may pass.
-fn is_definite(status: Option<u16>) -> bool {
-    status.is_some_and(|status| (400..500).contains(&status) && ![401, 408, 429].contains(&status))
 }

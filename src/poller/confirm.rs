@@ -16,11 +16,11 @@ use super::walk::{self, Leaf, PAGES_A_ROUND, Walk};
 use crate::crd::RemoteApi;
 
 /// More than so many at once are looked for in the list instead of one by one.
-const MANY: usize = 25;
+pub(super) const MANY: usize = 25;
 /// So many reads by id are under way at once.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 /// What one read by id costs in time: at most 25 a second.
-const READ_PAUSE: Duration = Duration::from_millis(40);
+pub(super) const READ_PAUSE: Duration = Duration::from_millis(40);
 /// A list that does not say who the token is is asked again after this long.
 const IDENTITY_PAUSE: Duration = Duration::from_mins(1);
 
@@ -111,7 +111,7 @@ impl Confirm {
         let reads = stream::iter(due).map(|(id, _, _)| async move { confirm(&id, tools).await });
         let results: Vec<_> = reads.buffer_unordered(AT_ONCE).collect().await;
         let answered: Result<Vec<_>, _> = results.into_iter().collect();
-        Ok(HasRead(answered?.contains(&HasRead(true))))
+        Ok(HasRead(answered?.contains(&Confirmed::Read)))
     }
 }
 
@@ -152,19 +152,30 @@ impl Round for Confirm {
     }
 }
 
+/// What came of the read of one id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Confirmed {
+    /// It was answered.
+    Read,
+    /// Nobody suspects it any more.
+    Skipped,
+    /// It could not be read.
+    Failed(String),
+}
+
 /// Reads one id on every route it may live on. Only what stops all reading is an error here: one
 /// id that cannot be read says nothing of the others.
-async fn confirm(id: &str, tools: &Tools) -> Result<HasRead, ReadError> {
+pub(super) async fn confirm(id: &str, tools: &Tools) -> Result<Confirmed, ReadError> {
     let (epoch, suspect) = tools.ask(|knowledge| (knowledge.epoch, knowledge.open_suspect(id)));
     let Some((route, suspect)) = suspect else {
-        return Ok(HasRead(false));
+        return Ok(Confirmed::Skipped);
     };
     let asked_at = tools.clock.now();
     let mut found = read(route, id, tools)
         .await
         .map(|request| (request, route, asked_at));
-    if found == Err(ReadError::NotFound) {
-        let (other, asked_at) = (other(route), tools.clock.now());
+    if let Some(other) = other(route).filter(|_| found == Err(ReadError::NotFound)) {
+        let asked_at = tools.clock.now();
         found = read(other, id, tools)
             .await
             .map(|request| (request, other, asked_at));
@@ -191,25 +202,28 @@ async fn confirm(id: &str, tools: &Tools) -> Result<HasRead, ReadError> {
             }
         }),
         Err(error @ (ReadError::Unauthorized | ReadError::Paused(_))) => return Err(error),
-        Err(ReadError::Failed(error)) => {
+        Err(ReadError::Failed(error) | ReadError::Refused(error)) => {
             tracing::debug!(id, error, "could not read a request by id");
             tools.ask(|knowledge| knowledge.postpone(id, now));
-            return Ok(HasRead(false));
+            return Ok(Confirmed::Failed(error));
         }
     }
-    Ok(HasRead(true))
+    Ok(Confirmed::Read)
 }
 
 async fn read(api: RemoteApi, id: &str, tools: &Tools) -> Result<AccessRequest, ReadError> {
     match api {
-        RemoteApi::UserV4 | RemoteApi::AdminV3 => tools.reads.access_request(id).await,
+        RemoteApi::UserV4 => tools.reads.access_request(id).await,
         RemoteApi::Delegated => tools.reads.delegated_access_request(id).await,
+        RemoteApi::AdminV3 => tools.reads.admin_request(id).await,
     }
 }
 
-fn other(api: RemoteApi) -> RemoteApi {
+/// Where else an id may live. The ids of the admin API are its own.
+fn other(api: RemoteApi) -> Option<RemoteApi> {
     match api {
-        RemoteApi::UserV4 | RemoteApi::AdminV3 => RemoteApi::Delegated,
-        RemoteApi::Delegated => RemoteApi::UserV4,
+        RemoteApi::UserV4 => Some(RemoteApi::Delegated),
+        RemoteApi::Delegated => Some(RemoteApi::UserV4),
+        RemoteApi::AdminV3 => None,
     }
 }

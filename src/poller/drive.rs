@@ -184,7 +184,10 @@ fn note(lane: Lane, result: Result<HasRead, ReadError>, tools: &Tools, pace: &mu
         ReadError::Paused(pause) => {
             tools.ask(|knowledge| knowledge.pause(now, pause.max(LEAST_PAUSE)));
         }
-        ReadError::Unauthorized | ReadError::NotFound | ReadError::Failed(_) => {
+        ReadError::Unauthorized
+        | ReadError::NotFound
+        | ReadError::Refused(_)
+        | ReadError::Failed(_) => {
             pace.failures = pace.failures.saturating_add(1);
             pace.resume_at = Some(now + back_off(pace.failures, jitter));
             let epoch = pace.epoch;

@@ -28,6 +28,20 @@ pub struct Tracked {
     pub id: String,
     /// Where it is expected.
     pub api: RemoteApi,
+    /// What the list of the admin API has to be asked with; absent for the other lists.
+    pub admin: Option<Administered>,
+}
+
+/// How a request is found through the admin API, whose list is asked user by user, says nothing of
+/// when a request was made or ends, and has no second page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Administered {
+    /// Whose access it is, as it was asked for.
+    pub user: String,
+    /// When it was asked for, at the latest; the list has to look back so far.
+    pub asked_at: Option<Timestamp>,
+    /// When its access ends, as far as can be reckoned.
+    pub ends_at: Option<Timestamp>,
 }
 
 /// A POST whose answer is not known: is there a request of it?
@@ -41,6 +55,8 @@ pub struct Wanted {
     pub conclusive_from: Timestamp,
     /// Which list it would be in.
     pub api: RemoteApi,
+    /// Whose access it would be: the list of the admin API is asked user by user.
+    pub user: Option<String>,
 }
 
 /// Everything one resource wants to know.
@@ -52,6 +68,9 @@ pub struct Interest {
     pub looks: Vec<Wanted>,
     /// What its marks say of where they come from.
     pub origin: Origin,
+    /// Whether it asks through the admin API. Each API may show what the other made, by the same id
+    /// or by another; what is asked of one is followed there alone.
+    pub asks_admin: bool,
 }
 
 /// A remote request as it was answered.
@@ -131,10 +150,12 @@ pub struct View {
     /// Requests whose mark names this origin and that are not among the declared ids, whatever
     /// their nonce.
     pub strays: Vec<(Mark, Arc<Snapshot>)>,
-    /// The newest complete look at each list.
+    /// The newest complete look at each list; of the admin API, at that of the user it is about.
     pub look: BTreeMap<RemoteApi, Look>,
     /// Why the last look at a list came to nothing, where it did.
     pub look_faults: BTreeMap<RemoteApi, String>,
+    /// Why the list of the admin API cannot show whether something is there, if it cannot.
+    pub look_trouble: Option<String>,
     /// Who the present token is: the requestor of every own request it reads.
     pub identity: Option<String>,
     /// Whether the own list names several requestors: then it does not say who the token is.

@@ -1,4 +1,4 @@
-//! The four calls the poller makes, as a trait: what stands between it and the remote (pacing,
+//! The six calls the poller makes, as a trait: what stands between it and the remote (pacing,
 //! circuit, metrics) is not its matter. It decides nothing but what a failure means to a reader.
 
 use std::error::Error as _;
@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use apono_client::{
-    AccessRequest, Client, DelegatedQuery, Error, ErrorClass, ListQuery, Page, PageToken,
+    AccessRequest, AdminQuery, AdminRequest, Client, DelegatedQuery, Error, ErrorClass, ListQuery,
+    Listing, Page, PageToken,
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -23,6 +24,9 @@ pub enum ReadError {
     /// Reads are held back for this long; nothing was asked.
     #[error("reads are paused for {} s", .0.as_secs())]
     Paused(Duration),
+    /// The remote does not want this read made. Never a token or an address.
+    #[error("{0}")]
+    Refused(String),
     /// Anything else, said for people. Never a token or an address.
     #[error("{0}")]
     Failed(String),
@@ -32,6 +36,18 @@ pub enum ReadError {
 pub type PageReply<'a> = BoxFuture<'a, Result<Page<AccessRequest>, ReadError>>;
 /// What a single request is answered with.
 pub type RequestReply<'a> = BoxFuture<'a, Result<AccessRequest, ReadError>>;
+
+/// What the list of the admin API is answered with.
+pub type AdminListReply<'a> = BoxFuture<'a, Result<AdminList, ReadError>>;
+
+/// The list of the admin API: there is no second page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdminList {
+    /// What was understood.
+    pub items: Vec<AccessRequest>,
+    /// Whether that is everything there is.
+    pub is_complete: bool,
+}
 
 /// Reads of the remote.
 pub trait Reads: Send + Sync + 'static {
@@ -54,6 +70,12 @@ pub trait Reads: Send + Sync + 'static {
 
     /// One request made for someone else.
     fn delegated_access_request<'a>(&'a self, id: &'a str) -> RequestReply<'a>;
+
+    /// The list of the admin API.
+    fn admin_requests<'a>(&'a self, query: &'a AdminQuery) -> AdminListReply<'a>;
+
+    /// One request of any user.
+    fn admin_request<'a>(&'a self, id: &'a str) -> RequestReply<'a>;
 }
 
 impl Reads for Client {
@@ -80,6 +102,23 @@ impl Reads for Client {
     fn delegated_access_request<'a>(&'a self, id: &'a str) -> RequestReply<'a> {
         async move { Ok(self.delegated_access_request(id).await?) }.boxed()
     }
+
+    fn admin_requests<'a>(&'a self, query: &'a AdminQuery) -> AdminListReply<'a> {
+        async move { Ok(self.admin_requests_page(query).await?.into()) }.boxed()
+    }
+
+    fn admin_request<'a>(&'a self, id: &'a str) -> RequestReply<'a> {
+        async move { Ok(self.admin_request(id).await?.into()) }.boxed()
+    }
+}
+
+impl From<Listing<AdminRequest>> for AdminList {
+    fn from(listing: Listing<AdminRequest>) -> Self {
+        Self {
+            is_complete: listing.is_complete(),
+            items: listing.items.into_iter().map(AccessRequest::from).collect(),
+        }
+    }
 }
 
 /// The one error of the client that every implementation over it turns into ours the same way.
@@ -89,6 +128,7 @@ impl From<Error> for ReadError {
             (ErrorClass::NotFound, _) => Self::NotFound,
             (ErrorClass::Unauthorized, _) => Self::Unauthorized,
             (ErrorClass::Throttled, Some(pause)) => Self::Paused(pause),
+            (ErrorClass::Refused, _) => Self::Refused(chain(&error)),
             _ => Self::Failed(chain(&error)),
         }
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::cadence::Tier;
-use super::{Missing, ResourceKey, Sight, Snapshot};
+use super::{Administered, Missing, ResourceKey, Sight, Snapshot};
 use crate::crd::RemoteApi;
 use crate::marker::{Mark, Nonce};
 
@@ -20,6 +20,8 @@ pub(super) struct Record {
     pub(super) owners: BTreeSet<ResourceKey>,
     /// Where it was found last, before that where it is expected.
     pub(super) route: RemoteApi,
+    /// What the list of the admin API has to be asked with.
+    pub(super) admin: Option<Administered>,
     /// The mark it bears.
     pub(super) mark: Option<Mark>,
     /// The POSTs whose answers named it.
@@ -70,6 +72,7 @@ impl Record {
             absence: None,
             owners: BTreeSet::new(),
             route,
+            admin: None,
             mark: None,
             answered: BTreeSet::new(),
             settled: Timestamp::MIN,
@@ -98,7 +101,10 @@ impl Record {
             .snapshot
             .as_ref()
             .filter(|_| tier == Some(Tier::Live))
-            .and_then(|snapshot| snapshot.request.revocation_date)
+            .and_then(|snapshot| {
+                let reckoned = self.admin.as_ref().and_then(|admin| admin.ends_at);
+                snapshot.request.revocation_date.or(reckoned)
+            })
             .filter(|end| self.end_handled != Some(*end));
         Place {
             group: group.map(|group| (self.route, group)),

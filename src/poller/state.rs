@@ -2,6 +2,7 @@
 //! ids are followed how. No IO and no locks; the lanes ask it what is due, and tell it what they
 //! read.
 
+mod admin;
 mod answers;
 mod follow;
 mod looking;
@@ -17,6 +18,8 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use self::admin::Admin;
+pub(super) use self::admin::Due;
 pub(super) use self::answers::Source;
 pub(super) use self::follow::Evidence;
 pub(super) use self::looking::Want;
@@ -69,6 +72,7 @@ pub(super) struct Knowledge {
     look_faults: BTreeMap<RemoteApi, String>,
     /// The lists whose pages were seen to go in circles.
     pub(super) circles: BTreeSet<RemoteApi>,
+    admin: Admin,
 
     identity: Identity,
     /// Which tokens were in use, and since when.
@@ -111,6 +115,9 @@ impl Knowledge {
                 .entry(tracked.id.clone())
                 .or_insert_with(|| Record::new(tracked.api));
             record.owners.insert(key.clone());
+            if tracked.admin.is_some() {
+                record.admin.clone_from(&tracked.admin);
+            }
             if record.snapshot.is_none() {
                 record.route = tracked.api;
             }
@@ -301,6 +308,13 @@ impl Knowledge {
         let answered = self.answered.get(key).into_iter().flatten();
         let interest = self.resources.get(key);
         let looks = interest.into_iter().flat_map(|interest| &interest.looks);
+        let by_user = looks.clone().find(|want| want.user.is_some());
+        if let Some(user) = by_user.map(|want| want.user.as_ref()) {
+            let look = self.admin_look(user).copied();
+            view.look
+                .extend(look.map(|look| (RemoteApi::AdminV3, look)));
+            view.look_trouble = self.admin_trouble(user);
+        }
         for nonce in answered.chain(looks.map(|want| &want.nonce)) {
             let ids = self.by_nonce.get(nonce).into_iter().flatten();
             let found = ids

@@ -93,6 +93,11 @@ impl Store {
         self.lock().meet(requestor);
     }
 
+    /// Wakes a resource: something it waits for has come.
+    pub fn wake(&self, key: &ResourceKey) {
+        self.lock().wake_all([key.clone()]);
+    }
+
     /// Which resource follows the id; the first by name if several do.
     pub fn owner_of(&self, id: &str) -> Option<ResourceKey> {
         self.lock().owner_of(id)

@@ -98,7 +98,7 @@ impl Sweep {
     /// The first page failed again: if the list can be read without the filter, that is to blame.
     async fn doubt_filter(&mut self, course: &Course, error: &ReadError, tools: &Tools) {
         let is_filter = course.walk.pages == 0 && !course.walk.filter.is_empty();
-        if !is_filter || !matches!(error, ReadError::Failed(_)) {
+        if !is_filter || !matches!(error, ReadError::Failed(_) | ReadError::Refused(_)) {
             return;
         }
         self.refusals += 1;

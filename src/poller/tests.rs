@@ -1,6 +1,7 @@
 //! The poller as a whole, against a remote that filters and pages as the real one does, with the
 //! time of tokio standing still until everybody waits.
 
+mod administered;
 mod doubting;
 mod following;
 mod looking;
@@ -112,6 +113,7 @@ impl Bench {
         let track = |(id, api): &(&str, RemoteApi)| Tracked {
             id: (*id).to_owned(),
             api: *api,
+            admin: None,
         };
         let ids = ids.iter().map(track).collect();
         self.store.declare(
@@ -120,6 +122,7 @@ impl Bench {
                 ids,
                 looks: vec![],
                 origin: origin(name),
+                asks_admin: false,
             },
         );
     }
@@ -131,11 +134,13 @@ impl Bench {
             marked_at: self.now(),
             conclusive_from: self.now() + SignedDuration::from_secs(conclusive_in),
             api: RemoteApi::UserV4,
+            user: None,
         };
         let interest = Interest {
             ids: vec![],
             looks: vec![wanted],
             origin: origin(name),
+            asks_admin: false,
         };
         self.store.declare(&key(name), interest);
     }

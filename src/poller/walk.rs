@@ -134,6 +134,7 @@ pub(super) async fn page(
 ) -> Result<Page<AccessRequest>, ReadError> {
     let statuses = filter.to_vec();
     match api {
+        // The admin API has no pages, and is not walked.
         RemoteApi::UserV4 | RemoteApi::AdminV3 => {
             let query = ListQuery {
                 limit: Some(limit),

@@ -22,7 +22,7 @@ use crate::{
 const SECRET: &str = "orders-db";
 const RESET: &str = "access.apono.io/reset-credentials";
 /// A reset that nobody knows of is sent again after some seconds.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 async fn ask(world: &World) {
     ask_for(world, json!({"bundle": "prod-read"})).await;

@@ -91,6 +91,7 @@ async fn a_revoke_that_fails_is_said_and_tried_again() {
 async fn a_delegated_request_the_remote_will_not_revoke_keeps_its_resource() {
     let world = World::new(Setup::default().remote(|remote| {
         remote.switches.delegated_revoke = Visibility::Hidden;
+        remote.switches.bulk_delegated = Visibility::Hidden;
     }))
     .await;
     let access = json!({"bundle": "prod-read"});

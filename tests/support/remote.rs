@@ -60,9 +60,15 @@ impl World {
         assert_eq!(live, count, "{:#?}", self.remote_states());
     }
 
-    /// Waits until the lists of the remote have been read this often again.
+    /// Waits until the remote has been read for its states this often again.
     pub async fn more_polls(&self, count: usize) {
-        let lists = || self.calls(Endpoint::List) + self.calls(Endpoint::ListDelegated);
+        let reads = [
+            Endpoint::List,
+            Endpoint::ListDelegated,
+            Endpoint::V3List,
+            Endpoint::V3Get,
+        ];
+        let lists = || reads.map(|read| self.calls(read)).iter().sum::<usize>();
         let wanted = lists() + count;
         eventually("more polls", async || {
             let words = || format!("{} of {wanted}\n{}", lists(), self.last_words());

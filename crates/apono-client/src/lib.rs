@@ -58,7 +58,9 @@ pub use crate::model::query::{
     AdminQuery, AvailableBundleQuery, AvailableEntitlementQuery, DelegatedQuery, EntitlementQuery,
     ListQuery, SessionQuery,
 };
-pub use crate::model::request::{AccessGroup, AccessRequest, Identity, Named, ResourceType};
+pub use crate::model::request::{
+    AccessGroup, AccessRequest, AdminTarget, Identity, Named, ResourceType,
+};
 pub use crate::model::secret::Secret;
 pub use crate::model::selectable::{
     SelectableIntegration, SelectablePermissions, SelectableResource, SelectableResourceType,

@@ -37,7 +37,9 @@ impl Knowledge {
     ) -> BTreeSet<ResourceKey> {
         self.words.entry(api).or_default().learn(&request.status);
         let id = request.id.clone();
-        if !self.records.contains_key(&id) && !self.is_worth_keeping(&request) {
+        let is_known = self.records.contains_key(&id);
+        let is_kept = is_known || self.is_worth_keeping(&request);
+        if !is_kept || self.is_of_another_api(&request, api) {
             return BTreeSet::new();
         }
         let record = self
@@ -94,7 +96,11 @@ impl Knowledge {
         let mut concerned = BTreeSet::new();
         for request in requests {
             let id = request.id.clone();
-            let is_moving = Tier::of(request.status.state()) == Some(Tier::Moving);
+            // The admin API has one word for what moves by itself and for what waits for people, and
+            // answers one request where it may have made several.
+            let tier = Tier::of(request.status.state());
+            let is_moving =
+                tier == Some(Tier::Moving) || api == RemoteApi::AdminV3 && tier.is_some();
             let record = self
                 .records
                 .entry(id.clone())
@@ -112,6 +118,24 @@ impl Knowledge {
         // Who holds the answer in his hand need not be told of it.
         concerned.remove(key);
         self.wake_all(concerned);
+    }
+
+    /// Whether it is followed, or would be, through another API than this one, which may show it by
+    /// another id and has other words for its states.
+    fn is_of_another_api(&self, request: &AccessRequest, api: RemoteApi) -> bool {
+        let is_admin = api == RemoteApi::AdminV3;
+        let record = self.records.get(&request.id);
+        if let Some(record) = record.filter(|record| !record.owners.is_empty()) {
+            return record.admin.is_some() != is_admin;
+        }
+        let mark = request.justification.as_deref().and_then(Mark::parse);
+        let residents = mark.and_then(|mark| self.residents.get(&mark.origin));
+        let mut interests = residents
+            .into_iter()
+            .flatten()
+            .filter_map(|key| self.resources.get(key))
+            .peekable();
+        interests.peek().is_some() && interests.all(|interest| interest.asks_admin != is_admin)
     }
 
     fn is_worth_keeping(&self, request: &AccessRequest) -> bool {

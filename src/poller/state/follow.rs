@@ -15,7 +15,7 @@ use crate::poller::record::Group;
 use crate::poller::words::Words;
 
 /// New ids are gathered for so long before they are read: after a restart they come in thousands.
-const GATHER: Duration = Duration::from_millis(250);
+pub(super) const GATHER: Duration = Duration::from_millis(250);
 /// An id that was hastened is expected on the short list this soon.
 const SOON: Duration = Duration::from_millis(200);
 /// A request that nobody follows is kept for so long after it was last seen.
@@ -185,7 +185,13 @@ impl Knowledge {
         }
     }
 
-    fn suspect(&mut self, id: &str, began: Timestamp, evidence: &Arc<Evidence>, now: Instant) {
+    pub(super) fn suspect(
+        &mut self,
+        id: &str,
+        began: Timestamp,
+        evidence: &Arc<Evidence>,
+        now: Instant,
+    ) {
         let Some(record) = self.records.get(id) else {
             return;
         };
@@ -210,7 +216,7 @@ impl Knowledge {
     }
 
     /// What nobody follows and no sweep shows any more is not kept.
-    fn forget_loose(&mut self, evidence: &Evidence) {
+    pub(super) fn forget_loose(&mut self, evidence: &Evidence) {
         let gone: Vec<_> = self
             .loose
             .iter()

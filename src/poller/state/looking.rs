@@ -12,12 +12,14 @@ use crate::poller::{Look, ResourceKey, Wanted};
 const MARGIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// One POST that is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::poller) struct Want {
     pub(in crate::poller) conclusive_from: Timestamp,
     /// Everything created since then must have been looked at.
     pub(in crate::poller) back_to: Timestamp,
     pub(in crate::poller) declared: Instant,
+    /// Whose list it would be in, where lists are of one user each.
+    pub(in crate::poller) user: Option<String>,
     /// Whether a look has said all that can be said.
     pub(in crate::poller) is_answered: bool,
 }
@@ -36,16 +38,19 @@ impl Knowledge {
             conclusive_from: wanted.conclusive_from,
             back_to,
             declared: Instant::now(),
+            user: wanted.user.clone(),
             is_answered: false,
         };
-        want.is_answered = self
-            .looks
-            .get(&wanted.api)
-            .is_some_and(|look| answers(look, &want));
+        let look = match wanted.api {
+            RemoteApi::AdminV3 => self.admin_look(wanted.user.as_ref()),
+            RemoteApi::UserV4 | RemoteApi::Delegated => self.looks.get(&wanted.api),
+        };
+        want.is_answered = look.is_some_and(|look| answers(look, &want));
         let place = (wanted.api, key.clone(), wanted.nonce.clone());
         if let Some(known) = self.wants.get(&place)
             && known.conclusive_from == want.conclusive_from
             && known.back_to == want.back_to
+            && known.user == want.user
         {
             return;
         }
@@ -98,12 +103,13 @@ impl Knowledge {
     pub(super) fn drop_looks(&mut self) {
         self.looks.clear();
         self.look_faults.clear();
+        self.drop_admin();
         for want in self.wants.values_mut() {
             want.is_answered = false;
         }
     }
 }
 
-fn answers(look: &Look, want: &Want) -> bool {
+pub(super) fn answers(look: &Look, want: &Want) -> bool {
     look.asked_at >= want.conclusive_from && look.since <= want.back_to
 }

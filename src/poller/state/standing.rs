@@ -23,6 +23,8 @@ pub(in crate::poller) enum Lane {
     Sweep(RemoteApi, Tier),
     /// The looks at a list.
     Look(RemoteApi),
+    /// The sweeps of the admin API.
+    Admin,
     /// The reads by id.
     Confirm,
 }

@@ -72,6 +72,14 @@ impl Knowledge {
         Some((route, self.suspects.get(id)?.clone()))
     }
 
+    /// Gives a taken id back that could not be read, unless it is missing: then it stays suspected.
+    pub(in crate::poller) fn give_back_unless_missing(&mut self, id: &str) {
+        let is_missing = |record: &Record| record.absence.is_some();
+        if !self.records.get(id).is_some_and(is_missing) {
+            self.suspects.remove(id);
+        }
+    }
+
     /// After a single read that found it: whether the sweep that did not show it is to blame.
     pub(in crate::poller) fn judge(&mut self, id: &str, suspect: &Suspect, now: Instant) {
         self.suspects.remove(id);
@@ -144,7 +152,8 @@ impl Knowledge {
     pub(super) fn is_any_missing(&self) -> bool {
         self.groups
             .keys()
-            .any(|(_, group)| *group == Group::Missing)
+            // Of whose token it is, the admin API says nothing.
+            .any(|(api, group)| *group == Group::Missing && *api != RemoteApi::AdminV3)
     }
 
     /// Another token: what was missing under the one before is unknown again.

@@ -103,17 +103,20 @@ fn interest(of: u8, ids: &[u8], looks: &[u8]) -> Interest {
     let track = |id: &u8| Tracked {
         id: format!("r{id}"),
         api: RemoteApi::UserV4,
+        admin: None,
     };
     let want = |n: &u8| Wanted {
         nonce: nonce(*n),
         marked_at: moment(10),
         conclusive_from: moment(20),
         api: RemoteApi::UserV4,
+        user: None,
     };
     Interest {
         ids: ids.iter().map(track).collect(),
         looks: looks.iter().map(want).collect(),
         origin: origin(of),
+        asks_admin: false,
     }
 }
 

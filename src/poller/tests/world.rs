@@ -4,13 +4,15 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use apono_client::{AccessRequest, DelegatedQuery, Identity, ListQuery, Page, PageToken, State};
+use apono_client::{
+    AccessRequest, AdminQuery, DelegatedQuery, Identity, ListQuery, Page, PageToken, State,
+};
 use futures::FutureExt as _;
 use jiff::Timestamp;
 
 use crate::crd::RemoteApi;
 use crate::marker::marked;
-use crate::poller::{PageReply, ReadError, Reads, RequestReply};
+use crate::poller::{AdminList, AdminListReply, PageReply, ReadError, Reads, RequestReply};
 
 /// How the list treats its filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +44,11 @@ pub(super) enum Call {
         words: Vec<String>,
         is_first: bool,
     },
+    /// The list of the admin API.
+    Admin {
+        user: Option<String>,
+        days: Option<u32>,
+    },
     Get {
         api: RemoteApi,
         id: String,
@@ -69,6 +76,10 @@ pub(super) struct Inner {
     /// How many items of each page are not understood.
     pub(super) skipped: usize,
     pub(super) latency: Duration,
+    /// What the list of the admin API is answered with.
+    pub(super) admin_failure: Option<ReadError>,
+    /// How many the list of the admin API holds at most.
+    pub(super) admin_limit: Option<usize>,
     /// Whether every page says that the same page is next.
     pub(super) is_looping: bool,
     /// Whether the last page says that the first but one is next.
@@ -105,6 +116,19 @@ impl World {
             inner
                 .requests
                 .push((RemoteApi::Delegated, request(id, state.as_str(), created)));
+        });
+    }
+
+    /// Adds a request of the admin API, or gives it another state. It has no dates and no requestor.
+    pub(super) fn put_admin(&self, id: &str, user: &str, word: &str) {
+        let mut added = request(id, word, Timestamp::MIN);
+        added.creation_date = None;
+        added.requestor = None;
+        let grantee = serde_json::json!({"id": user});
+        added.grantee = Some(serde_json::from_value(grantee).unwrap());
+        self.with(|inner| match inner.find(id) {
+            Some(known) => known.status = word.into(),
+            None => inner.requests.push((RemoteApi::AdminV3, added)),
         });
     }
 
@@ -154,6 +178,18 @@ impl World {
             };
             inner.calls.push(call);
             (inner.page(api, limit, words, token), inner.latency)
+        });
+        tokio::time::sleep(latency).await;
+        answer
+    }
+
+    async fn admin_list(&self, query: &AdminQuery) -> Result<AdminList, ReadError> {
+        let (answer, latency) = self.with(|inner| {
+            inner.calls.push(Call::Admin {
+                user: query.user_id.clone(),
+                days: query.days_offset,
+            });
+            (inner.admin_list(query), inner.latency)
         });
         tokio::time::sleep(latency).await;
         answer
@@ -230,6 +266,30 @@ impl Inner {
         })
     }
 
+    fn admin_list(&self, query: &AdminQuery) -> Result<AdminList, ReadError> {
+        if let Some(failure) = self.failure.as_ref().or(self.admin_failure.as_ref()) {
+            return Err(failure.clone());
+        }
+        let is_of_user = |known: &&AccessRequest| {
+            let user = known.grantee.as_ref().map(|user| &user.id);
+            user == query.user_id.as_ref() && !self.unlisted.contains(&known.id)
+        };
+        let of_list = self
+            .requests
+            .iter()
+            .filter(|(of, _)| *of == RemoteApi::AdminV3);
+        let all: Vec<_> = of_list
+            .map(|(_, known)| known)
+            .filter(is_of_user)
+            .cloned()
+            .collect();
+        let limit = self.admin_limit.unwrap_or(usize::MAX);
+        Ok(AdminList {
+            is_complete: all.len() <= limit,
+            items: all.into_iter().take(limit).collect(),
+        })
+    }
+
     fn matching(&self, api: RemoteApi, words: &[String]) -> Result<Vec<&AccessRequest>, ReadError> {
         let of_list = || {
             self.requests
@@ -301,5 +361,13 @@ impl Reads for World {
 
     fn delegated_access_request<'a>(&'a self, id: &'a str) -> RequestReply<'a> {
         self.read(RemoteApi::Delegated, id).boxed()
+    }
+
+    fn admin_requests<'a>(&'a self, query: &'a AdminQuery) -> AdminListReply<'a> {
+        self.admin_list(query).boxed()
+    }
+
+    fn admin_request<'a>(&'a self, id: &'a str) -> RequestReply<'a> {
+        self.read(RemoteApi::AdminV3, id).boxed()
     }
 }

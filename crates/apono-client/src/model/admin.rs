@@ -1,11 +1,13 @@
 //! A request as the older API (v3) shows it and is asked for it: always for a named user, one
 //! integration at a time, without dates.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::ask::{UnfitDuration, whole_seconds};
+use crate::model::request::{AccessGroup, AccessRequest, AdminTarget, Identity, Named};
 use crate::model::status::Status;
 use crate::wire::{identifier, lenient, lenient_list};
 
@@ -38,6 +40,43 @@ pub struct AdminRequest {
     /// The reason given; empty if the answer left it out.
     #[serde(default, deserialize_with = "lenient")]
     pub justification: String,
+}
+
+/// For who follows requests of either API. What the older one does not say stays absent: dates,
+/// duration, who asked.
+impl From<AdminRequest> for AccessRequest {
+    fn from(request: AdminRequest) -> Self {
+        let some = |text: String| (!text.is_empty()).then_some(text);
+        let group = some(request.integration_id.clone()).map(|id| AccessGroup {
+            integration: Named {
+                id,
+                name: String::new(),
+            },
+            resource_types: Vec::new(),
+        });
+        Self {
+            id: request.request_id,
+            status: request.status,
+            duration: None,
+            justification: some(request.justification),
+            creation_date: None,
+            revocation_date: None,
+            custom_fields: BTreeMap::new(),
+            access_groups: group.into_iter().collect(),
+            requestor: None,
+            grantee: some(request.user_id).map(|id| Identity {
+                id,
+                source_id: String::new(),
+            }),
+            bundle: None,
+            friendly_id: some(request.friendly_request_id),
+            target: Some(AdminTarget {
+                integration_id: request.integration_id,
+                resource_ids: request.resource_ids,
+                permissions: request.permissions,
+            }),
+        }
+    }
 }
 
 /// A request for access, for any user the token may ask for.

@@ -1,5 +1,5 @@
-//! A request as the API shows it. One type for own and delegated requests: they differ only in what
-//! may be absent.
+//! A request as the API shows it. One type for own and delegated requests, and for what the older
+//! API shows: they differ only in what may be absent.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -45,6 +45,23 @@ pub struct AccessRequest {
     /// The bundle asked for, if it was one.
     #[serde(default, deserialize_with = "lenient")]
     pub bundle: Option<Named>,
+    /// The id that people see, such as `AR-123`. Only the older API gives one beside the id.
+    #[serde(skip)]
+    pub friendly_id: Option<String>,
+    /// What was asked for. Only the older API says it with the request.
+    #[serde(skip)]
+    pub target: Option<AdminTarget>,
+}
+
+/// What a request of the older API asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AdminTarget {
+    /// The integration.
+    pub integration_id: String,
+    /// The resources, by their ids.
+    pub resource_ids: Vec<String>,
+    /// The permissions, by their names.
+    pub permissions: Vec<String>,
 }
 
 /// The part of a request that falls to one integration.

@@ -1,0 +1,323 @@
+//! The life of a request through the admin API: lists without pages or dates, and revokes that go
+//! out together.
+
+use apono_simulator::{
+    Action, Endpoint, Fault, Status, When,
+    switches::{BulkOdd, ListOrder, Switches, V3Flows, V3Others, V3Requestor, Visibility},
+};
+use kube::api::{DeleteParams, ListParams};
+use serde_json::{Value, json};
+
+use crate::{
+    ACTIVE, EXPIRED, PENDING, status,
+    support::{Setup, World, eventually, row},
+};
+
+const GRANTEE: &str = "alex@example.com";
+const LOST: Action = Action::Drop { when: When::After };
+
+fn setup(change: impl FnOnce(&mut Switches)) -> Setup {
+    Setup::default().remote(|remote| {
+        remote.switches.v3_others = V3Others::Anyone;
+        change(&mut remote.switches);
+    })
+}
+
+fn spec(permission: &str) -> Value {
+    let target = json!({
+        "integration": "int-postgres-prod", "resourceType": "postgresql-database",
+        "resources": ["res-orders", "res-billing"], "permissions": [permission]
+    });
+    json!({
+        "access": {"integration": target}, "grantee": GRANTEE, "duration": "1h",
+        "justification": "stuck orders"
+    })
+}
+
+/// What no bulk revoke is asked to do twice.
+fn bulk_revokes(world: &World) -> usize {
+    world.calls(Endpoint::V3BulkRevoke)
+}
+
+async fn active(world: &World, name: &str) -> Value {
+    status(&world.wait_row(name, ACTIVE).await)
+}
+
+#[tokio::test]
+async fn it_becomes_active_says_what_it_gives_and_goes_by_a_bulk_revoke() {
+    // Whatever the newer API shows of it.
+    for shown in [Visibility::Visible, Visibility::Hidden] {
+        let world = World::new(setup(|switches| switches.v3_made_on_v4 = shown)).await;
+        world.ask_bundle("beside", "prod-read").await;
+        world.ask("orders", spec("ReadOnly")).await;
+        let status = active(&world, "orders").await;
+        world.wait_row("beside", ACTIVE).await;
+        let remote = world.only_remote("orders");
+        assert_eq!(remote.grantee, GRANTEE);
+        assert_eq!(remote.duration_in_sec, Some(3600));
+        assert!(remote.justification.unwrap().ends_with("] stuck orders"));
+        let request = &status["requests"][0];
+        assert_eq!(request["id"], remote.id.as_str());
+        assert_eq!(request["friendlyId"], remote.friendly_id.as_str());
+        assert_eq!(request["api"], "AdminV3");
+        assert_eq!(request["status"], "GRANTED");
+        assert_eq!(request["endsAtEstimated"], true);
+        assert_eq!(status["endsAt"], request["endsAt"]);
+        let end: jiff::Timestamp = status["endsAt"].as_str().unwrap().parse().unwrap();
+        let off = end.duration_since(remote.planned_end.unwrap());
+        // Whole seconds, and a little late at most.
+        assert!((-1..60).contains(&off.as_secs()), "{off:?}");
+        assert!(
+            status["message"]
+                .as_str()
+                .unwrap()
+                .starts_with("until about ")
+        );
+        let summary =
+            json!({"total": 2, "granted": 2, "pending": 0, "failed": 0, "truncated": false});
+        assert_eq!(status["entitlementSummary"], summary);
+        let first = json!({
+            "integration": {"id": "int-postgres-prod"}, "permission": "ReadOnly",
+            "resource": {"id": "res-billing", "type": "postgresql-database"}, "status": "Granted"
+        });
+        assert_eq!(status["entitlements"][0], first, "{status:#}");
+        assert_eq!(status["grantee"]["sourceId"], GRANTEE);
+        assert_eq!(status["accessGroups"].as_array().unwrap().len(), 1);
+        assert_eq!(status["requests"].as_array().unwrap().len(), 1);
+
+        // It stays so, whichever lists are read.
+        world.more_polls(5).await;
+        let again = crate::status(&world.get("orders").await);
+        assert_eq!(again, status);
+        world.delete("orders").await;
+        world.wait_gone("orders").await;
+        assert_eq!(world.only_remote("orders").status, Status::Revoked);
+        assert_eq!(bulk_revokes(&world), 1);
+        assert_eq!(world.calls(Endpoint::Revoke), 0);
+        assert_eq!(world.calls(Endpoint::V3Create), 1);
+        world.wait_row("beside", ACTIVE).await;
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_create_whose_answer_was_lost_is_found_by_its_mark() {
+    let world = World::new(setup(|_| ())).await;
+    let fault = Fault::new(LOST).at(Endpoint::V3Create).once();
+    world.simulator.arm(fault);
+    world.ask("orders", spec("ReadOnly")).await;
+    let status = active(&world, "orders").await;
+    let remote = world.only_remote("orders");
+    assert_eq!(status["requests"][0]["id"], remote.id.as_str());
+    assert_eq!(status["requests"][0]["adopted"], true);
+    world.delete("orders").await;
+    world.wait_gone("orders").await;
+    world.assert_live(0);
+    assert_eq!(world.calls(Endpoint::V3Create), 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_list_that_is_refused_or_cut_short_proves_nothing() {
+    type Way = fn(&World);
+    let refused = |world: &World| {
+        let action = Action::Answer {
+            status: 403,
+            retry_after: None,
+            body: None,
+            when: When::Before,
+        };
+        world.simulator.arm(Fault::new(action).at(Endpoint::V3List));
+    };
+    let cut = |world: &World| {
+        let cut = |switches: &mut Switches| switches.v3_list_cut = Some(0);
+        world.simulator.set_switches(cut);
+    };
+    let ways: [(Way, &str); 2] = [(refused, "403"), (cut, "cut short")];
+    for (way, told) in ways {
+        let world = World::new(setup(|_| ())).await;
+        world
+            .simulator
+            .arm(Fault::new(LOST).at(Endpoint::V3Create).once());
+        way(&world);
+        world.ask("orders", spec("ReadOnly")).await;
+        let what = "it says why it cannot look";
+        let found = world.wait_for("orders", what, |found| {
+            status(found)["message"]
+                .as_str()
+                .is_some_and(|text| text.contains(told))
+        });
+        assert_eq!(status(&found.await)["reason"], "Recovering");
+        // Long past the time at which a look would be conclusive, nothing was asked again.
+        world.wait_calls(Endpoint::V3List, 6).await;
+        assert_eq!(world.calls(Endpoint::V3Create), 1);
+        world.simulator.clear_faults();
+        world
+            .simulator
+            .set_switches(|switches| switches.v3_list_cut = None);
+        active(&world, "orders").await;
+        assert_eq!(world.calls(Endpoint::V3Create), 1);
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_back_elsewhere_is_upstream_if_an_end_was_planned() {
+    let world = World::new(setup(|_| ())).await;
+    world.ask("planned", spec("ReadOnly")).await;
+    let mut open = spec("ReadOnly");
+    open.as_object_mut().unwrap().remove("duration");
+    world.ask("open", open).await;
+    for name in ["planned", "open"] {
+        active(&world, name).await;
+        let id = world.only_remote(name).id;
+        world.simulator.revoke(&id).unwrap();
+    }
+    let row = "Ready=False:RevokedUpstream Stalled=True Synced=True -> Failed";
+    let found = world.wait_row("planned", row).await;
+    assert_eq!(status(&found)["requests"][0]["status"], "EXPIRED");
+    assert_eq!(status(&found)["entitlements"][0]["status"], "Revoked");
+    // Without a duration nobody here knows when it was to end.
+    let found = world.wait_row("open", EXPIRED).await;
+    assert_eq!(status(&found)["endsAt"], Value::Null);
+    for name in ["planned", "open"] {
+        world.delete(name).await;
+        world.wait_gone(name).await;
+    }
+    assert_eq!(bulk_revokes(&world), 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn it_waits_for_people_is_rejected_or_cancelled() {
+    let setup = setup(|switches| switches.v3_requestor = V3Requestor::User);
+    let world = World::new(setup.remote(|remote| remote.users[0].admin = true)).await;
+    world.ask("no", spec("ReadWrite")).await;
+    world.ask("never-mind", spec("ReadWrite")).await;
+    for name in ["no", "never-mind"] {
+        let found = world.wait_row(name, PENDING).await;
+        assert_eq!(status(&found)["requests"][0]["status"], "PENDING");
+        assert_eq!(status(&found)["entitlementSummary"]["pending"], 2);
+    }
+    let id = world.only_remote("no").id;
+    world.simulator.reject(&id, None).unwrap();
+    let row = "Ready=False:Rejected Stalled=True Synced=True -> Failed";
+    world.wait_row("no", row).await;
+    world.delete("never-mind").await;
+    world.wait_gone("never-mind").await;
+    assert_eq!(bulk_revokes(&world), 1);
+    world.delete("no").await;
+    world.wait_gone("no").await;
+    assert_eq!(bulk_revokes(&world), 1);
+    world.assert_live(0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_grant_that_failed_is_said_and_goes() {
+    for odd in [BulkOdd::Ignore, BulkOdd::Refuse] {
+        let world = World::new(setup(|switches| switches.bulk_ended = odd)).await;
+        let mut broken = spec("BreakGlass");
+        let target = &mut broken["access"]["integration"];
+        target["integration"] = json!("int-bucket-store");
+        target["resourceType"] = json!("object-bucket");
+        target["resources"] = json!(["res-exports"]);
+        world.ask("broken", broken).await;
+        let row = "Ready=False:GrantFailed Stalled=True Synced=True -> Failed";
+        let found = world.wait_row("broken", row).await;
+        assert_eq!(status(&found)["entitlements"][0]["status"], "Failure");
+        world.delete("broken").await;
+        world.wait_gone("broken").await;
+        let reasons = world.event_reasons("broken").await;
+        assert!(!reasons.contains(&"RevokeFailed".to_owned()), "{reasons:?}");
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_refused_create_is_not_repeated() {
+    let world = World::new(setup(|switches| switches.v3_others = V3Others::Nobody)).await;
+    world.ask("orders", spec("ReadOnly")).await;
+    let row = "Ready=False:RequestRefused Stalled=True Synced=True -> Failed";
+    let found = world.wait_row("orders", row).await;
+    let told = status(&found)["message"].clone();
+    assert!(told.as_str().unwrap().contains("403"), "{told}");
+    world.delete("orders").await;
+    world.wait_gone("orders").await;
+    assert_eq!(world.calls(Endpoint::V3Create), 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_one_create_makes_beside_the_one_it_answers_is_owned_too() {
+    let setup = setup(|switches| {
+        switches.v3_flows = V3Flows::AnswerFirst;
+        switches.v3_requestor = V3Requestor::User;
+        switches.list_order = ListOrder::Shuffled;
+    });
+    let world = World::new(setup.remote(|remote| remote.users[0].admin = true)).await;
+    let mut two = spec("ReadOnly");
+    two["access"]["integration"]["permissions"] = json!(["ReadOnly", "ReadWrite"]);
+    world.ask("two", two).await;
+    let what = "both are owned";
+    let found = world.wait_for("two", what, |found| {
+        let all = &status(found)["requests"];
+        all.as_array().is_some_and(|all| all.len() == 2)
+    });
+    found.await;
+    world.delete("two").await;
+    world.wait_gone("two").await;
+    world.assert_live(0);
+    assert_eq!(world.calls(Endpoint::V3Create), 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn three_hundred_deletions_are_three_calls() {
+    let mut world = World::new(setup(|_| ()).setting("RUST_LOG", "info")).await;
+    let asked = (0..300).map(|n| {
+        let name = format!("r{n:03}");
+        let world = &world;
+        async move { world.ask(&name, spec("ReadOnly")).await }
+    });
+    let asked = futures::stream::iter(asked);
+    let _: Vec<_> =
+        futures::StreamExt::collect(futures::StreamExt::buffer_unordered(asked, 8)).await;
+    let count = async |wanted: &str| {
+        let all = world.cluster.requests().list(&ListParams::default()).await;
+        let all = all.unwrap().items;
+        (
+            all.len(),
+            all.iter().filter(|one| row(one) == wanted).count(),
+        )
+    };
+    eventually("300 are active", async || match count(ACTIVE).await {
+        (300, 300) => Ok(()),
+        found => Err(format!("{found:?}")),
+    })
+    .await;
+    world.assert_live(300);
+    // All at once: this apiserver alone would take them one by one.
+    assert_eq!(world.operator.terminate().await, Some(0));
+    let (how, all) = (DeleteParams::default(), ListParams::default());
+    let requests = world.cluster.requests();
+    requests.delete_collection(&how, &all).await.unwrap();
+    world.operator.start();
+    eventually("all are gone", async || match count(ACTIVE).await {
+        (0, _) => Ok(()),
+        found => Err(format!("{found:?}\n{}", world.last_words())),
+    })
+    .await;
+    world.assert_live(0);
+    let calls: Vec<_> = world
+        .simulator
+        .calls()
+        .into_iter()
+        .filter(|call| call.endpoint == Endpoint::V3BulkRevoke)
+        .map(|call| call.ids.len())
+        .collect();
+    assert_eq!(calls.iter().sum::<usize>(), 300, "each once: {calls:?}");
+    assert!(calls.len() <= 3, "{calls:?}");
+    assert_eq!(world.calls(Endpoint::Revoke), 0);
+    world.end().await;
+}
