@@ -184,7 +184,7 @@ fn a_status_requires_nothing_but_the_keys_of_its_lists() {
     walk_all(|path, schema| {
         if let Some(required) = schema.get("required").filter(|_| path.contains(".status")) {
             let keys = match path.rsplit('.').next() {
-                Some("requests[]") => "[\"id\"]",
+                Some("requests[]" | "sessions[]") => "[\"id\"]",
                 Some("posts[]") => "[\"nonce\"]",
                 Some("conditions[]") => "[\"type\"]",
                 _ => panic!("{path} requires {required}"),
@@ -205,6 +205,7 @@ fn lists_with_keys_are_maps() {
     let expected = [
         "AccessRequest.status.attempt.posts [\"nonce\"]",
         "AccessRequest.status.conditions [\"type\"]",
+        "AccessRequest.status.credentials.sessions [\"id\"]",
         "AccessRequest.status.requests [\"id\"]",
         "AponoConnection.status.conditions [\"type\"]",
         "ClusterAponoConnection.status.conditions [\"type\"]",

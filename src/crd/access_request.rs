@@ -163,10 +163,12 @@ pub struct AccessRequestSpec {
     )]
     pub pending_timeout: Option<DurationText>,
     /// Asking for the access again before it ends. It cannot be set together with
-    /// `access.integration`. Absent: the access ends at its planned end.
+    /// `access.integration`. Absent: the access ends at its planned end. It can be changed at any
+    /// time: what was renewed before stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal: Option<Renewal>,
-    /// Delivering the credentials of the access into a Secret. Absent: they are never read.
+    /// Delivering the credentials of the access into a Secret. Absent: they are never read. It can
+    /// be changed at any time; when it is taken out, the Secret is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
     /// What deleting this resource does with the access.

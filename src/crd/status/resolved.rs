@@ -10,7 +10,7 @@ use super::NamedRef;
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResolvedAccess {
-    /// The bundle.
+    /// The bundle that `spec.access.bundle` names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<NamedRef>,
     /// The entitlements, in the order of `spec.access.entitlements`.
