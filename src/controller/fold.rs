@@ -114,8 +114,12 @@ pub fn fold(
             &old, resource, &picture, &verdict, observed,
         ));
     }
-    let mut status = status(resource, old, &picture, &verdict, (observed, outcome), now);
-    status.last_handled = handled;
+    // What was made of the credentials adds its own token to these.
+    let old = AccessRequestStatus {
+        last_handled: handled,
+        ..old
+    };
+    let status = status(resource, old, &picture, &verdict, (observed, outcome), now);
     (status, happenings)
 }
 

@@ -17,7 +17,9 @@ use crate::crd::{AccessRequestStatus, ResolvedAccess};
 /// What the catalogue said no to is asked again this often.
 pub const RECHECK: Duration = Duration::from_mins(10);
 /// The first repeat of a read that failed.
-const REPEAT: Duration = Duration::from_secs(5);
+const REPEAT: Duration = Duration::from_secs(2);
+/// No repeat waits longer: a remote that fails every other call is not down.
+const REPEAT_CAP: Duration = Duration::from_secs(20);
 
 /// What the spec was found to mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,7 +65,7 @@ impl Consulted {
     /// When the catalogue is read again.
     pub fn next(&self) -> Timestamp {
         match self.resolution {
-            Resolution::Unreadable { .. } => self.at + doubled(REPEAT, self.failures, RECHECK),
+            Resolution::Unreadable { .. } => self.at + doubled(REPEAT, self.failures, REPEAT_CAP),
             Resolution::AsWritten | Resolution::Found(_) => self.at,
             Resolution::NotAvailable { .. } | Resolution::NotAllowed { .. } => self.at + RECHECK,
         }

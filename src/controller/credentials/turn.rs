@@ -156,7 +156,11 @@ impl Pass<'_> {
         let applies = self.resource.spec.credentials.is_some()
             && !targets(&self.picture).is_empty()
             && old.sessions.iter().any(|one| resettable(one.state));
-        if applies && !is_first_seen(self.resource) {
+        if is_first_seen(self.resource) {
+            // Remembered and told with the other tokens.
+            return;
+        }
+        if applies {
             self.token = Some(token);
             return;
         }
