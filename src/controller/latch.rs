@@ -12,7 +12,7 @@ use super::{
     attempt::{End, Ledger},
     observed::Observed,
     picture::{Picture, attempt, is_live, state},
-    plan::{Intent, has_ended},
+    plan::{Intent, has_ended, is_unread},
     renewal,
     rulings::{Ruling, rule},
     tokens::Token,
@@ -20,7 +20,12 @@ use super::{
 use crate::crd::{AccessRequest, DurationText, OwnedRequest, Reason};
 
 /// The record by which everything is to end, if it is to end now.
-pub fn due(resource: &AccessRequest, picture: &Picture, now: Timestamp) -> Option<Ledger> {
+pub fn due(
+    resource: &AccessRequest,
+    picture: &Picture,
+    observed: &Observed,
+    now: Timestamp,
+) -> Option<Ledger> {
     if !picture.ledger.inherited.is_empty() {
         // The record of an earlier resource stays as long as it is being looked through.
         return None;
@@ -28,7 +33,9 @@ pub fn due(resource: &AccessRequest, picture: &Picture, now: Timestamp) -> Optio
     if let Ruling::Act(token) = rule(Token::Revoke, resource, picture, now) {
         return Some(picture.ledger.with_end(End::REVOKE, Some(token)));
     }
-    let is_late = timeout_at(resource, picture).is_some_and(|at| at <= now);
+    // What was approved while nobody looked is not cancelled: the first sight wakes.
+    let is_read = !picture.live().any(|one| is_unread(one, observed));
+    let is_late = is_read && timeout_at(resource, picture).is_some_and(|at| at <= now);
     is_late.then(|| picture.ledger.with_end(End::TIMEOUT, None))
 }
 

@@ -9,6 +9,8 @@
 //! | a live request named by the annotation of an earlier resource | re-applied | adopted |
 //! | anything else | not ours | never touched |
 
+use std::time::Duration;
+
 use apono_client::State;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -32,6 +34,9 @@ const MISSING_TIMES: u32 = 3;
 const MISSING_SPAN_SECONDS: i64 = 30;
 /// All live requests are kept, and this many ended ones.
 const MOST_ENDED: usize = 20;
+/// A remote whose clock is ahead of ours ends things a little before their end. Clocks that are kept
+/// in step differ by less than this, and nobody who takes access back by hand does it so late.
+pub const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 /// A look has to reach back this long before the mark it is to judge: clocks differ.
 pub const LOOK_MARGIN_SECONDS: i64 = 3600;
 
@@ -317,6 +322,14 @@ fn is_of(request: &OwnedRequest, entry: &Entry) -> bool {
 fn absorb(request: &mut OwnedRequest, snapshot: &Snapshot, now: Timestamp) {
     let remote = &snapshot.request;
     let state = remote.status.state();
+    let ends_later = request
+        .ends_at
+        .as_ref()
+        .is_some_and(|end| end.0 > now + CLOCKS_DIFFER);
+    if state == State::Revoked && is_live(request) && ends_later {
+        // Told by the clock alone, this would be forgotten when the planned end has passed.
+        request.ended_early = Some(true);
+    }
     request.status = Some(bounds::word(remote.status.word()));
     request.api = Some(snapshot.api);
     request.created_at = remote

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
-    attempt::{Entry, Ledger},
+    attempt::{Entry, Ledger, Question},
     bounds, entitlements,
     failed::was_never_access,
     latch,
@@ -35,6 +35,7 @@ use super::{
 use crate::{
     crd::{AccessRequest, DeletionPolicy, FINALIZER, OwnedRequest},
     marker::Nonce,
+    poller::Sight,
 };
 
 /// What blocks a request before it was asked is looked at again this often.
@@ -115,7 +116,7 @@ fn hold(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: T
     if picture.has_news {
         return at_once(Step::Wait);
     }
-    if let Some(ledger) = latch::due(resource, picture, now) {
+    if let Some(ledger) = latch::due(resource, picture, observed, now) {
         return at_once(Step::Latch(ledger));
     }
     let latched = latch::standing(resource, picture, observed);
@@ -241,6 +242,10 @@ fn ask(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Ti
             Ask::At(until)
         };
     }
+    if prolongs_what_is_not_seen(&question, picture, observed) {
+        // The first sight of it, or the token that asked for it, wakes the resource.
+        return Ask::Nothing;
+    }
     let paused = match &observed.connection {
         ConnectionSight::Usable { paused, .. } => paused,
         ConnectionSight::Undecided { .. } => return Ask::At(now + RECHECK_LABELS),
@@ -264,6 +269,29 @@ fn ask(resource: &AccessRequest, observed: &Observed, picture: &Picture, now: Ti
     } else {
         Step::Again { ledger, nonce, of }
     })
+}
+
+/// Whether this would prolong access of which nobody knows whether it still stands: after a restart
+/// it may have been taken back, and with another user's token it is another person's.
+fn prolongs_what_is_not_seen(question: &Question, picture: &Picture, observed: &Observed) -> bool {
+    let is_base = |one: &&OwnedRequest| question.of.is_empty() || one.id == question.of;
+    let is_of_another = |one: &OwnedRequest| {
+        let known = observed.view.identity.as_ref();
+        let asker = one.requestor_id.as_ref();
+        !observed.view.is_shared
+            && known.is_some_and(|known| asker.is_some_and(|asker| *asker != bounds::user(known)))
+    };
+    question.n > 1
+        && picture
+            .live()
+            .filter(is_base)
+            .any(|one| is_unread(one, observed) || is_of_another(one))
+}
+
+/// Whether a request was not read by this process, or is not found.
+pub fn is_unread(request: &OwnedRequest, observed: &Observed) -> bool {
+    let sight = observed.view.sights.get(&request.id);
+    matches!(sight, Some(Sight::Unread | Sight::Missing(_)))
 }
 
 /// When the last of the open POSTs may be concluded to be absent.

@@ -128,7 +128,7 @@ mod tests {
         };
         assert_eq!(wait(no, 0), 600);
         assert_eq!(wait(Resolution::NotAllowed { message: message() }, 0), 600);
-        for (failures, seconds) in [(1, 5), (2, 10), (3, 20), (50, 600)] {
+        for (failures, seconds) in [(1, 2), (2, 4), (3, 8), (50, 20)] {
             let unreadable = Resolution::Unreadable { message: message() };
             assert_eq!(wait(unreadable, failures), seconds);
         }

@@ -212,7 +212,8 @@ fn is_wanted(picture: &Picture, n: i64, of: &str, now: Timestamp) -> bool {
     }
     let stands = |one: &OwnedRequest| {
         let end = one.ends_at.as_ref().map(|end| end.0);
-        is_live(one) || end.is_some_and(|end| end <= now)
+        let has_run_out = one.ended_early != Some(true) && end.is_some_and(|end| end <= now);
+        is_live(one) || has_run_out
     };
     let mut before = picture
         .requests

@@ -23,8 +23,6 @@
 //! What is known of the connection is laid over the rows of what was already asked: Ready stays as
 //! last known, Synced says why the rest may be old.
 
-use std::time::Duration;
-
 use apono_client::State;
 use jiff::Timestamp;
 
@@ -37,7 +35,7 @@ use super::{
     failed::{is_undecided, was_never_access},
     latch, message,
     observed::{ConnectionSight, Observed, is_definite},
-    picture::{Picture, is_missing, state},
+    picture::{CLOCKS_DIFFER, Picture, is_missing, state},
     plan::{Intent, has_ended, is_orphan},
     renewal,
     resolution::Resolution,
@@ -318,10 +316,6 @@ impl Standing {
         }
     }
 }
-
-/// A remote whose clock is ahead of ours ends things a little before their end. Clocks that are kept
-/// in step differ by less than this, and nobody who takes access back by hand does it so late.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
 fn has_reached_end(request: &OwnedRequest, now: Timestamp) -> bool {
     if request.api == Some(RemoteApi::AdminV3) {

@@ -257,8 +257,13 @@ async fn what_a_list_shows_late_of_a_lost_answer_is_taken_back_too() {
     let drift = world.simulator.arm(Fault::new(Action::PageDrift { by: 1 }));
     world.simulator.arm(next_create(LOST));
     world.ask_bundle("orders", "three-flows").await;
-    let found = world.wait_reason("orders", "Active").await;
-    assert_eq!(found.status.unwrap().requests.len(), 2);
+    // Each page shows one, and is told at once.
+    world
+        .wait_for("orders", "two requests that are found", |found| {
+            let status = found.status.as_ref();
+            status.is_some_and(|status| status.requests.len() == 2)
+        })
+        .await;
     world.delete("orders").await;
     within(WINDOW, "what was found is taken back", async || {
         let live = world.remote("orders");

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use apono_simulator::{Action, Endpoint, Fault, Uses, When};
+use apono_simulator::{Action, Endpoint, Fault, Uses, When, switches::V3Others};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api,
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     helpers::{answer, setup, within},
-    support::World,
+    support::{World, keys, text},
 };
 
 const SECRET: &str = "orders-db";
@@ -44,11 +44,25 @@ fn credentials(found: &apono_operator::crd::AccessRequest) -> Value {
     .unwrap()
 }
 
+/// Whether the Secret holds the password that works, be it within the text of the older API.
+async fn is_current(world: &World) -> bool {
+    let Some(found) = world.secret(SECRET).await else {
+        return false;
+    };
+    let session = world.session("orders");
+    let password = session.password().unwrap();
+    if keys(&found).contains(&"details") {
+        text(&found, "details").contains(password)
+    } else {
+        text(&found, "password") == password
+    }
+}
+
 async fn delivered(world: &World) {
     within(LONG, "the credentials are delivered", async || {
         let found = world.get("orders").await;
         let shown = credentials(&found);
-        let is_so = shown["state"] == "Delivered" && world.is_current("orders", SECRET).await;
+        let is_so = shown["state"] == "Delivered" && is_current(world).await;
         is_so
             .then_some(())
             .ok_or_else(|| format!("{shown:#}\n{}", world.last_words()))
@@ -155,6 +169,69 @@ async fn an_answer_that_is_lost_counts_as_a_read_of_ours() {
         let uses = uses(&world);
         let wanted = (resets + 1, resets);
         assert_eq!((uses.consuming_reads, uses.resets), wanted, "{action:?}");
+        end(world).await;
+    }
+}
+
+/// A world in which credentials of others may be delivered.
+async fn world_of_others() -> World {
+    let allow = json!({"allow": {"credentialsForOthers": true}});
+    let setup = setup().connection(allow);
+    World::new(setup.remote(|remote| remote.switches.v3_others = V3Others::Anyone)).await
+}
+
+#[tokio::test]
+async fn details_of_the_older_api_that_are_lost_are_read_only_after_a_reset() {
+    for (action, resets) in [
+        (Action::Drop { when: When::After }, 1),
+        (answer(500, When::After), 1),
+        (Action::Garbage, 1),
+        (answer(429, When::Before), 0),
+        (answer(409, When::Before), 0),
+    ] {
+        let world = world_of_others().await;
+        let fault = Fault::new(action.clone()).at(Endpoint::V3Details);
+        world.simulator.arm(fault.once());
+        let target = json!({
+            "integration": "int-postgres-prod", "resourceType": "postgresql-database",
+            "resources": ["res-orders"], "permissions": ["ReadOnly"]
+        });
+        let spec = json!({
+            "access": {"integration": target}, "grantee": "alex@example.com", "duration": "1h",
+            "justification": "why", "credentials": {"secretName": SECRET}
+        });
+        world.ask("orders", spec).await;
+        delivered(&world).await;
+        let uses = uses(&world);
+        let wanted = (resets + 1, resets);
+        assert_eq!((uses.consuming_reads, uses.resets), wanted, "{action:?}");
+        assert_eq!(uses.later_reads, 0, "{action:?}");
+        let sent = world.calls(Endpoint::V3Reset) as u64;
+        assert_eq!(sent, resets, "{action:?}");
+        end(world).await;
+    }
+}
+
+#[tokio::test]
+async fn a_last_look_that_is_not_answered_is_repeated_and_one_that_is_refused_is_done_without() {
+    for (action, times) in [
+        (answer(404, When::Before), u64::MAX),
+        (answer(403, When::Before), u64::MAX),
+        (answer(500, When::Before), 2),
+        (Action::Drop { when: When::Before }, 2),
+        (Action::Hang { when: When::After }, 1),
+    ] {
+        let world = World::new(setup()).await;
+        let fault = Fault::new(action.clone()).at(Endpoint::GetSession);
+        world.simulator.arm(fault.times(times));
+        ask(&world).await;
+        delivered(&world).await;
+        let uses = uses(&world);
+        assert_eq!((uses.consuming_reads, uses.resets), (1, 0), "{action:?}");
+        assert_eq!(world.calls(Endpoint::SessionDetails), 1, "{action:?}");
+        let looks = world.calls(Endpoint::GetSession) as u64;
+        let wanted = if times == u64::MAX { 1 } else { times + 1 };
+        assert_eq!(looks, wanted, "{action:?}");
         end(world).await;
     }
 }

@@ -1,6 +1,6 @@
 //! Credentials: into a Secret once, out of it at the end.
 
-use apono_simulator::{Endpoint, Outside, switches::SessionSharing};
+use apono_simulator::{Action, Endpoint, Fault, Outside, When, switches::SessionSharing};
 use jiff::SignedDuration;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
 use kube::{
@@ -105,6 +105,7 @@ async fn credentials_are_read_once_into_a_secret_that_goes_with_the_access() {
     world.operator.more_passes("access_request", 0).await;
     assert_eq!(world.calls(Endpoint::ListSessions), lists);
     assert_eq!(world.calls(Endpoint::SessionDetails), 1);
+    assert_eq!(world.calls(Endpoint::GetSession), 1);
     let uses = world.simulator.session_uses(&world.session("orders").id);
     assert_eq!((uses.consuming_reads, uses.later_reads), (1, 0));
     let version = world.secret(SECRET).await.unwrap().resource_version();
@@ -137,6 +138,50 @@ async fn access_without_credentials_is_active_and_says_so() {
     assert_eq!(world.calls(Endpoint::SessionDetails), 0);
     assert!(world.secret(SECRET).await.is_none());
     world.end().await;
+}
+
+#[tokio::test]
+async fn what_others_read_at_the_last_moment_is_not_read_again() {
+    type Way = fn(&World);
+    let viewed = |world: &World| {
+        let id = world.session("orders").id;
+        world.simulator.view_session(&id).unwrap();
+    };
+    let joined = |world: &World| {
+        let theirs = Outside {
+            requestor: apono_simulator::DEFAULT_USER.into(),
+            bundle: Some("prod-read".into()),
+            ..Outside::default()
+        };
+        world.simulator.create(theirs).unwrap();
+    };
+    let ways: [(Way, &str, u64); 2] = [(viewed, "ViewedElsewhere", 1), (joined, "Shared", 0)];
+    for (way, state, elsewhere) in ways {
+        let setup = Setup::default().setting("REMOTE_TIMEOUT", "30s");
+        let world = World::new(setup.remote(|remote| {
+            remote.switches.session_sharing = SessionSharing::Shared;
+        }))
+        .await;
+        // The list says that nobody has read them, and is under way for so long.
+        let late = Action::Slow {
+            by: SignedDuration::from_secs(3),
+            when: When::After,
+        };
+        let late = Fault::new(late).at(Endpoint::ListSessions).once();
+        world.simulator.arm(late);
+        ask(&world, "prod-read", json!({"secretName": SECRET})).await;
+        world.wait_calls(Endpoint::ListSessions, 1).await;
+        way(&world);
+        wait_state(&world, state).await;
+        world.wait_row("orders", DELIVERING).await;
+        assert!(world.calls(Endpoint::GetSession) >= 1, "{state}");
+        assert_eq!(world.calls(Endpoint::SessionDetails), 0, "{state}");
+        assert_eq!(world.calls(Endpoint::ResetSession), 0, "{state}");
+        assert!(world.secret(SECRET).await.is_none(), "{state}");
+        let uses = world.simulator.session_uses(&world.session("orders").id);
+        assert_eq!(uses.consuming_reads_elsewhere, elsewhere, "{uses:?}");
+        end(world).await;
+    }
 }
 
 /// The access is live, and somebody else has read its credentials.
@@ -253,7 +298,7 @@ async fn an_annotation_that_was_there_before_is_remembered_and_not_acted_on() {
     ask(&world, "prod-read", json!({"secretName": SECRET})).await;
     annotate(&world, "early").await;
     world.operator.start();
-    world.wait_event("orders", "ResetCredentialsIgnored").await;
+    world.wait_event("orders", "TokenIgnored").await;
     wait_state(&world, "Delivered").await;
     world.more_polls(3).await;
     assert_eq!(world.calls(Endpoint::ResetSession), 0);

@@ -3,14 +3,17 @@
 
 use apono_simulator::{
     Action, Endpoint, Fault, Status, When,
-    switches::{BulkOdd, ListOrder, Switches, V3Flows, V3Others, V3Requestor, Visibility},
+    switches::{
+        BulkOdd, ListOrder, Switches, V3DetailsEarly, V3Flows, V3Others, V3Requestor, Visibility,
+    },
 };
+use jiff::SignedDuration;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 
 use crate::{
     ACTIVE, EXPIRED, PENDING, status,
-    support::{Setup, World, eventually, row},
+    support::{Setup, World, eventually, keys, row},
 };
 
 const GRANTEE: &str = "alex@example.com";
@@ -32,6 +35,142 @@ fn spec(permission: &str) -> Value {
         "access": {"integration": target}, "grantee": GRANTEE, "duration": "1h",
         "justification": "stuck orders"
     })
+}
+
+const SECRET: &str = "orders-db";
+
+fn spec_with_credentials() -> Value {
+    let mut spec = spec("ReadOnly");
+    spec["credentials"] = json!({"secretName": SECRET});
+    spec
+}
+
+/// The delivered text, which must hold the password that works.
+async fn delivered(world: &World) -> String {
+    eventually("the password that works is delivered", async || {
+        let found = world.get("orders").await;
+        let shown = status(&found)["credentials"].clone();
+        let words = format!("{shown:#}\n{}", world.last_words());
+        let secret = world.secret(SECRET).await.ok_or_else(|| words.clone())?;
+        let request = world.only_remote("orders").id;
+        let session = world.simulator.sessions_of(&request).into_iter().next();
+        let password = session.and_then(|one| one.password().map(str::to_owned));
+        let password = password.ok_or_else(|| words.clone())?;
+        let details = secret.data.as_ref().and_then(|all| all.get("details"));
+        let details = details.map(|one| String::from_utf8_lossy(&one.0).into_owned());
+        let works = |details: &String| details.contains(&password);
+        let details = details.filter(works);
+        details
+            .filter(|_| shown["state"] == "Delivered")
+            .ok_or(words)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn its_credentials_are_read_once_and_reset_when_asked() {
+    let allow = json!({"allow": {"credentialsForOthers": true}});
+    let world = World::new(setup(|_| ()).connection(allow)).await;
+    world.ask("orders", spec_with_credentials()).await;
+    let first = delivered(&world).await;
+    let found = world.wait_row("orders", ACTIVE).await;
+    let shown = status(&found)["credentials"].clone();
+    let session = &shown["sessions"][0];
+    assert_eq!(session["id"], world.only_remote("orders").id.as_str());
+    let stored = world.secret(SECRET).await.unwrap();
+    assert_eq!(keys(&stored), ["details", "expires"]);
+    let uses = || world.simulator.session_uses(&world.session("orders").id);
+    assert_eq!((uses().consuming_reads, uses().later_reads), (1, 0));
+
+    // At rest nothing is called for it.
+    world.more_polls(5).await;
+    assert_eq!(world.calls(Endpoint::V3Details), 1);
+    assert_eq!(world.calls(Endpoint::V3Reset), 0);
+
+    let please = json!({"metadata": {"annotations": {"access.apono.io/reset-credentials": "1"}}});
+    world.patch("orders", please).await;
+    world.wait_calls(Endpoint::V3Reset, 1).await;
+    let second = delivered(&world).await;
+    assert_ne!(first, second);
+    world.wait_row("orders", ACTIVE).await;
+    world.more_polls(5).await;
+    assert_eq!(world.calls(Endpoint::V3Reset), 1);
+    assert_eq!(world.calls(Endpoint::V3Details), 2);
+    assert_eq!((uses().consuming_reads, uses().resets), (2, 1));
+    // The sessions of the newer API are its own user's.
+    for endpoint in [
+        Endpoint::ListSessions,
+        Endpoint::GetSession,
+        Endpoint::SessionDetails,
+        Endpoint::ResetSession,
+    ] {
+        assert_eq!(world.calls(endpoint), 0, "{endpoint:?}");
+    }
+
+    world.passwords_are_nowhere().await;
+    world.delete("orders").await;
+    world.wait_gone("orders").await;
+    eventually("the Secret is gone", async || {
+        let left = world.secret(SECRET).await;
+        left.map_or(Ok(()), |left| Err(format!("{:?}", keys(&left))))
+    })
+    .await;
+    world.assert_live(0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn its_credentials_are_those_of_somebody_else() {
+    let world = World::new(setup(|_| ())).await;
+    world.ask("orders", spec_with_credentials()).await;
+    let row = "Ready=False:NotAllowed Stalled=True Synced=False -> Failed";
+    let found = world.wait_row("orders", row).await;
+    let told = status(&found)["message"].to_string();
+    assert!(
+        told.contains("spec.allow.credentialsForOthers: true"),
+        "{told}"
+    );
+    for endpoint in [
+        Endpoint::V3Create,
+        Endpoint::V3Details,
+        Endpoint::SelectableIntegrations,
+        Endpoint::SelectableResources,
+    ] {
+        assert_eq!(world.calls(endpoint), 0, "{endpoint:?}");
+    }
+    assert!(world.secret(SECRET).await.is_none());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn details_that_come_late_are_waited_for_and_reset_nothing() {
+    for early in [
+        V3DetailsEarly::BadRequest,
+        V3DetailsEarly::NotFound,
+        V3DetailsEarly::Conflict,
+        V3DetailsEarly::Empty,
+    ] {
+        let allow = json!({"allow": {"credentialsForOthers": true}});
+        let setup = setup(|switches| switches.v3_details_early = early).connection(allow);
+        let world = World::new(setup.remote(|remote| {
+            remote.delays.session = SignedDuration::from_secs(4);
+        }))
+        .await;
+        world.ask("orders", spec_with_credentials()).await;
+        // Too early at least once, and not in the way of the access.
+        world.wait_calls(Endpoint::V3Details, 1).await;
+        let request = world.only_remote("orders").id;
+        assert!(
+            world.simulator.sessions_of(&request).is_empty(),
+            "{early:?}"
+        );
+        delivered(&world).await;
+        assert_eq!(world.calls(Endpoint::V3Reset), 0, "{early:?}");
+        assert!(world.calls(Endpoint::V3Details) >= 2, "{early:?}");
+        let uses = world.simulator.session_uses(&world.session("orders").id);
+        assert_eq!((uses.consuming_reads, uses.resets), (1, 0), "{early:?}");
+        world.end().await;
+    }
 }
 
 /// What no bulk revoke is asked to do twice.

@@ -41,6 +41,14 @@ impl Details {
         }
     }
 
+    /// Whether there is nothing in it at all, so that nothing was consumed.
+    pub fn is_blank(&self) -> bool {
+        match self {
+            Self::Session(_) => false,
+            Self::Admin(details) => details.details.expose().trim().is_empty(),
+        }
+    }
+
     /// The data of this session alone, under plain keys.
     pub fn data(self, ends_at: Option<Timestamp>) -> Data {
         let mut data = Data::new();

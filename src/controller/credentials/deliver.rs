@@ -3,7 +3,8 @@
 //!
 //! Guarantees: nothing is read before the write-ahead stands, which also proves that the Secret may
 //! be written. A crash or a failure at any place leaves the write-ahead, by which the next look
-//! knows that the read was ours.
+//! knows that the read was ours. It is taken back only where the answer shows that nothing was
+//! consumed by us: refused, not sent, empty, or read by somebody else before.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -38,7 +39,7 @@ pub enum Delivery {
     },
     /// The Secret shows that it was done before: decide again with this.
     LookAgain(SecretSight),
-    /// The details of these show that they were read before; the Secret says what we set out to do.
+    /// The details of these show that they were read before; the Secret says whether by us.
     Spent(Record, Vec<String>),
     /// There is a Secret that is not ours; nothing was read.
     Foreign,
@@ -66,27 +67,25 @@ pub struct Wanted<'a> {
 
 /// Delivers.
 pub async fn deliver(store: Store<'_>, connection: &Connection, wanted: &Wanted<'_>) -> Delivery {
-    let owned = match begin(store, wanted).await {
-        Ok(owned) => owned,
+    let Begun { owned, before } = match begin(store, wanted).await {
+        Ok(begun) => begun,
         Err(other) => return other,
     };
-    let Reads {
-        read,
-        spent,
-        failed,
-    } = read_all(connection, wanted).await;
-    if read.is_empty() && !spent.is_empty() {
-        return Delivery::Spent(owned.record, spent);
+    let mut reads = read_all(connection, wanted).await;
+    // A read that was begun earlier may have been the one that consumed them.
+    reads.untouched.retain(|id| !before.contains(id));
+    if reads.read.is_empty() {
+        let record = take_back(store, owned, &reads.untouched).await;
+        if reads.spent.is_empty() {
+            return Delivery::Failed(reads.failed.unwrap_or_default());
+        }
+        return Delivery::Spent(record, reads.spent);
     }
-    if read.is_empty() {
-        return Delivery::Failed(failed.unwrap_or_default());
-    }
-    let ids: Vec<_> = read.keys().cloned().collect();
-    match store_data(store, owned, read, wanted).await {
+    match store_data(store, owned, &reads, wanted).await {
         Ok(record) => Delivery::Done {
             record,
-            read: ids,
-            failed,
+            read: reads.read.into_keys().collect(),
+            failed: reads.failed,
         },
         Err(error) => {
             tracing::warn!(error = %words_of(&error), "credentials were read and not stored");
@@ -99,8 +98,10 @@ pub async fn deliver(store: Store<'_>, connection: &Connection, wanted: &Wanted<
 #[derive(Default)]
 struct Reads {
     read: BTreeMap<String, Data>,
-    /// What somebody had read before.
+    /// What was read before.
     spent: Vec<String>,
+    /// What these reads surely did not consume.
+    untouched: Vec<String>,
     failed: Option<String>,
 }
 
@@ -108,16 +109,49 @@ async fn read_all(connection: &Connection, wanted: &Wanted<'_>) -> Reads {
     let mut all = Reads::default();
     for seen in wanted.read {
         match sessions::read(connection, seen).await {
-            // Somebody was quicker, or our own read was interrupted: the next look decides.
-            Ok(details) if details.is_spent() => all.spent.push(seen.id.clone()),
+            // Somebody was quicker, or an earlier read of ours was interrupted: the record decides.
+            Ok(details) if details.is_spent() => {
+                all.spent.push(seen.id.clone());
+                all.untouched.push(seen.id.clone());
+            }
+            Ok(details) if details.is_blank() => {
+                all.untouched.push(seen.id.clone());
+                all.failed = Some(words::blank(seen));
+            }
             Ok(details) => {
                 let data = details.data(wanted.ends_at);
                 all.read.insert(seen.id.clone(), data);
             }
-            Err(error) => all.failed = Some(unread(seen, &error)),
+            Err(error) => {
+                if error.effect() != Effect::Unknown {
+                    all.untouched.push(seen.id.clone());
+                }
+                all.failed = Some(unread(seen, &error));
+            }
         }
     }
     all
+}
+
+/// Takes back the write-ahead of these, so that nobody's credentials are reset for a read that took
+/// nothing. Gives what the Secret says then.
+async fn take_back(store: Store<'_>, owned: Owned, untouched: &[String]) -> Record {
+    let mut record = owned.record.clone();
+    record.reading.retain(|id, _| !untouched.contains(id));
+    if record == owned.record {
+        return record;
+    }
+    let content = Content {
+        data: &owned.data,
+        record: &record,
+    };
+    match store.replace(&owned, &content).await {
+        Ok(written) => written.record,
+        Err(error) => {
+            tracing::debug!(error = %words_of(&error), "a write-ahead stays");
+            owned.record
+        }
+    }
 }
 
 fn unread(seen: &Seen, error: &RemoteError) -> String {
@@ -126,8 +160,15 @@ fn unread(seen: &Seen, error: &RemoteError) -> String {
     words::unread(seen, &error.to_string())
 }
 
+/// The write-ahead stands.
+struct Begun {
+    owned: Owned,
+    /// The sessions for which one stood already.
+    before: Vec<String>,
+}
+
 /// Writes ahead.
-async fn begin(store: Store<'_>, wanted: &Wanted<'_>) -> Result<Owned, Delivery> {
+async fn begin(store: Store<'_>, wanted: &Wanted<'_>) -> Result<Begun, Delivery> {
     let failed = |error: kubernetes::Error| {
         let words = words_of(&error);
         if error.is_forbidden() {
@@ -141,7 +182,10 @@ async fn begin(store: Store<'_>, wanted: &Wanted<'_>) -> Result<Owned, Delivery>
         record: &reading(&Record::default(), wanted),
     };
     match store.create(wanted.secret, &content, None).await {
-        Ok(made) => return Ok(made),
+        Ok(owned) => {
+            let before = Vec::new();
+            return Ok(Begun { owned, before });
+        }
         Err(error) if error.is_already_exists() => {}
         Err(error) => return Err(failed(error)),
     }
@@ -160,7 +204,12 @@ async fn begin(store: Store<'_>, wanted: &Wanted<'_>) -> Result<Owned, Delivery>
             record: &reading(&owned.record, wanted),
         };
         match store.replace(&owned, &content).await {
-            Ok(patched) => return Ok(patched),
+            Ok(patched) => {
+                return Ok(Begun {
+                    owned: patched,
+                    before: owned.record.reading.into_keys().collect(),
+                });
+            }
             Err(error) if error.is_conflict() || error.is_not_found() => {}
             Err(error) => return Err(failed(error)),
         }
@@ -194,7 +243,7 @@ fn reset_of(id: &str, known: &[SessionStatus]) -> Option<Timestamp> {
 async fn store_data(
     store: Store<'_>,
     mut owned: Owned,
-    read: BTreeMap<String, Data>,
+    reads: &Reads,
     wanted: &Wanted<'_>,
 ) -> Result<Record, kubernetes::Error> {
     let mut pause = BETWEEN_TRIES;
@@ -202,7 +251,7 @@ async fn store_data(
     let mut is_gone = false;
     loop {
         let before = if is_gone { None } else { Some(&owned) };
-        let (data, record) = content(before, &read, wanted);
+        let (data, record) = content(before, reads, wanted);
         let content = Content {
             data: &data,
             record: &record,
@@ -232,11 +281,8 @@ async fn store_data(
 }
 
 /// The whole of what the Secret is to hold.
-fn content(
-    before: Option<&Owned>,
-    read: &BTreeMap<String, Data>,
-    wanted: &Wanted<'_>,
-) -> (Data, Record) {
+fn content(before: Option<&Owned>, reads: &Reads, wanted: &Wanted<'_>) -> (Data, Record) {
+    let read = &reads.read;
     let empty = (Data::new(), Record::default());
     let (old_data, old) = before.map_or((&empty.0, &empty.1), |one| (&one.data, &one.record));
     let prefixes = prefixes(&names(wanted.sessions));
@@ -245,7 +291,8 @@ fn content(
         reading: old.reading.clone(),
         ..Record::default()
     };
-    record.reading.retain(|id, _| !read.contains_key(id));
+    let is_open = |id: &String| !read.contains_key(id) && !reads.untouched.contains(id);
+    record.reading.retain(|id, _| is_open(id));
     for (id, prefix) in prefixes {
         let kept = old.delivered.get(&id).cloned();
         let fresh = read.contains_key(&id).then(|| Delivered {

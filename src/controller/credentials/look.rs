@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{connection::Connection, crd::CredentialsState};
 
-/// Decided anew in one pass: after a look into the Secret, and after a delivery that was not one.
-const MOST_DECISIONS: u32 = 4;
+/// Decided anew in one pass: after a look into the Secret, after the last look at what is to be
+/// read, and after a delivery that was not one.
+const MOST_DECISIONS: u32 = 5;
 /// Between two looks that follow each other.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -29,13 +30,19 @@ impl Pass<'_> {
     pub(super) async fn look(&mut self, connection: &Connection, targets: &[Target]) {
         let listed = sessions::list(connection, self.resource, targets).await;
         let mut sessions = listed.map_err(|error| error.to_string());
-        let mut secret = SecretSight::Unread;
-        // The Secret may be looked into, and a delivery may have to be decided anew, once each.
+        self.note_resets(&sessions);
+        let (mut secret, mut is_fresh) = (SecretSight::Unread, false);
+        // Each of these happens once: what is seen then is not forgotten in this pass.
         for _ in 0..MOST_DECISIONS {
             let decision = self.decide(targets, &sessions, &secret);
             match &decision.step {
                 CredentialStep::LookIntoSecret => {
                     secret = self.sight_of_secret().await;
+                }
+                CredentialStep::Deliver(read) if !is_fresh => {
+                    is_fresh = true;
+                    look_once_more(connection, &mut sessions, read).await;
+                    self.note_resets(&sessions);
                 }
                 CredentialStep::Deliver(read) => {
                     let read = read.clone();
@@ -103,6 +110,17 @@ impl Pass<'_> {
             reset_asked: self.token.is_some(),
             now: self.now,
         })
+    }
+
+    /// A reset that was seen under way makes what is available after it new.
+    fn note_resets(&mut self, sessions: &Result<Vec<Seen>, String>) {
+        let resetting = |one: &&Seen| one.word == Word::Resetting;
+        for seen in sessions.iter().flatten().filter(resetting) {
+            let tried = self.memory.credentials.resets.get_mut(&seen.id);
+            if let Some(tried) = tried.filter(|tried| tried.sent.is_some()) {
+                tried.seen_resetting = true;
+            }
+        }
     }
 
     async fn sight_of_secret(&self) -> SecretSight {
@@ -285,6 +303,29 @@ impl Pass<'_> {
             self.turn.wake = Some(SOON);
         } else {
             self.pause(SECOND);
+        }
+    }
+}
+
+/// Looks once more at what is to be read, since the list may be stale. Without an answer nothing is
+/// read: it is looked at again later.
+async fn look_once_more(
+    connection: &Connection,
+    sessions: &mut Result<Vec<Seen>, String>,
+    read: &[Seen],
+) {
+    for one in read {
+        let fresh = match sessions::look_at(connection, one).await {
+            Ok(Some(fresh)) => fresh,
+            Ok(None) => continue,
+            Err(error) => {
+                *sessions = Err(error.to_string());
+                return;
+            }
+        };
+        let mut listed = sessions.iter_mut().flatten();
+        if let Some(seen) = listed.find(|seen| seen.id == one.id) {
+            *seen = fresh;
         }
     }
 }

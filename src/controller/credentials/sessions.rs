@@ -64,6 +64,28 @@ async fn pages(connection: &Connection, query: &SessionQuery) -> Result<Vec<Seen
     Ok(seen)
 }
 
+/// Looks at one session right before it is read: a list may lag behind. There is no answer where
+/// the session or the path is kept from us, as it always is for the older API.
+pub async fn look_at(connection: &Connection, seen: &Seen) -> Result<Option<Seen>, RemoteError> {
+    if seen.api == RemoteApi::AdminV3 {
+        return Ok(None);
+    }
+    let id = seen.id.as_str();
+    let call = connection
+        .remote
+        .call(Endpoint::GetAccessSession, |client| async move {
+            client.access_session(id).await
+        });
+    match call.await {
+        Ok(session) => Ok(Some(Seen {
+            id: seen.id.clone(),
+            ..Seen::of(session)
+        })),
+        Err(error) if matches!(error.status(), Some(403 | 404)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads the credentials of a session.
 ///
 /// # Caveats

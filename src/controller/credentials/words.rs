@@ -162,6 +162,15 @@ pub fn unread(seen: &Seen, error: &str) -> String {
     ))
 }
 
+/// The details are an empty text.
+pub fn blank(seen: &Seen) -> String {
+    bounded(&format!(
+        "Apono gives no access details for session {} yet; retrying; if it stays so, ask an Apono \
+         administrator, or remove spec.credentials",
+        name(seen)
+    ))
+}
+
 /// The credentials are there, said once.
 pub fn delivered(secret: &str, sessions: usize) -> String {
     let plural = if sessions == 1 { "" } else { "s" };

@@ -133,6 +133,9 @@ pub struct OwnedRequest {
     /// When the operator first saw the request Active; absent if it never did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_at: Option<Time>,
+    /// Whether the access ended before its planned end, and not from here. Absent: no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_early: Option<bool>,
     /// Whether the operator has ever seen the request being taken back. Absent: no.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoking_seen: Option<bool>,

@@ -40,7 +40,7 @@ fn what_the_catalogue_says_no_to_is_looked_up_again_before_it_is_asked() {
             600,
         ),
         (Resolution::NotAllowed { message: message() }, 0, 600),
-        (Resolution::Unreadable { message: message() }, 2, 10),
+        (Resolution::Unreadable { message: message() }, 3, 8),
     ] {
         let mut world = world();
         world.observed.resolution = resolution.clone();
