@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::crd::{
-    Access, AccessRequest, AccessRequestSpec, AccessRequestStatus, AttemptStatus, OwnedRequest,
-    PostStatus,
+    Access, AccessRequest, AccessRequestSpec, AccessRequestStatus, AttemptStatus,
+    IntegrationTarget, OwnedRequest, PostStatus,
 };
 
 /// The resource as far as deletion is concerned.
@@ -25,7 +25,7 @@ pub fn view(metadata: ObjectMeta, body: &Value) -> AccessRequest {
         metadata,
         spec: AccessRequestSpec {
             connection_ref: field(spec, "connectionRef"),
-            access: Access::default(),
+            access: access(spec),
             grantee: field(spec, "grantee"),
             deletion_policy: field(spec, "deletionPolicy"),
             ..AccessRequestSpec::default()
@@ -51,6 +51,15 @@ pub fn view(metadata: ObjectMeta, body: &Value) -> AccessRequest {
             reason: field(status, "reason"),
             ..AccessRequestStatus::default()
         }),
+    }
+}
+
+/// Which API was asked is all that matters of it.
+fn access(spec: Option<&Value>) -> Access {
+    let is_admin = spec.is_some_and(|spec| spec.pointer("/access/integration").is_some());
+    Access {
+        integration: is_admin.then(IntegrationTarget::default),
+        ..Access::default()
     }
 }
 

@@ -313,7 +313,11 @@ fn revoke_due<'a>(
     }
     let due = |request: &&OwnedRequest| {
         let tried = observed.memory.revokes.get(&request.id);
-        state(request) != State::Revoking && tried.is_none_or(|tried| tried.next() <= now)
+        // What waits in a batch is on its way.
+        let is_handed_over = observed.memory.handed_over.contains(&request.id);
+        state(request) != State::Revoking
+            && !is_handed_over
+            && tried.is_none_or(|tried| tried.next() <= now)
     };
     let id = candidates.into_iter().find(due)?.id.clone();
     Some(Plan {

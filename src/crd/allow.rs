@@ -25,7 +25,7 @@ pub struct Allow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub access: Option<Vec<AccessKind>>,
-    /// The names of the bundles that may be asked for, for example ["prod-*"], in which "*" stands
+    /// The names of the bundles that may be asked for, for example `["prod-*"]`, in which "*" stands
     /// for any characters; at most 100. They are compared with the name that Apono gives the
     /// bundle. Absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,7 +36,7 @@ pub struct Allow {
     )]
     #[x_kube(validation = rules::are_patterns("\"prod-*\""))]
     pub bundles: Option<Vec<String>>,
-    /// The names of the integrations whose resources may be asked for, for example ["prod-*"], in
+    /// The names of the integrations whose resources may be asked for, for example `["prod-*"]`, in
     /// which "*" stands for any characters; at most 100. They are compared with the name that
     /// Apono gives the integration. Absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,7 @@ pub struct Allow {
     )]
     #[x_kube(validation = rules::are_patterns("\"prod-*\""))]
     pub integrations: Option<Vec<String>>,
-    /// The users for whom may be asked, for example ["self", "*@example.com"], in which "*" stands
+    /// The users for whom may be asked, for example `["self", "*@example.com"]`, in which "*" stands
     /// for any characters and "self" for an AccessRequest without `grantee`; at most 100. Absent:
     /// all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,7 +91,7 @@ pub struct NamespacedAllow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub access: Option<Vec<AccessKind>>,
-    /// The names of the bundles that may be asked for, for example ["prod-*"], in which "*" stands
+    /// The names of the bundles that may be asked for, for example `["prod-*"]`, in which "*" stands
     /// for any characters; at most 100. They are compared with the name that Apono gives the
     /// bundle. Absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,7 +102,7 @@ pub struct NamespacedAllow {
     )]
     #[x_kube(validation = rules::are_patterns("\"prod-*\""))]
     pub bundles: Option<Vec<String>>,
-    /// The names of the integrations whose resources may be asked for, for example ["prod-*"], in
+    /// The names of the integrations whose resources may be asked for, for example `["prod-*"]`, in
     /// which "*" stands for any characters; at most 100. They are compared with the name that
     /// Apono gives the integration. Absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,7 +113,7 @@ pub struct NamespacedAllow {
     )]
     #[x_kube(validation = rules::are_patterns("\"prod-*\""))]
     pub integrations: Option<Vec<String>>,
-    /// The users for whom may be asked, for example ["self", "*@example.com"], in which "*" stands
+    /// The users for whom may be asked, for example `["self", "*@example.com"]`, in which "*" stands
     /// for any characters and "self" for an AccessRequest without `grantee`; at most 100. Absent:
     /// all.
     #[serde(default, skip_serializing_if = "Option::is_none")]

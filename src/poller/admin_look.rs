@@ -64,7 +64,8 @@ impl AdminLooker {
             }
             match trouble {
                 None => {
-                    let since = Timestamp::MIN;
+                    // The list was asked for no further back.
+                    let since = back_to;
                     knowledge.end_admin_look(user, Look { asked_at, since });
                 }
                 Some(why) => knowledge.fail_admin_look(user, &why),

@@ -29,15 +29,11 @@ pub enum Details {
 }
 
 impl Details {
-    /// Whether the secret in it is only asterisks: it was read before.
+    /// Whether a secret in it is only asterisks: it was read before.
     pub fn is_spent(&self) -> bool {
-        let is_starred = |secret: &Secret| {
-            let text = secret.expose();
-            text.len() > 1 && text.chars().all(|one| one == '*')
-        };
         match self {
-            Self::Session(details) => details.parameters.values().any(is_starred),
-            Self::Admin(details) => is_starred(&details.details),
+            Self::Session(details) => details.parameters.values().any(is_masked),
+            Self::Admin(details) => is_masked(&details.details),
         }
     }
 
@@ -76,6 +72,16 @@ impl Details {
         }
         data
     }
+}
+
+/// So many asterisks are no longer an accident, such as that of `SELECT *`.
+const LEAST_MASK: usize = 3;
+
+/// Whether a part of it is masked, as in `password: *****` or `postgres://dana:*****@host`.
+fn is_masked(secret: &Secret) -> bool {
+    let splits = |one: char| one.is_whitespace() || r#":=@/'""#.contains(one);
+    let is_mask = |part: &str| part.len() >= LEAST_MASK && part.chars().all(|one| one == '*');
+    secret.expose().split(splits).any(is_mask)
 }
 
 /// Under this name, or the next that is free: parameters come first, in the order of their names.

@@ -90,7 +90,7 @@ pub struct IntegrationTarget {
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = rules::is_not_blank("write the type of the resources"))]
     pub resource_type: String,
-    /// The ids or names of the resources, for example [orders]; 1 to 100, none listed twice. It
+    /// The ids or names of the resources, for example `[orders]`; 1 to 100, none listed twice. It
     /// cannot be changed later.
     #[schemars(
         length(min = 1, max = 100),
@@ -98,7 +98,7 @@ pub struct IntegrationTarget {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub resources: Vec<String>,
-    /// The names of the permissions, for example [ReadOnly]; 1 to 50, none listed twice. Some
+    /// The names of the permissions, for example `[ReadOnly]`; 1 to 50, none listed twice. Some
     /// integrations allow one permission a request only. It cannot be changed later.
     #[schemars(
         length(min = 1, max = 50),

@@ -142,12 +142,22 @@ impl Knowledge {
     }
 
     /// The users whose lists are to be looked at, and how far back each look must go.
+    ///
+    /// As far as for everything that is wanted of a user, answered or not: a look replaces the one
+    /// before, and must not answer less.
     pub(in crate::poller) fn admin_horizons(&self) -> BTreeMap<String, Timestamp> {
+        let open: BTreeSet<_> = self
+            .open_wants(API)
+            .filter_map(|want| want.user.clone())
+            .collect();
         let mut horizons: BTreeMap<String, Timestamp> = BTreeMap::new();
-        for want in self.open_wants(API) {
-            let Some(user) = &want.user else {
+        for ((api, _, _), want) in &self.wants {
+            let Some(user) = want.user.as_ref().filter(|user| open.contains(*user)) else {
                 continue;
             };
+            if *api != API {
+                continue;
+            }
             let horizon = horizons.entry(user.clone()).or_insert(want.back_to);
             *horizon = want.back_to.min(*horizon);
         }
