@@ -314,7 +314,7 @@ async fn cluster_name(
 }
 
 /// What of the custom resources is not served, for people; empty when all are.
-async fn missing_kinds(client: &Client, settings: &Settings) -> String {
+pub(crate) async fn missing_kinds(client: &Client, settings: &Settings) -> String {
     let version = format!("{GROUP}/{VERSION}");
     let listed = deadline(
         "list the custom resources",

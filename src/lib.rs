@@ -17,10 +17,12 @@
 //! | every call to the API: circuit, pause, pace, metrics | [`remote`] |
 //! | what the API holds, read by list pages | [`poller`] |
 //! | how a request is found again when its answer was lost | [`marker`] |
+//! | whether a cluster has what the operator needs | [`check`] |
 //! | settings, logs, metrics, health, start and stop | [`settings`], [`telemetry`], [`metrics`], [`admin`], [`app`] |
 
 pub mod admin;
 pub mod app;
+pub mod check;
 pub mod clock;
 pub mod connection;
 pub mod controller;

@@ -4,7 +4,9 @@
 use std::{io::Write as _, process::ExitCode};
 
 use apono_operator::{
-    app, crd,
+    app,
+    check::{self, Standing},
+    crd,
     settings::{Command, CommandLine, RunArguments, Settings, Surroundings},
     telemetry::{self, Chain},
 };
@@ -16,6 +18,7 @@ const WRONG_SETTING: u8 = 2;
 fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Run(arguments) => run(&arguments),
+        Command::Check(arguments) => check(&arguments),
         Command::Crd => print(&crd::crds_yaml()),
         Command::Version => print(concat!("apono-operator ", env!("CARGO_PKG_VERSION"), "\n")),
     }
@@ -43,6 +46,22 @@ fn run(arguments: &RunArguments) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn check(arguments: &RunArguments) -> ExitCode {
+    let settings = match Settings::new(arguments, &Surroundings::look()) {
+        Ok(settings) => settings,
+        Err(error) => return fail(WRONG_SETTING, &error),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &error),
+    };
+    let findings = runtime.block_on(check::check(&settings));
+    let lines: Vec<_> = findings.iter().map(ToString::to_string).collect();
+    let _ = print(&format!("{}\n", lines.join("\n")));
+    let is_wrong = findings.iter().any(|one| one.standing == Standing::Wrong);
+    ExitCode::from(u8::from(is_wrong))
 }
 
 /// A reader that has seen enough (`| head`) is no failure.

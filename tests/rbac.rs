@@ -19,6 +19,7 @@ mod shipped;
 
 use std::{
     collections::BTreeSet,
+    process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -280,4 +281,62 @@ fn single_namespaces_need_exactly_their_roles() {
     );
     drop(roles);
     life::leave(namespace);
+}
+
+/// What `apono-operator check` says as the shipped account, and whether it is content.
+fn checked() -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_apono-operator"))
+        .arg("check")
+        .env("KUBECONFIG", shipped::variable("APONO_TEST_SA_KUBECONFIG"))
+        .output()
+        .expect("the operator starts");
+    let said = String::from_utf8(output.stdout).expect("text");
+    (output.status.success(), said)
+}
+
+/// The line about this.
+fn line<'a>(said: &'a str, what: &str) -> &'a str {
+    let mut lines = said.lines();
+    lines
+        .find(|line| line.contains(what))
+        .unwrap_or_else(|| panic!("nothing of {what} in:\n{said}"))
+}
+
+#[test]
+fn what_is_not_granted_is_said_before_it_is_missed() {
+    let mut documents = render("base");
+    let roles = InForce::new(documents.clone());
+    let (_, said) = checked();
+    assert!(line(&said, "apiserver").starts_with("ok "), "{said}");
+    assert!(line(&said, "custom resources").starts_with("ok "), "{said}");
+    for needed in ["serving the cluster", "reading the tokens"] {
+        assert!(line(&said, needed).starts_with("ok "), "{said}");
+    }
+    let credentials = line(&said, "spec.credentials");
+    assert!(credentials.starts_with("off "), "{said}");
+    assert!(
+        credentials.ends_with("deploy/kustomize/credentials"),
+        "{said}"
+    );
+    drop(roles);
+
+    documents.retain(|document| !text(document, "/kind").starts_with("ClusterRole"));
+    let _roles = InForce::new(documents);
+    let started = Instant::now();
+    loop {
+        let (is_content, said) = checked();
+        let serving = line(&said, "serving the cluster");
+        if serving.starts_with("WRONG ") {
+            assert!(!is_content, "{said}");
+            let lacks = "patch accessrequests.access.apono.io/status";
+            assert!(serving.contains(lacks), "{said}");
+            assert!(
+                line(&said, "reading the tokens").starts_with("ok "),
+                "{said}"
+            );
+            return;
+        }
+        // Roles are forgotten a moment after they are gone.
+        assert!(started.elapsed() < PATIENCE, "{said}");
+    }
 }

@@ -23,6 +23,9 @@ pub struct CommandLine {
 pub enum Command {
     /// Run the operator.
     Run(Box<RunArguments>),
+    /// Say whether the custom resources, the rights and the connections are in order, with the
+    /// settings of `run`. Ends with 0 if they are, else with 1.
+    Check(Box<RunArguments>),
     /// Print the custom resource definitions as YAML.
     Crd,
     /// Print the version.
