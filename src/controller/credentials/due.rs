@@ -15,7 +15,7 @@ use apono_client::State;
 use jiff::Timestamp;
 
 use super::{
-    next::is_settled,
+    next::{is_complete, is_settled},
     scene::{CredentialMemory, Target},
 };
 use crate::{
@@ -187,8 +187,7 @@ fn is_delivered(old: &CredentialsStatus, targets: &[Target]) -> bool {
             .iter()
             .any(|one| serves(&one) && settled(one.state))
     };
-    let all = old.sessions.iter().all(|one| settled(one.state));
-    settled(old.state) && all && targets.iter().all(covered)
+    is_complete(old) && targets.iter().all(covered)
 }
 
 fn restart(

@@ -45,6 +45,9 @@ const RESET_REFUSED: Duration = Duration::from_secs(2);
 /// No reset waits longer.
 const MOST_RESET_PAUSE: Duration = Duration::from_mins(10);
 
+/// What others make is looked at this often in the end.
+const MOST_OTHERS_PAUSE: Duration = Duration::from_secs(15);
+
 /// How one session is judged.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fate {
@@ -94,7 +97,7 @@ pub fn fate(scene: &Scene, seen: &Seen) -> Fate {
     match &seen.word {
         Word::Available => Fate::Read,
         Word::Viewed | Word::Silent => by_the_secret(scene, seen),
-        Word::Resetting => Fate::Wait(Pending, words::reset_elsewhere(seen), SECOND),
+        Word::Resetting => Fate::Wait(Pending, words::reset_elsewhere(seen), pace(scene)),
         Word::Unknown(word) => Fate::Wait(Pending, words::unknown(seen, word), SLOW),
         Word::NotApplicable => Fate::Settled(NotApplicable),
     }
@@ -195,6 +198,11 @@ fn after_try(
 fn resetting_pace(now: Timestamp, since: Timestamp) -> Duration {
     let passed = until(since, now);
     (passed / 4).clamp(SECOND, Duration::from_secs(5))
+}
+
+/// What others do is looked at ever later.
+fn pace(scene: &Scene) -> Duration {
+    doubled(SECOND, scene.memory.looks + 1, MOST_OTHERS_PAUSE)
 }
 
 fn until(now: Timestamp, then: Timestamp) -> Duration {

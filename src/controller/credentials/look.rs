@@ -156,7 +156,7 @@ impl Pass<'_> {
     }
 
     fn rest(&mut self, decision: &Decision) {
-        if decision.status.state.is_some_and(is_settled) && !decision.is_short {
+        if decision.is_done {
             self.memory.credentials.looks = 0;
             self.memory.credentials.look_at = None;
             self.turn.wake = Some(SOON);

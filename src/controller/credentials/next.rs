@@ -61,6 +61,9 @@ pub struct Decision {
     pub pause: Duration,
     /// Whether requests are without a session.
     pub is_short: bool,
+    /// Whether nothing more is to be looked at. Not yet where the credentials of a request that was
+    /// replaced are reported as delivered and those of the new one are on their way.
+    pub is_done: bool,
     /// Sessions of requests that were replaced, whose credentials serve until those of the new ones
     /// are there.
     pub carried: Vec<String>,
@@ -104,11 +107,13 @@ pub fn next(scene: &Scene) -> Decision {
         .filter(|(one, _)| scene.reset_asked && !one.can_reset && is_spent(scene, one))
         .map(|(one, _)| one.id.clone())
         .collect();
+    let is_short = judged.is_empty() || waits.holds_back || !waits.requests.is_empty();
     Decision {
         step,
+        is_done: !is_short && is_complete(&status),
         status,
         pause: pause(scene, &judged, &waits),
-        is_short: judged.is_empty() || waits.holds_back || !waits.requests.is_empty(),
+        is_short,
         carried: carried(scene).map(|one| one.id.clone()).collect(),
         not_resettable,
     }
@@ -292,6 +297,12 @@ pub fn is_settled(state: CredentialsState) -> bool {
     )
 }
 
+/// Whether that holds of every session, and not of the whole alone.
+pub fn is_complete(status: &CredentialsStatus) -> bool {
+    let settled = |state: Option<CredentialsState>| state.is_some_and(is_settled);
+    settled(status.state) && status.sessions.iter().all(|one| settled(one.state))
+}
+
 /// Puts a reset down. Its time tells it from every reset before.
 fn mark_resetting(status: &mut CredentialsStatus, ids: &[String], now: Timestamp) {
     let wanted = status
@@ -325,6 +336,7 @@ fn unreadable(scene: &Scene, error: &str) -> Decision {
         status,
         pause: doubled(SECOND, scene.memory.looks + 1, MOST_BETWEEN_LOOKS),
         is_short: true,
+        is_done: false,
         carried: Vec::new(),
         not_resettable: Vec::new(),
     }

@@ -425,6 +425,28 @@ fn what_was_delivered_counts_until_its_successor_is_there() {
 }
 
 #[test]
+fn a_session_that_others_reset_while_access_is_renewed_is_looked_at_ever_later() {
+    let mut renewed = world(Word::Resetting).was(CredentialsState::Delivered, None);
+    renewed.targets[0].id = "r2".to_owned();
+    renewed.owned.insert("r2".to_owned());
+    renewed.others_live.insert("r1".to_owned());
+    let mut new = seen("s2", Word::Resetting);
+    new.requests = vec!["r2".to_owned()];
+    renewed.sessions = Ok(vec![new]);
+    let decision = renewed.next();
+    assert_eq!(decision.step, CredentialStep::Rest);
+    assert_eq!(decision.status.state, Some(CredentialsState::Delivered));
+    assert!(!decision.is_done, "nothing would be waited for");
+    assert_eq!(decision.pause, SECOND);
+    renewed.memory.looks = 3;
+    assert_eq!(renewed.next().pause, SECOND * 8);
+    renewed.memory.looks = 99;
+    assert_eq!(renewed.next().pause, Duration::from_secs(15));
+    let done = world(Word::Available).was(CredentialsState::Delivered, None);
+    assert!(done.next().is_done);
+}
+
+#[test]
 fn a_list_that_fails_leaves_what_is_delivered() {
     let mut failing = world(Word::Viewed).was(CredentialsState::Delivered, None);
     failing.sessions = Err("no answer".to_owned());
