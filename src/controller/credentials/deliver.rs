@@ -289,8 +289,13 @@ fn content(before: Option<&Owned>, reads: &Reads, wanted: &Wanted<'_>) -> (Data,
     let data = merged(old_data, old, read.clone(), &prefixes);
     let mut record = Record {
         reading: old.reading.clone(),
+        resetting: old.resetting.clone(),
         ..Record::default()
     };
+    let is_known = |id: &String| prefixes.contains_key(id);
+    record
+        .resetting
+        .retain(|id, _| is_known(id) && !read.contains_key(id));
     let is_open = |id: &String| !read.contains_key(id) && !reads.untouched.contains(id);
     record.reading.retain(|id, _| is_open(id));
     for (id, prefix) in prefixes {

@@ -71,6 +71,14 @@ pub struct Decision {
     pub not_resettable: Vec<String>,
 }
 
+impl Decision {
+    /// The reset of this session that is on record.
+    pub fn reset_of(&self, id: &str) -> Option<Timestamp> {
+        let one = self.status.sessions.iter().find(|one| one.id == id)?;
+        one.resetting_since.as_ref().map(|time| time.0)
+    }
+}
+
 /// Decides what this pass does for the credentials.
 pub fn next(scene: &Scene) -> Decision {
     let sessions = match scene.sessions {
@@ -180,7 +188,7 @@ fn report(scene: &Scene, judged: &[(&Seen, Fate)]) -> CredentialsStatus {
     let texts: Vec<_> = judged
         .iter()
         .filter_map(|(_, fate)| match fate {
-            Fate::Wait(_, text, _) => Some(text.clone()),
+            Fate::Wait(_, text, _) | Fate::Kept(text) => Some(text.clone()),
             _ => None,
         })
         .collect();
@@ -191,7 +199,7 @@ fn report(scene: &Scene, judged: &[(&Seen, Fate)]) -> CredentialsStatus {
     let is_short = judged.is_empty() || absent.holds_back || !absent.requests.is_empty();
     let state = overall(&sessions, is_short);
     new.message = if is_settled(state) {
-        None
+        (!texts.is_empty()).then(|| words::several(&texts))
     } else if texts.is_empty() && is_short {
         Some(words::no_session(scene, &absent.requests))
     } else if texts.is_empty() {
@@ -253,6 +261,7 @@ fn session(scene: &Scene, seen: &Seen, fate: &Fate) -> SessionStatus {
     let was = known.and_then(|one| one.state);
     let state = match fate {
         Fate::Settled(state) | Fate::Wait(state, _, _) => *state,
+        Fate::Kept(_) => CredentialsState::Delivered,
         Fate::Reset => CredentialsState::Resetting,
         Fate::Read if was == Some(CredentialsState::Resetting) => CredentialsState::Resetting,
         Fate::Read => CredentialsState::Pending,
@@ -268,8 +277,21 @@ fn session(scene: &Scene, seen: &Seen, fate: &Fate) -> SessionStatus {
         integration: (!seen.integration.is_empty()).then(|| bounds::word(&seen.integration)),
         state: Some(state),
         requests: serves.take(MOST_REQUESTS).cloned().collect(),
-        resetting_since: known.and_then(|one| one.resetting_since.clone()),
+        resetting_since: last_reset(scene, seen),
     }
+}
+
+/// The last reset that the status or the Secret knows.
+fn last_reset(scene: &Scene, seen: &Seen) -> Option<Time> {
+    let known = scene
+        .known(seen)
+        .and_then(|one| one.resetting_since.clone());
+    let SecretSight::Ours(record) = scene.secret else {
+        return known;
+    };
+    let delivered = record.delivered.get(&seen.id).and_then(|one| one.reset);
+    let ahead = record.resetting.get(&seen.id).copied().max(delivered);
+    known.max(ahead.map(Time))
 }
 
 /// The one that is furthest behind decides.

@@ -23,7 +23,8 @@ use super::{
 use crate::{
     controller::{Context, bounds},
     crd::{
-        AccessRequest, DELIVERED_ANNOTATION, FIELD_MANAGER, READING_ANNOTATION, SALT_ANNOTATION,
+        AccessRequest, DELIVERED_ANNOTATION, FIELD_MANAGER, READING_ANNOTATION,
+        RESETTING_ANNOTATION, SALT_ANNOTATION,
     },
     kubernetes::{self, deadline},
     metrics::KubeWrite,
@@ -216,6 +217,7 @@ impl Owned {
             .flatten();
         let record = Record {
             reading: decoded(read(READING_ANNOTATION)),
+            resetting: decoded(read(RESETTING_ANNOTATION)),
             delivered,
             digest,
         };
@@ -242,9 +244,11 @@ fn labels() -> BTreeMap<String, String> {
 fn annotations(record: &Record, salt: &str) -> BTreeMap<String, String> {
     // Serialising strings and times into memory has no way to fail.
     let reading = serde_json::to_string(&record.reading).unwrap_or_default();
+    let resetting = serde_json::to_string(&record.resetting).unwrap_or_default();
     let delivered = serde_json::to_string(&record.delivered).unwrap_or_default();
     let all = [
         (READING_ANNOTATION, reading),
+        (RESETTING_ANNOTATION, resetting),
         (DELIVERED_ANNOTATION, delivered),
         (SALT_ANNOTATION, salt.to_owned()),
     ];

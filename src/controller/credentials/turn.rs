@@ -280,7 +280,7 @@ impl Pass<'_> {
         self.trouble(&words::foreign(secret), pause);
     }
 
-    fn unwritable(&mut self, secret: &str, error: &kubernetes::Error) {
+    pub(super) fn unwritable(&mut self, secret: &str, error: &kubernetes::Error) {
         let text = words_of(error);
         if error.is_forbidden() {
             self.forbidden(secret, &text);

@@ -113,6 +113,25 @@ pub fn resetting(scene: &Scene, seen: &Seen, since: Timestamp) -> String {
     ))
 }
 
+/// A reset was refused for good, and there is nothing else to be had.
+pub fn reset_refused(seen: &Seen, refusal: &str) -> String {
+    bounded(&format!(
+        "Apono refuses to reset the credentials of session {} ({refusal}); reset them in Apono, or \
+         set the annotation {RESET_CREDENTIALS_ANNOTATION} to another value to try again",
+        name(seen)
+    ))
+}
+
+/// A reset was refused for good, and what was delivered before works.
+pub fn kept(seen: &Seen, refusal: &str) -> String {
+    bounded(&format!(
+        "Apono refuses to reset the credentials of session {} ({refusal}), so those delivered \
+         before stay; set the annotation {RESET_CREDENTIALS_ANNOTATION} to another value to try \
+         again",
+        name(seen)
+    ))
+}
+
 /// A word nobody knows.
 pub fn unknown(seen: &Seen, word: &str) -> String {
     bounded(&format!(
