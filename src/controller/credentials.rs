@@ -11,6 +11,7 @@
 //! | `deliver.rs` | io: write ahead, read, store: in one pass |
 //! | `take_out.rs` | io: out of the Secret, or into one of another name |
 //! | `reset.rs` | io: one reset, written ahead |
+//! | `places.rs` | io: the names of the Secret: put down, moved, ended |
 //! | `restart.rs` | io: workloads |
 //! | `turn.rs`, `look.rs` | io: what is due, done |
 //!
@@ -30,6 +31,7 @@ pub mod due;
 pub mod fate;
 mod look;
 pub mod next;
+mod places;
 pub mod report;
 mod reset;
 mod restart;

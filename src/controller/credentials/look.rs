@@ -186,7 +186,11 @@ impl Pass<'_> {
             ends_at: ends_at.min().map(|time| time.0),
             now: self.now,
         };
-        let delivery = deliver(Store::of(self.context, self.resource), connection, &wanted).await;
+        let store = Store::of(self.context, self.resource);
+        let (delivery, made_anew) = deliver(store, connection, &wanted).await;
+        if made_anew {
+            self.made_anew(&secret);
+        }
         match delivery {
             Delivery::LookAgain(sight) => return Some((sight, Vec::new())),
             Delivery::Spent(record, spent) => return Some((SecretSight::Ours(record), spent)),

@@ -51,7 +51,8 @@ impl Pass<'_> {
         let name = credentials.map_or("", |one| one.secret_name.as_str());
         let store = Store::of(self.context, self.resource);
         match write_ahead(store, name, &seen.id, since.unwrap_or(self.now)).await {
-            Ok(()) => {}
+            Ok(false) => {}
+            Ok(true) => self.made_anew(name),
             Err(Obstacle::Foreign) => return self.blocked_by(name),
             Err(Obstacle::Kubernetes(error)) => return self.unwritable(name, &error),
         }
@@ -84,19 +85,21 @@ impl Pass<'_> {
     }
 }
 
-/// Says in the Secret that this session is about to be reset.
+/// Says in the Secret that this session is about to be reset. True where it was made anew for that.
 async fn write_ahead(
     store: Store<'_>,
     name: &str,
     id: &str,
     since: Timestamp,
-) -> Result<(), Obstacle> {
+) -> Result<bool, Obstacle> {
     let mut tries = 0;
     loop {
         let found = store.get(name).await.map_err(Obstacle::Kubernetes)?;
         let written = match &found {
             Found::Foreign => return Err(Obstacle::Foreign),
-            Found::Ours(owned) if owned.record.resetting.get(id) == Some(&since) => return Ok(()),
+            Found::Ours(owned) if owned.record.resetting.get(id) == Some(&since) => {
+                return Ok(false);
+            }
             Found::Ours(owned) => {
                 let mut record = owned.record.clone();
                 record.resetting.insert(id.to_owned(), since);
@@ -120,7 +123,7 @@ async fn write_ahead(
         };
         tries += 1;
         match written {
-            Ok(_) => return Ok(()),
+            Ok(written) => return Ok(written.made_anew),
             Err(error)
                 if tries < TRIES
                     && (error.is_conflict()

@@ -190,6 +190,31 @@ pub fn blank(seen: &Seen) -> String {
     ))
 }
 
+/// Nothing else changes what it holds.
+pub fn made_anew(secret: &str) -> String {
+    format!(
+        "Secret `{secret}` was marked immutable, so it was deleted and made anew; leave \
+         `immutable` unset on it"
+    )
+}
+
+/// Nothing else takes the credentials out of it.
+pub fn deleted_instead(secret: &str) -> String {
+    format!(
+        "Secret `{secret}` was marked immutable and could not be emptied, so it was deleted; leave \
+         `immutable` unset on such a Secret"
+    )
+}
+
+/// More names than can be kept track of.
+pub fn too_many_names(secret: &str, names: &[String]) -> String {
+    bounded(&format!(
+        "the credentials cannot be moved to Secret `{secret}`, since moving them before was not \
+         finished: set spec.credentials.secretName to one of {} and wait until it is `Delivered`",
+        names.join(", ")
+    ))
+}
+
 /// The credentials are there, said once.
 pub fn delivered(secret: &str, sessions: usize) -> String {
     let plural = if sessions == 1 { "" } else { "s" };
