@@ -394,9 +394,8 @@ async fn under_another_name_the_same_credentials_are_found() {
 /// Somebody marks it.
 async fn make_immutable(world: &World) {
     let patch = Patch::Merge(json!({"immutable": true}));
-    let secrets = world.secrets();
-    let patched = secrets.patch(SECRET, &PatchParams::default(), &patch);
-    patched.await.unwrap();
+    let (secrets, how) = (world.secrets(), PatchParams::default());
+    secrets.patch(SECRET, &how, &patch).await.unwrap();
 }
 
 #[tokio::test]
@@ -440,8 +439,9 @@ async fn interrupt_a_move(world: &mut World) {
     let others = json!({"status": {"credentials": {"otherSecretNames": ["copied-db"]}}});
     let requests = world.cluster.requests();
     let how = PatchParams::default();
-    let patched = requests.patch_status("orders", &how, &Patch::Merge(others));
-    patched.await.unwrap();
+    let others = Patch::Merge(others);
+    let patched = requests.patch_status("orders", &how, &others).await;
+    patched.unwrap();
 }
 
 #[tokio::test]
