@@ -7,7 +7,6 @@
 //! | nothing is live, or the connection may not be used | nothing |
 //! | another name for the Secret | put the name down, then move it |
 //! | every live request's session is delivered | restart the workloads, once, then nothing |
-//! | the name of the Secret is not put down | put it down, before there may be one |
 //! | otherwise | look at the sessions, in its pace |
 
 use std::{collections::BTreeSet, time::Duration};
@@ -52,7 +51,7 @@ pub enum Due {
         /// Every name under which there may be one, the one it has first.
         names: Vec<String>,
     },
-    /// Put down the name of the Secret: none is made whose name is not on record.
+    /// Put down the new name of the Secret: nothing is moved to a name that is not on record.
     PutDown,
     /// Look at the sessions of these.
     Look(Vec<Target>),
@@ -115,8 +114,7 @@ pub fn due(
     }
     match waits(memory).filter(|_| !reset_asked) {
         Some(at) => Due::Later(at),
-        None if is_put_down => Due::Look(targets),
-        None => Due::PutDown,
+        None => Due::Look(targets),
     }
 }
 
@@ -249,18 +247,6 @@ mod tests {
         world
     }
 
-    /// And the name of its Secret is put down.
-    fn put_down() -> World {
-        let mut world = live();
-        let credentials = CredentialsStatus {
-            secret_name: Some("orders-db".to_owned()),
-            state: Some(CredentialsState::Pending),
-            ..CredentialsStatus::default()
-        };
-        world.resource.status.as_mut().unwrap().credentials = Some(credentials);
-        world
-    }
-
     fn delivered() -> World {
         let mut world = live();
         let session = SessionStatus {
@@ -308,7 +294,7 @@ mod tests {
 
     #[test]
     fn live_access_is_looked_at_in_its_pace() {
-        let mut world = put_down();
+        let mut world = live();
         assert!(looks(&of(&world)));
         let memory = &mut world.observed.memory.credentials;
         memory.look_again(world.now + Duration::from_secs(30), Some(1));
@@ -387,14 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_is_made_or_moved_before_its_name_is_on_record() {
-        let mut world = live();
-        assert_eq!(of(&world), Due::PutDown);
-        world = delivered();
-        let status = world.resource.status.as_mut().unwrap();
-        status.credentials.as_mut().unwrap().state = Some(CredentialsState::Removed);
-        assert_eq!(of(&world), Due::PutDown, "asked for again");
-
+    fn no_secret_is_moved_before_the_new_name_is_on_record() {
         let mut world = delivered();
         rename(&mut world, "other");
         assert_eq!(of(&world), Due::PutDown);

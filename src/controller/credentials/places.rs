@@ -27,16 +27,8 @@ impl Pass<'_> {
         if known.len() > MOST_NAMES {
             return self.trouble(&words::too_many_names(to, &known), FORBIDDEN);
         }
-        let status = &mut self.made().status;
-        if known.is_empty() {
-            *status = CredentialsStatus {
-                secret_name: Some(to.clone()),
-                state: Some(CredentialsState::Pending),
-                ..CredentialsStatus::default()
-            };
-        } else {
-            status.other_secret_names.push(to.clone());
-        }
+        let others = &mut self.made().status.other_secret_names;
+        others.push(to.clone());
         self.memory.credentials.look_at = None;
         self.turn.wake = Some(SOON);
     }
