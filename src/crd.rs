@@ -56,6 +56,8 @@ pub const RESET_CREDENTIALS_ANNOTATION: &str = "access.apono.io/reset-credential
 pub const READING_ANNOTATION: &str = "access.apono.io/reading";
 /// The annotation on a delivered Secret that names the sessions whose credentials are in it.
 pub const DELIVERED_ANNOTATION: &str = "access.apono.io/delivered";
+/// The annotation on a delivered Secret that names the sessions that were about to be reset.
+pub const RESETTING_ANNOTATION: &str = "access.apono.io/resetting";
 /// The annotation on a delivered Secret with the key of the digest in `status.credentials`.
 pub const SALT_ANNOTATION: &str = "access.apono.io/digest-salt";
 /// The annotation on a pod template that names the digest it was restarted for.
