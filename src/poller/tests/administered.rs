@@ -273,8 +273,8 @@ async fn a_look_that_reached_back_a_day_says_nothing_of_an_older_create() {
     assert_eq!(bench.wakes(), ["old"]);
     assert_eq!(
         bench.admin_lists().last(),
-        Some(&("u".to_owned(), 7)),
-        "five days, an hour, and the rest of both days"
+        Some(&("u".to_owned(), 6)),
+        "five days and an hour"
     );
 }
 
