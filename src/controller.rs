@@ -149,6 +149,9 @@ async fn drive(
     }
     let Plan { step, requeue } = plan(&resource, &observed, intent, now);
     let (handle, why) = (connection.as_deref(), (readable, &step, intent));
+    if matches!(step, Step::Revoke { .. }) {
+        store_first_sight(context, &resource, &observed, (readable, intent), now).await;
+    }
     let turn = credentials::turn(context, handle, &resource, &mut observed, why, now).await?;
     let mut current = resource;
     let times = (planned_at, now);
@@ -172,6 +175,31 @@ async fn drive(
         None if followed => Action::requeue(SOON),
         None => Action::await_change(),
     })
+}
+
+/// Stores that a request was seen as access before it is taken back: should a crash come between,
+/// or the revoke be handed over and nothing written, one that then fails would count as never
+/// granted. The revoke does not depend on it: a status that cannot be written holds up nothing.
+async fn store_first_sight(
+    context: &Context,
+    resource: &AccessRequest,
+    observed: &observed::Observed,
+    (readable, intent): (bool, Intent),
+    now: Timestamp,
+) {
+    if !picture::Picture::of(resource, observed, now).has_first_sight {
+        return;
+    }
+    let outcome = Outcome::Nothing;
+    if !readable {
+        persist::persist_if_possible(context, resource, observed, &outcome, intent, now).await;
+        return;
+    }
+    let stored = persist::persist(context, resource.clone(), observed, &outcome, intent, now);
+    if let Err(error) = stored.await {
+        let error = crate::telemetry::Chain(&error);
+        tracing::warn!(%error, "what was seen of the access is not stored");
+    }
 }
 
 /// How a step was carried out.

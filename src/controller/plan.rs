@@ -42,6 +42,8 @@ use crate::{
 const RECHECK: Duration = Duration::from_mins(10);
 /// What waits for the labels of its namespace is woken by them; should that be missed, it looks.
 const RECHECK_LABELS: Duration = Duration::from_secs(1);
+/// What was handed over to leave with others is looked after this often.
+const HANDED_OVER: Duration = Duration::from_secs(5);
 
 /// What the resource is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -335,12 +337,13 @@ fn next_revoke<'a>(
         return None;
     }
     let paused = observed.connection.paused().map(|pause| now + pause);
+    let memory = &observed.memory;
     let tried = candidates.map(|request| {
-        observed
-            .memory
-            .revokes
-            .get(&request.id)
-            .map_or(now, RevokeTry::next)
+        if memory.handed_over.contains(&request.id) {
+            // Its answer wakes; this is for one that is lost.
+            return now + HANDED_OVER;
+        }
+        memory.revokes.get(&request.id).map_or(now, RevokeTry::next)
     });
     tried.min().max(paused)
 }
