@@ -237,7 +237,11 @@ async fn requests(
     };
     let phases = Arc::new(Mutex::new(Vec::new()));
     let synced_scopes = Arc::new(AtomicUsize::new(0));
-    let (stores, synced, count) = (Arc::clone(&phases), Arc::clone(&synced_scopes), scopes.len());
+    let (stores, synced, count) = (
+        Arc::clone(&phases),
+        Arc::clone(&synced_scopes),
+        scopes.len(),
+    );
     shell.registry.count_needs_with(Box::new(move |key| {
         let is_synced = synced.load(Ordering::Acquire) == count;
         is_synced.then(|| controller::is_needed(&stores, key))

@@ -50,9 +50,9 @@ mod verify;
 pub use bulk::{BulkAnswer, BulkRevokes};
 pub use hold::{Hold, HoldError};
 pub use namespaces::{Namespaces, Relabelled};
+pub use registry::{Found, LastKnown, Registry};
 pub(crate) use supervised::gated_remote;
 pub(crate) use token::read_token;
-pub use registry::{Found, LastKnown, Registry};
 
 /// Which connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -128,11 +128,7 @@ fn mark(resource: &AccessRequest, entry: &Entry, observed: &Observed) -> OwedMar
 }
 
 /// The plainest of the reasons.
-fn reason(
-    resource: &AccessRequest,
-    standing: &[&OwnedRequest],
-    observed: &Observed,
-) -> OwedReason {
+fn reason(resource: &AccessRequest, standing: &[&OwnedRequest], observed: &Observed) -> OwedReason {
     match &observed.connection {
         ConnectionSight::Missing { .. } => return OwedReason::ConnectionNotFound,
         ConnectionSight::Unauthorized { .. } => return OwedReason::Unauthorized,

@@ -110,10 +110,7 @@ pub async fn run(shell: &Shell, debts: Debts) {
         progress: Mutex::default(),
         ending: tokio::sync::Mutex::default(),
     });
-    let api = kube::Api::<Guarded>::namespaced(
-        shell.client.clone(),
-        &settings.operator_namespace,
-    );
+    let api = kube::Api::<Guarded>::namespaced(shell.client.clone(), &settings.operator_namespace);
     let controller = Controller::new(api, watch_config())
         .with_config(ControllerConfig::default().concurrency(settings.concurrency))
         .graceful_shutdown_on(shell.stopped());
@@ -137,12 +134,17 @@ pub async fn run(shell: &Shell, debts: Debts) {
 
 fn settle<E: std::error::Error>(
     context: &Context,
-    result: &Result<(kube::runtime::reflector::ObjectRef<Guarded>, Action), controller::Error<Failure, E>>,
+    result: &Result<
+        (kube::runtime::reflector::ObjectRef<Guarded>, Action),
+        controller::Error<Failure, E>,
+    >,
 ) {
     match result {
         Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
         Err(controller::Error::ObjectNotFound(gone)) => context.debts.forget(&gone.name),
-        Err(error) => tracing::warn!(error = %Chain(error), "the watch of debts failed; it is renewed"),
+        Err(error) => {
+            tracing::warn!(error = %Chain(error), "the watch of debts failed; it is renewed")
+        }
     }
 }
 
@@ -381,7 +383,10 @@ async fn leave_escrow(context: &Context, debt: &OwedRevocation) -> Result<(), Fa
     if context.debts.is_needed_but_for(&secret.name, &name) != Some(false) {
         return Ok(());
     }
-    let removed = match context.registry.with_uid(debt.spec.connection.uid.as_deref()) {
+    let removed = match context
+        .registry
+        .with_uid(debt.spec.connection.uid.as_deref())
+    {
         Some(connection) => {
             let others = context.registry.needs(&key(debt));
             connection.hold.leave_copy(&context.escrow, others).await

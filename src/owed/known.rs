@@ -12,11 +12,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use kube::{
-    Client, ResourceExt as _,
-    core::DeserializeGuard,
-    runtime::reflector::Store,
-};
+use kube::{Client, ResourceExt as _, core::DeserializeGuard, runtime::reflector::Store};
 
 use crate::{
     crd::{OwedReason, OwedRevocation},
@@ -130,14 +126,20 @@ impl Debts {
         if !self.inner.is_synced.load(Ordering::Acquire) {
             return None;
         }
-        Some(self.stored().iter().any(|one| match &one.0 {
-            // Noted by its first pass; until then it may be any.
-            Ok(debt) => {
-                debt.spec.token_secret_ref.as_ref().map(|it| it.name.as_str()) == Some(secret)
-                    && debt.name_any() != name
-                    && !is_over(debt)
+        Some(self.stored().iter().any(|one| {
+            match &one.0 {
+                // Noted by its first pass; until then it may be any.
+                Ok(debt) => {
+                    debt.spec
+                        .token_secret_ref
+                        .as_ref()
+                        .map(|it| it.name.as_str())
+                        == Some(secret)
+                        && debt.name_any() != name
+                        && !is_over(debt)
+                }
+                Err(_) => true,
             }
-            Err(_) => true,
         }))
     }
 

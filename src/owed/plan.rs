@@ -105,9 +105,7 @@ pub(super) fn next(spec: &OwedRevocationSpec, progress: &Progress, now: Timestam
 pub(super) fn has_ended(known: &Known, progress: &Progress) -> bool {
     if known.missing.is_some() {
         let user = progress.identity.as_ref();
-        return is_gone(known)
-            && user.is_some()
-            && known.request.requestor_id.as_ref() == user;
+        return is_gone(known) && user.is_some() && known.request.requestor_id.as_ref() == user;
     }
     if known.read_at.is_none() {
         return false;

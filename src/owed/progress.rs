@@ -102,7 +102,9 @@ impl Progress {
     pub(super) fn of(debt: &OwedRevocation) -> Self {
         let status = debt.status.as_ref();
         let mut progress = Self {
-            attempts: status.and_then(|status| status.attempts).unwrap_or_default(),
+            attempts: status
+                .and_then(|status| status.attempts)
+                .unwrap_or_default(),
             last_answer: status.and_then(|status| status.last_answer.clone()),
             ..Self::default()
         };
@@ -130,7 +132,11 @@ impl Progress {
         id.clone_into(&mut known.request.id);
         let word = request.status.word().to_owned();
         let is_news = known.word.as_deref() != Some(&word) || known.missing.is_some();
-        known.reads = if is_news { 1 } else { known.reads.saturating_add(1) };
+        known.reads = if is_news {
+            1
+        } else {
+            known.reads.saturating_add(1)
+        };
         if is_news {
             // What it held before it moved says nothing any more.
             known.granted = None;

@@ -49,7 +49,15 @@ pub(super) async fn search(
         .collect();
     for user in users {
         let of_user = marks.iter().filter(is_admin).filter(|one| one.user == user);
-        look_admin(remote, user.clone(), back_to(of_user), now, marks, &mut found).await?;
+        look_admin(
+            remote,
+            user.clone(),
+            back_to(of_user),
+            now,
+            marks,
+            &mut found,
+        )
+        .await?;
     }
     if marks.iter().any(|mark| !is_admin(&mark)) {
         let back_to = back_to(marks.iter().filter(|mark| !is_admin(mark)));

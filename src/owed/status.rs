@@ -155,7 +155,10 @@ fn is_refused(known: &Known) -> bool {
 
 fn secret(secret: Option<&SecretKeyRef>, namespace: &str) -> String {
     match secret {
-        Some(secret) => format!("key `{}` of Secret `{namespace}/{}`", secret.key, secret.name),
+        Some(secret) => format!(
+            "key `{}` of Secret `{namespace}/{}`",
+            secret.key, secret.name
+        ),
         None => "the Secret of the connection".to_owned(),
     }
 }
@@ -181,7 +184,10 @@ fn condition(
     now: Timestamp,
 ) -> Condition {
     let old = debt.status.as_ref().map(|status| &status.conditions);
-    let before = old.into_iter().flatten().find(|one| one.type_ == kind.as_str());
+    let before = old
+        .into_iter()
+        .flatten()
+        .find(|one| one.type_ == kind.as_str());
     let since = before.filter(|before| before.status == status);
     let mut message = row.message.clone();
     message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
@@ -199,5 +205,10 @@ fn condition(
 /// Whose access it is, for people.
 pub(super) fn origin(debt: &OwedRevocation) -> String {
     let origin = &debt.spec.origin;
-    format!("{} (AccessRequest {}/{})", debt.name_any(), origin.namespace, origin.name)
+    format!(
+        "{} (AccessRequest {}/{})",
+        debt.name_any(),
+        origin.namespace,
+        origin.name
+    )
 }

@@ -130,11 +130,7 @@ async fn describe(remote: &Remote, id: &str, progress: &mut Progress) -> Result<
 }
 
 /// Who made the requests of the own list. One that names several users does not tell.
-async fn identify(
-    remote: &Remote,
-    progress: &mut Progress,
-    now: Timestamp,
-) -> Result<(), Trouble> {
+async fn identify(remote: &Remote, progress: &mut Progress, now: Timestamp) -> Result<(), Trouble> {
     let query = ListQuery {
         limit: Some(IDENTITY_PAGE),
         ..ListQuery::default()
@@ -177,7 +173,10 @@ async fn revoke(
         call.await
     };
     let error = answer.err();
-    if let Some(error) = error.as_ref().filter(|error| error.effect() == Effect::NotSent) {
+    if let Some(error) = error
+        .as_ref()
+        .filter(|error| error.effect() == Effect::NotSent)
+    {
         return Err(trouble(error));
     }
     progress.last_answer = Some(cut(&match &error {

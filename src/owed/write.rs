@@ -68,9 +68,7 @@ pub fn owed_revocation(
         OwedRevocationSpec {
             origin,
             reason: debt.reason.as_str().to_owned(),
-            owed_since: Some(Time(
-                Timestamp::from_second(now.as_second()).unwrap_or(now),
-            )),
+            owed_since: Some(Time(Timestamp::from_second(now.as_second()).unwrap_or(now))),
             connection: connection(snapshot),
             token_secret_ref: snapshot.known.map(|known| token(snapshot.key, known)),
             requests: debt.requests.clone(),
