@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `policy.rs` | pure: which endpoints, which namespaces; `policy/asks.rs`: what may be asked for |
 //! | `bulk.rs` | io: access that is taken back together |
+//! | `hold.rs`, `escrow.rs` | io: what keeps a connection, and a copy of its token, while it is needed |
 //! | `registry.rs` | the connections that exist, by key; who changed |
 //! | `token.rs` | io: one GET of one Secret |
 //! | `supervised.rs` | remote and poller of one connection, replaced when its settings change |
@@ -34,6 +35,8 @@ use crate::{
 
 mod bulk;
 pub mod controller;
+pub mod escrow;
+mod hold;
 mod namespaces;
 mod pass;
 pub mod policy;
@@ -45,8 +48,11 @@ mod token;
 mod verify;
 
 pub use bulk::{BulkAnswer, BulkRevokes};
+pub use hold::{Hold, HoldError};
 pub use namespaces::{Namespaces, Relabelled};
-pub use registry::{Found, Registry};
+pub use registry::{Found, LastKnown, Registry};
+pub(crate) use supervised::gated_remote;
+pub(crate) use token::read_token;
 
 /// Which connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -172,6 +178,8 @@ pub struct Connection {
     pub store: Arc<Store>,
     /// What is taken back together.
     pub bulk: Arc<BulkRevokes>,
+    /// What keeps it while it is needed.
+    pub hold: Arc<Hold>,
     state: Arc<watch::Sender<ConnectionState>>,
     identity: Arc<watch::Sender<Option<Identity>>>,
 }

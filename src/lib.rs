@@ -14,6 +14,7 @@
 //! | what people write, and the rules for it | [`crd`] |
 //! | one pass over one `AccessRequest` | [`controller`] |
 //! | where the API is, whose token, what it may be used for | [`connection`] |
+//! | access that outlived its resource, until it is taken back | [`owed`] |
 //! | every call to the API: circuit, pause, pace, metrics | [`remote`] |
 //! | what the API holds, read by list pages | [`poller`] |
 //! | how a request is found again when its answer was lost | [`marker`] |
@@ -30,6 +31,7 @@ pub mod crd;
 pub mod kubernetes;
 pub mod marker;
 pub mod metrics;
+pub mod owed;
 pub mod poller;
 pub mod remote;
 pub mod settings;

@@ -3,7 +3,8 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use futures::{Stream, channel::mpsc};
@@ -13,7 +14,27 @@ use super::{
     Connection, ConnectionKey, ConnectionState, Namespaces,
     policy::{self, Admission, Refusal},
 };
-use crate::{crd::ConnectionKind, metrics::ConnectionFigures};
+use crate::{
+    crd::{ConnectionKind, ConnectionSettings},
+    metrics::ConnectionFigures,
+};
+
+/// So many connections that are gone are remembered.
+const MOST_GONE: usize = 1000;
+
+/// Whether a cached resource needs a connection; unknown while the caches are being filled.
+pub type NeedSource = Box<dyn Fn(&ConnectionKey) -> Option<bool> + Send + Sync>;
+/// Whether a debt needs the Secret of this name; unknown while the cache is being filled.
+pub type DebtSource = Box<dyn Fn(&str) -> Option<bool> + Send + Sync>;
+
+/// A connection as it was when it went.
+#[derive(Clone, Debug)]
+pub struct LastKnown {
+    /// Its uid.
+    pub uid: String,
+    /// What it said.
+    pub settings: Arc<ConnectionSettings>,
+}
 
 /// What is found under a key.
 #[derive(Clone, Debug)]
@@ -37,9 +58,24 @@ pub struct Registry {
     inner: Arc<Inner>,
 }
 
+#[derive(Default)]
+struct Sources {
+    needs: OnceLock<NeedSource>,
+    debts: OnceLock<DebtSource>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Sources").finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug)]
 struct Inner {
     entries: RwLock<HashMap<ConnectionKey, Registered>>,
+    /// What went while this process ran, which no controller of ours lets happen while it is needed.
+    gone: Mutex<HashMap<ConnectionKey, LastKnown>>,
+    sources: Sources,
     listeners: Mutex<Vec<mpsc::UnboundedSender<ConnectionKey>>>,
     namespaces: Namespaces,
     /// How many controllers have not registered yet what they found at the start.
@@ -61,6 +97,8 @@ impl Registry {
     pub fn new(namespaces: Namespaces) -> Self {
         let inner = Inner {
             entries: RwLock::default(),
+            gone: Mutex::default(),
+            sources: Sources::default(),
             listeners: Mutex::default(),
             namespaces,
             filling: watch::Sender::new(0),
@@ -209,6 +247,49 @@ impl Registry {
         }
     }
 
+    /// Says who knows which resources need a connection. The first one stays.
+    pub fn count_needs_with(&self, source: NeedSource) {
+        let _ = self.inner.sources.needs.set(source);
+    }
+
+    /// Says who knows which debts need a Secret. The first one stays.
+    pub fn count_debts_with(&self, source: DebtSource) {
+        let _ = self.inner.sources.debts.set(source);
+    }
+
+    /// Whether a cached resource needs the connection; absent while that is not known.
+    pub fn needs(&self, key: &ConnectionKey) -> Option<bool> {
+        let source = self.inner.sources.needs.get()?;
+        source(key)
+    }
+
+    /// Whether a debt needs the Secret of this name in the operator's namespace; absent while that
+    /// is not known.
+    pub fn debt_needs(&self, secret: &str) -> Option<bool> {
+        let source = self.inner.sources.debts.get()?;
+        source(secret)
+    }
+
+    /// The connection with this uid, if there is one.
+    pub fn with_uid(&self, uid: Option<&str>) -> Option<Arc<Connection>> {
+        let uid = uid?;
+        let entries = self.read();
+        entries.values().find_map(|one| match one {
+            Registered::AtWork { connection, .. } if connection.uid == uid => {
+                Some(Arc::clone(connection))
+            }
+            Registered::AtWork { .. } | Registered::Unreadable(_) => None,
+        })
+    }
+
+    /// What is remembered of a connection that went while this process ran.
+    pub fn last_known(&self, key: &ConnectionKey) -> Option<LastKnown> {
+        let gone = self.inner.gone.lock();
+        gone.unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned()
+    }
+
     /// A controller is set up that will register what it finds.
     pub(super) fn expect_controller(&self) {
         self.inner.filling.send_modify(|left| *left += 1);
@@ -223,9 +304,22 @@ impl Registry {
 
     /// Forgets the connection.
     pub(super) fn remove(&self, key: &ConnectionKey) {
-        if self.write().remove(key).is_some() {
-            self.tell(key);
+        let Some(before) = self.write().remove(key) else {
+            return;
+        };
+        if let Registered::AtWork { connection, .. } = before {
+            let mut gone = self
+                .inner
+                .gone
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if gone.len() < MOST_GONE {
+                let uid = connection.uid.clone();
+                let settings = Arc::clone(&connection.settings);
+                gone.insert(key.clone(), LastKnown { uid, settings });
+            }
         }
+        self.tell(key);
     }
 
     fn tell(&self, key: &ConnectionKey) {

@@ -5,6 +5,7 @@
 use std::{
     hash::{BuildHasher, RandomState},
     sync::Arc,
+    time::Duration,
 };
 
 use apono_client::{AccessRequest, BuildError, Client, ClientConfig, Page, Token};
@@ -15,7 +16,7 @@ use tokio::{
 use url::Url;
 
 use super::{
-    BulkRevokes, Connection, ConnectionKey, ConnectionState,
+    BulkRevokes, Connection, ConnectionKey, ConnectionState, Hold,
     reads::{self, GatedReads},
 };
 use crate::{
@@ -31,7 +32,7 @@ pub(super) struct Surroundings {
     pub(super) cluster: String,
     pub(super) metrics: Metrics,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) timeout: std::time::Duration,
+    pub(super) timeout: Duration,
     pub(super) wake: mpsc::UnboundedSender<ResourceKey>,
     /// Asks for a pass over the connection. A lost one is made up for by the next regular look.
     pub(super) look_again: broadcast::Sender<ConnectionKey>,
@@ -79,9 +80,11 @@ impl Supervised {
         let state =
             ConnectionState::not_ready(ConnectionReason::Verifying, "the token is being verified");
         let store = Arc::new(Store::new(&around.cluster));
+        let hold = Hold::new(key.clone(), uid.clone(), around.look_again.clone());
         let connection = Connection {
             key,
             uid,
+            hold: Arc::new(hold),
             settings: Arc::new(settings),
             remote: Remote::unconfigured(around.metrics.clone()),
             bulk: Arc::new(BulkRevokes::new(Arc::clone(&store))),
@@ -153,7 +156,8 @@ impl Supervised {
         self.connection.store.use_token(fingerprint, now);
         self.token = Some(token.clone());
         if is_new_remote {
-            let client = client(around, &settings, &built_from, token)?;
+            let (endpoint, limit) = (built_from.endpoint.clone(), around.timeout);
+            let client = client(endpoint, &settings, token, limit)?;
             let remote = Remote::new(client, pace(settings.limits), around.metrics.clone());
             look_again_when_circuit_changes(around, &self.connection.key, &remote);
             Arc::make_mut(&mut self.connection).remote = remote;
@@ -241,14 +245,27 @@ impl Drop for Supervised {
     }
 }
 
-fn client(
-    around: &Surroundings,
+/// A gated remote for itself, which nobody polls through; or why there is none.
+pub(crate) fn gated_remote(
+    endpoint: Url,
     settings: &ConnectionSettings,
-    built_from: &BuiltFrom,
     token: Token,
+    limit: Duration,
+    metrics: Metrics,
+) -> Result<Remote, String> {
+    let client = client(endpoint, settings, token, limit);
+    let client = client.map_err(|state| state.message().to_owned())?;
+    Ok(Remote::new(client, pace(settings.limits), metrics))
+}
+
+fn client(
+    endpoint: Url,
+    settings: &ConnectionSettings,
+    token: Token,
+    limit: Duration,
 ) -> Result<Client, ConnectionState> {
-    let mut config = ClientConfig::new(built_from.endpoint.clone());
-    config.timeout = around.timeout;
+    let mut config = ClientConfig::new(endpoint);
+    config.timeout = limit;
     config.user_agent = format!("apono-operator/{}", env!("CARGO_PKG_VERSION"));
     if settings.ca_bundle.is_some() {
         config.ca_bundle = Some(settings.ca_pem().ok_or_else(|| {
@@ -306,7 +323,7 @@ mod tests {
             cluster: "cluster".to_owned(),
             metrics: Metrics::new(),
             clock: Arc::new(SystemClock),
-            timeout: std::time::Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
             wake: mpsc::unbounded_channel().0,
             look_again: broadcast::Sender::new(1),
         };

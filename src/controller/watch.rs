@@ -9,7 +9,7 @@ use std::{
 
 use futures::{FutureExt, Stream, StreamExt, stream};
 use kube::{
-    Api,
+    Api, Resource as _,
     core::DeserializeGuard,
     runtime::{
         Controller,
@@ -25,7 +25,7 @@ use tokio::{
 use super::{Context, Error, observed::doubled, reconcile};
 use crate::{
     connection::{ConnectionKey, Registry, Relabelled},
-    crd::{AccessRequest, Phase},
+    crd::{AccessRequest, FINALIZER, Phase},
     kubernetes::watch_config,
     metrics::{Controller as Which, PassOutcome},
     poller::ResourceKey,
@@ -125,6 +125,30 @@ fn keep(stores: &Stores, store: &Store<Guarded>) {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(store.clone());
+}
+
+/// Whether a resource of these stores may have something live or open that was asked for through this
+/// connection. One that cannot be read and is held may be of any.
+pub fn is_needed(stores: &Stores, key: &ConnectionKey) -> bool {
+    let stores = stores
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    stores
+        .iter()
+        .flat_map(Store::state)
+        .any(|one| match &one.0 {
+            Ok(resource) => {
+                super::observe::connection_key(resource) == *key
+                    && super::owed::needs_connection(resource)
+            }
+            Err(_) => {
+                let namespace = key.namespace.as_ref();
+                let is_near = namespace.is_none() || one.meta().namespace.as_ref() == namespace;
+                let finalizers = one.meta().finalizers.iter().flatten();
+                is_near && finalizers.into_iter().any(|name| name == FINALIZER)
+            }
+        })
 }
 
 /// How many resources are in which phase.
