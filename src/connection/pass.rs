@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! decode     an unreadable one keeps what runs, and says so
-//! policy     pure: endpoint
+//! policy     pure: endpoint, and the address it names
 //! token      io: GET of the Secret
 //! equip      remote
 //! verify     io: one page of one item, see verify.rs
@@ -27,7 +27,7 @@ use thiserror::Error;
 use super::{
     ConnectionKey, ConnectionResource, ConnectionState,
     controller::Context,
-    policy::{self, EndpointRefusal},
+    policy::{self, EndpointRefusal, addresses},
     status::{self, Facts},
     supervised::Supervised,
     token::{NoToken, TokenPlace},
@@ -189,6 +189,12 @@ async fn judge(supervised: &mut Supervised, context: &Context) -> Judged {
             return refused_endpoint(refusal).into();
         }
     };
+    let networks = &context.settings.allowed_networks;
+    let reach = addresses::reach(&endpoint, settings.insecure, networks);
+    if let Err(refusal) = addresses::written(&endpoint, &reach) {
+        supervised.strip(&context.around);
+        return refused_endpoint(refusal).into();
+    }
     let place = TokenPlace::of(
         &key,
         &settings.token_secret_ref,
@@ -210,7 +216,7 @@ async fn judge(supervised: &mut Supervised, context: &Context) -> Judged {
         }
     };
     supervised.unread = 0;
-    if let Err(state) = supervised.equip(&context.around, endpoint, token) {
+    if let Err(state) = supervised.equip(&context.around, endpoint, reach, token) {
         return state.into();
     }
     let state = verify(supervised, &place).await;

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use apono_client::{AccessRequest, BuildError, Client, ClientConfig, Page, Token};
+use apono_client::{AccessRequest, BuildError, Client, ClientConfig, Page, Reach, Token};
 use tokio::{
     sync::{broadcast, mpsc, watch},
     task::JoinHandle,
@@ -55,6 +55,7 @@ pub(super) struct Supervised {
 #[derive(Clone, Debug, PartialEq)]
 struct BuiltFrom {
     endpoint: Url,
+    reach: Reach,
     ca_bundle: Option<String>,
     limits: LimitSettings,
 }
@@ -131,11 +132,13 @@ impl Supervised {
         &mut self,
         around: &Surroundings,
         endpoint: Url,
+        reach: Reach,
         token: Token,
     ) -> Result<(), ConnectionState> {
         let settings = Arc::clone(&self.connection.settings);
         let built_from = BuiltFrom {
             endpoint,
+            reach,
             ca_bundle: settings.ca_bundle.clone(),
             limits: settings.limits,
         };
@@ -249,6 +252,7 @@ fn client(
 ) -> Result<Client, ConnectionState> {
     let mut config = ClientConfig::new(built_from.endpoint.clone());
     config.timeout = around.timeout;
+    config.reach = built_from.reach.clone();
     config.user_agent = format!("apono-operator/{}", env!("CARGO_PKG_VERSION"));
     if settings.ca_bundle.is_some() {
         config.ca_bundle = Some(settings.ca_pem().ok_or_else(|| {

@@ -252,7 +252,10 @@ mod tests {
             "https://\u{ff11}69.254.169.254/",
         ] {
             let built = build(endpoint);
-            assert!(matches!(built, Err(BuildError::OutOfReach(_))), "{endpoint}");
+            assert!(
+                matches!(built, Err(BuildError::OutOfReach(_))),
+                "{endpoint}"
+            );
             let mut config = config(endpoint);
             config.reach.allowed = ["169.254.0.0/16", "fe80::/10", "fd00:ec2::254"]
                 .map(|text| text.parse().unwrap())
@@ -297,7 +300,10 @@ mod tests {
         let refused = calls(&config, to_metadata).await.unwrap_err();
         assert!(refused.is_connect(), "nothing was sent: {refused:?}");
         let causes = causes(&refused);
-        assert!(causes.contains("`::ffff:169.254.169.254`, a link-local"), "{causes}");
+        assert!(
+            causes.contains("`::ffff:169.254.169.254`, a link-local"),
+            "{causes}"
+        );
 
         config.reach.only_loopback = true;
         let refused = calls(&config, to_elsewhere).await.unwrap_err();

@@ -97,10 +97,7 @@ impl Reach {
         };
         let is_allowed = |way| self.allowed.iter().any(|network| network.contains(way));
         // What is forbidden must be allowed itself: not the tunnel, not the way to it.
-        if ways
-            .filter(|way| forbidden(*way).is_some())
-            .all(is_allowed)
-        {
+        if ways.filter(|way| forbidden(*way).is_some()).all(is_allowed) {
             return Ok(());
         }
         refuse(why)

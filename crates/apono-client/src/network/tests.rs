@@ -93,7 +93,11 @@ fn what_the_settings_name_may_be_called_and_nothing_beside_it() {
         (&["::/0"], "fe80::1", true),
         (&["::/0"], "169.254.169.254", false),
         // The way to it is not it.
-        (&["64:ff9b::/96", "2002::/16"], "64:ff9b::169.254.169.254", false),
+        (
+            &["64:ff9b::/96", "2002::/16"],
+            "64:ff9b::169.254.169.254",
+            false,
+        ),
         (&["64:ff9b::/96", "2002::/16"], "2002:a9fe:a9fe::1", false),
     ] {
         let checked = reach(networks).check(address(text));
@@ -110,7 +114,13 @@ fn plain_http_stays_on_the_machine() {
     for text in ["127.0.0.1", "127.255.0.1", "::1", "::ffff:127.0.0.1"] {
         reach.check(address(text)).unwrap();
     }
-    for text in ["10.0.0.1", "0.0.0.0", "::", "64:ff9b::127.0.0.1", "169.254.0.1"] {
+    for text in [
+        "10.0.0.1",
+        "0.0.0.0",
+        "::",
+        "64:ff9b::127.0.0.1",
+        "169.254.0.1",
+    ] {
         let refusal = reach.check(address(text)).unwrap_err();
         assert_eq!(refusal.why, Forbidden::BeyondLoopback, "{text}");
     }

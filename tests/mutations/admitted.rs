@@ -1,0 +1,1 @@
+//! The mutants that are let in, before a running operator.
