@@ -24,6 +24,7 @@ mod admitted;
 #[path = "mutations/bases.rs"]
 mod bases;
 #[path = "mutations/generate.rs"]
+#[allow(dead_code, reason = "what is planted is needed elsewhere")]
 mod generate;
 #[path = "admission/structural.rs"]
 mod structural;

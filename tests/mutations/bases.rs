@@ -1,5 +1,6 @@
 //! What the mutants are made from: specs that hold every property, in each combination that the
-//! rules let through. The connection is the one of a test's world.
+//! rules let through. The connection is the one of a test's world; what is asked for is in the
+//! simulator's catalogue.
 
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 pub fn access_request() -> Vec<Value> {
     let reference = json!({"kind": "AponoConnection", "name": "apono"});
     let common = json!({
-        "connectionRef": reference, "grantee": "dana@example.com",
+        "connectionRef": reference, "grantee": "alex@example.com",
         "justification": "INC-42: stuck orders", "duration": "8h",
         "customFields": {"ticket": "INC-42"}, "pendingTimeout": "24h",
         "renewal": {"before": "15m", "maxRenewals": 3, "justification": "still stuck"},
@@ -23,7 +24,7 @@ pub fn access_request() -> Vec<Value> {
         spec
     };
     let mut integration = with(json!({"integration": {
-        "integration": "prod-postgres", "resourceType": "postgresql-database",
+        "integration": "postgres-prod", "resourceType": "postgresql-database",
         "resources": ["orders"], "permissions": ["ReadOnly"]
     }}));
     for refused in ["customFields", "renewal"] {
@@ -32,10 +33,12 @@ pub fn access_request() -> Vec<Value> {
     vec![
         with(json!({"bundle": "prod-read"})),
         with(json!({"entitlements": [{
-            "integration": "prod-postgres", "resourceType": "postgresql-database",
+            "integration": "postgres-prod", "resourceType": "postgresql-database",
             "resource": "orders", "permission": "ReadOnly"
         }]})),
-        with(json!({"entitlements": [{"resourceId": "res-1", "permissionId": "perm-1"}]})),
+        with(
+            json!({"entitlements": [{"resourceId": "res-orders", "permissionId": "perm-db-read-only"}]}),
+        ),
         integration,
         json!({"connectionRef": reference, "justification": "j", "access": {"bundle": "prod-read"}}),
     ]

@@ -163,6 +163,41 @@ pub fn mutants(kind: &'static str, schema: &Value, bases: &[Value], pairs: usize
     made
 }
 
+/// Every spec in which one property that holds text, or one item or value of it, is one of the words.
+pub fn planted(
+    kind: &'static str,
+    schema: &Value,
+    bases: &[Value],
+    words: &[String],
+) -> Vec<Mutant> {
+    let mut changes = Vec::new();
+    walk(&schema["properties"]["spec"], &mut Vec::new(), &mut changes);
+    // Exactly the properties that hold text are made empty text.
+    changes.retain(|change| change.how == "is empty");
+    let mut seen = BTreeSet::new();
+    let mut made = Vec::new();
+    for (base, change, word) in bases.iter().flat_map(|base| {
+        let with = move |change| words.iter().map(move |word| (base, change, word));
+        changes.iter().flat_map(with)
+    }) {
+        let change = Change {
+            to: To::Value(json!(word)),
+            how: format!("is {word:?}"),
+            ..change.clone()
+        };
+        if let Some(spec) = change.applied(base)
+            && seen.insert(spec.to_string())
+        {
+            made.push(Mutant {
+                kind,
+                what: change.what(),
+                spec,
+            });
+        }
+    }
+    made
+}
+
 /// Every property of the spec, as paths.
 pub fn properties(schema: &Value) -> BTreeSet<String> {
     let mut changes = Vec::new();
