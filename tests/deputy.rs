@@ -14,7 +14,10 @@
 )]
 
 #[path = "mutations/bases.rs"]
-#[allow(dead_code, reason = "connections of the cluster are none of a tenant's")]
+#[allow(
+    dead_code,
+    reason = "connections of the cluster are none of a tenant's"
+)]
 mod bases;
 #[path = "mutations/generate.rs"]
 #[allow(dead_code, reason = "only what is planted is needed here")]
