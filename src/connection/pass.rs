@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! decode     an unreadable one keeps what runs, and says so
-//! policy     pure: endpoint
+//! policy     pure: endpoint, and the address it names
 //! token      io: GET of the Secret
 //! equip      remote
 //! verify     io: one page of one item, see verify.rs
@@ -18,6 +18,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use apono_client::Reach;
 use kube::{
     Api, Resource, ResourceExt as _,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
@@ -31,7 +32,7 @@ use super::{
     ConnectionKey, ConnectionResource, ConnectionState, Hold, HoldError,
     controller::Context,
     escrow,
-    policy::{self, EndpointRefusal},
+    policy::{self, EndpointRefusal, addresses},
     status::{self, Facts},
     supervised::Supervised,
     token::{NoToken, TokenPlace},
@@ -241,6 +242,12 @@ async fn judge(supervised: &mut Supervised, context: &Context) -> Judged {
             return refused_endpoint(refusal).into();
         }
     };
+    let networks = &context.settings.allowed_networks;
+    let reach = addresses::reach(&endpoint, settings.insecure, networks);
+    if let Err(refusal) = addresses::written(&endpoint, &reach) {
+        supervised.strip(&context.around);
+        return refused_endpoint(refusal).into();
+    }
     let place = TokenPlace::of(
         &key,
         &settings.token_secret_ref,
@@ -251,7 +258,7 @@ async fn judge(supervised: &mut Supervised, context: &Context) -> Judged {
         Ok(found) => found,
         Err(NoToken::NotReady(state)) => {
             supervised.unread = 0;
-            fall_back(supervised, endpoint, context).await;
+            fall_back(supervised, endpoint, reach, context).await;
             return state.into();
         }
         Err(NoToken::Unknown(error)) => {
@@ -263,7 +270,7 @@ async fn judge(supervised: &mut Supervised, context: &Context) -> Judged {
         }
     };
     supervised.unread = 0;
-    if let Err(state) = supervised.equip(&context.around, endpoint, token) {
+    if let Err(state) = supervised.equip(&context.around, endpoint, reach, token) {
         return state.into();
     }
     let state = verify(supervised, &place).await;
@@ -278,7 +285,7 @@ async fn judge(supervised: &mut Supervised, context: &Context) -> Judged {
 
 /// Where a namespaced connection has nothing to call with, the copy of its token serves if there is
 /// one: the state stays what it is, so nothing is asked.
-async fn fall_back(supervised: &mut Supervised, endpoint: Url, context: &Context) {
+async fn fall_back(supervised: &mut Supervised, endpoint: Url, reach: Reach, context: &Context) {
     let connection = &supervised.connection;
     let is_namespaced = connection.key.kind == ConnectionKind::AponoConnection;
     if !is_namespaced
@@ -293,7 +300,10 @@ async fn fall_back(supervised: &mut Supervised, endpoint: Url, context: &Context
         return;
     };
     tracing::info!(connection = %connection.key, "the copy of the token is used to take access back");
-    if supervised.equip(&context.around, endpoint, token).is_ok() {
+    if supervised
+        .equip(&context.around, endpoint, reach, token)
+        .is_ok()
+    {
         verify(supervised, &place).await;
         if supervised.is_verified {
             supervised.poll(&context.around);

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use apono_client::{AccessRequest, BuildError, Client, ClientConfig, Page, Token};
+use apono_client::{AccessRequest, BuildError, Client, ClientConfig, Page, Reach, Token};
 use tokio::{
     sync::{broadcast, mpsc, watch},
     task::JoinHandle,
@@ -56,6 +56,7 @@ pub(super) struct Supervised {
 #[derive(Clone, Debug, PartialEq)]
 struct BuiltFrom {
     endpoint: Url,
+    reach: Reach,
     ca_bundle: Option<String>,
     limits: LimitSettings,
 }
@@ -134,11 +135,13 @@ impl Supervised {
         &mut self,
         around: &Surroundings,
         endpoint: Url,
+        reach: Reach,
         token: Token,
     ) -> Result<(), ConnectionState> {
         let settings = Arc::clone(&self.connection.settings);
         let built_from = BuiltFrom {
             endpoint,
+            reach,
             ca_bundle: settings.ca_bundle.clone(),
             limits: settings.limits,
         };
@@ -156,8 +159,8 @@ impl Supervised {
         self.connection.store.use_token(fingerprint, now);
         self.token = Some(token.clone());
         if is_new_remote {
-            let (endpoint, limit) = (built_from.endpoint.clone(), around.timeout);
-            let client = client(endpoint, &settings, token, limit)?;
+            let (endpoint, reach) = (built_from.endpoint.clone(), built_from.reach.clone());
+            let client = client(endpoint, &settings, token, around.timeout, reach)?;
             let remote = Remote::new(client, pace(settings.limits), around.metrics.clone());
             look_again_when_circuit_changes(around, &self.connection.key, &remote);
             Arc::make_mut(&mut self.connection).remote = remote;
@@ -251,9 +254,10 @@ pub(crate) fn gated_remote(
     settings: &ConnectionSettings,
     token: Token,
     limit: Duration,
+    reach: Reach,
     metrics: Metrics,
 ) -> Result<Remote, String> {
-    let client = client(endpoint, settings, token, limit);
+    let client = client(endpoint, settings, token, limit, reach);
     let client = client.map_err(|state| state.message().to_owned())?;
     Ok(Remote::new(client, pace(settings.limits), metrics))
 }
@@ -263,9 +267,11 @@ fn client(
     settings: &ConnectionSettings,
     token: Token,
     limit: Duration,
+    reach: Reach,
 ) -> Result<Client, ConnectionState> {
     let mut config = ClientConfig::new(endpoint);
     config.timeout = limit;
+    config.reach = reach;
     config.user_agent = format!("apono-operator/{}", env!("CARGO_PKG_VERSION"));
     if settings.ca_bundle.is_some() {
         config.ca_bundle = Some(settings.ca_pem().ok_or_else(|| {

@@ -97,6 +97,7 @@ pub async fn run(shell: &Shell, debts: Debts) {
         kube_timeout: settings.kube_timeout,
         remote_timeout: settings.remote_timeout,
         allowed_endpoints: settings.allowed_endpoints.clone(),
+        allowed_networks: settings.allowed_networks.clone(),
         metrics: shell.metrics.clone(),
         registry: shell.registry.clone(),
         kept: Mutex::default(),

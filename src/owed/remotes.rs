@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use apono_client::{Network, Reach};
 use kube::Client;
 use tokio::time::Instant;
 use url::{Origin, Url};
@@ -19,7 +20,7 @@ use super::progress::Trouble;
 use crate::{
     connection::{
         ConnectionKey, ConnectionState, Found, Registry, gated_remote,
-        policy::{self, EndpointRefusal},
+        policy::{self, EndpointRefusal, addresses},
         read_token,
     },
     crd::{
@@ -41,6 +42,7 @@ pub(super) struct Remotes {
     pub(super) kube_timeout: Duration,
     pub(super) remote_timeout: Duration,
     pub(super) allowed_endpoints: Vec<Origin>,
+    pub(super) allowed_networks: Vec<Network>,
     pub(super) metrics: Metrics,
     pub(super) registry: Registry,
     pub(super) kept: Mutex<HashMap<Route, Arc<tokio::sync::Mutex<Kept>>>>,
@@ -102,6 +104,10 @@ impl Remotes {
             connection.insecure == Some(true),
             &self.allowed_endpoints,
         );
+        let url = url.and_then(|url| {
+            addresses::written(&url, &self.reach(&url, connection))?;
+            Ok(url)
+        });
         let url = url.map_err(|refusal| {
             let (EndpointRefusal::Invalid(why) | EndpointRefusal::NotAllowed(why)) = refusal;
             Trouble::Endpoint(why.to_string())
@@ -122,6 +128,15 @@ impl Remotes {
             (None, Some(trouble)) => Err(trouble.clone()),
             (None, None) => Err(Trouble::NoToken("the token is not read yet".to_owned())),
         }
+    }
+
+    /// Where calls for this debt may go: as for the connection it stands for.
+    fn reach(&self, url: &Url, connection: &OwedConnection) -> Reach {
+        addresses::reach(
+            url,
+            connection.insecure == Some(true),
+            &self.allowed_networks,
+        )
     }
 
     /// Reads the token, and brings the remote in line with it.
@@ -151,11 +166,13 @@ impl Remotes {
             return;
         }
         let settings = settings(connection, secret);
+        let reach = self.reach(&url, connection);
         let built = gated_remote(
             url,
             &settings,
             token,
             self.remote_timeout,
+            reach,
             self.metrics.clone(),
         );
         match built {
