@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use apono_client::Token;
 use kube::Client;
 use tokio::time::Instant;
 use url::{Origin, Url};
@@ -59,6 +60,7 @@ pub(super) struct Route {
 #[derive(Default)]
 pub(super) struct Kept {
     remote: Option<Remote>,
+    token: Option<Token>,
     looked: Option<Instant>,
     trouble: Option<Trouble>,
 }
@@ -146,10 +148,14 @@ impl Remotes {
             }
         };
         if let Some(remote) = &kept.remote {
-            // The same one changes nothing but that an open circuit lets a trial call leave.
-            remote.set_token(token);
+            // The same one again would only be refused again.
+            if kept.token.as_ref() != Some(&token) {
+                remote.set_token(token.clone());
+                kept.token = Some(token);
+            }
             return;
         }
+        kept.token = Some(token.clone());
         let settings = settings(connection, secret);
         let built = gated_remote(
             url,
