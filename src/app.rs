@@ -227,7 +227,7 @@ async fn requests(
     mut woken: mpsc::UnboundedReceiver<ResourceKey>,
     relabelled: broadcast::Sender<Relabelled>,
 ) {
-    let context = Arc::new(passes(&shell, debts));
+    let context = Arc::new(passes(&shell, debts.clone()));
     let (resources, _) = broadcast::channel(WAKES_KEPT);
     let (connections, _) = broadcast::channel(WAKES_KEPT);
     let mut changes = Box::pin(shell.registry.changes());
@@ -250,6 +250,7 @@ async fn requests(
     shell
         .metrics
         .count_phases_with(Box::new(move || controller::count_phases(&counted)));
+    find_owners(&shell, &phases, &debts, (&synced_scopes, count));
     let controllers = scopes.into_iter().map(|scope| {
         let wakes = Wakes {
             resources: resources.subscribe(),
@@ -292,6 +293,26 @@ async fn requests(
         () = futures::future::join_all(controllers).map(drop) => {}
         () = forward => {}
     }
+}
+
+/// Says whose a request at the remote is, and counts those that are nobody's.
+fn find_owners(
+    shell: &Shell,
+    stores: &Arc<controller::Stores>,
+    debts: &Debts,
+    (synced, count): (&Arc<AtomicUsize>, usize),
+) {
+    let (stores, debts, synced) = (Arc::clone(stores), debts.clone(), Arc::clone(synced));
+    shell.registry.find_owners_with(Box::new(move |mark, id| {
+        let is_synced = synced.load(Ordering::Acquire) == count && debts.is_synced();
+        let is_owned =
+            || controller::owns(&stores, mark, id) || debts.owns(id, mark.nonce.as_str());
+        is_synced.then(is_owned)
+    }));
+    let registry = shell.registry.clone();
+    shell
+        .metrics
+        .count_unowned_with(Box::new(move || registry.count_unowned()));
 }
 
 /// What every pass over an access request is handed.

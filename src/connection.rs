@@ -12,6 +12,7 @@
 //! | `status.rs` | pure: conditions, and the smallest patch |
 //! | `controller.rs` | what passes share, and what makes them happen |
 //! | `pass.rs` | one pass over a connection |
+//! | `unowned.rs` | live requests that belong to nobody any more: told, never touched |
 //! | `verify.rs` | the call that proves the token, and what its answers mean |
 //! | `reads.rs` | the remote as the poller sees it |
 //! | `namespaces.rs` | the labels of namespaces, in cluster scope only |
@@ -45,6 +46,7 @@ mod registry;
 mod status;
 mod supervised;
 mod token;
+mod unowned;
 mod verify;
 
 pub use bulk::{BulkAnswer, BulkRevokes};

@@ -66,7 +66,7 @@ use tokio::time::Instant;
 
 pub use context::Context;
 pub use error::Error;
-pub use watch::{Stores, Wakes, count_phases, is_needed, run};
+pub use watch::{Stores, Wakes, count_phases, is_needed, owns, run};
 
 use crate::{
     connection::{Connection, HoldError},

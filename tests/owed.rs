@@ -19,4 +19,6 @@ mod debts;
 mod helpers;
 #[path = "owed/namespaces.rs"]
 mod namespaces;
+#[path = "owed/stripped.rs"]
+mod stripped;
 mod support;

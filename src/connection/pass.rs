@@ -118,7 +118,11 @@ async fn drive<K: ConnectionResource>(
     context
         .registry
         .put(Arc::clone(&connection), is_deleting, is_changed);
+    let unowned = super::unowned::news(&context.registry, &mut supervised);
     drop(supervised);
+    if let Some(note) = unowned {
+        super::unowned::say(object, &note, context).await;
+    }
     // A pass that learned nothing leaves the status alone, but for saying why.
     if failure.is_none() || state.reason() == ConnectionReason::SecretUnavailable {
         let old = resource.status().cloned().unwrap_or_default();

@@ -2,7 +2,7 @@
 //! it; the controller of access requests reads it. No IO.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet, hash_map::Entry},
     fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     crd::{ConnectionKind, ConnectionSettings},
+    marker::Mark,
     metrics::ConnectionFigures,
 };
 
@@ -26,6 +27,10 @@ const MOST_GONE: usize = 1000;
 pub type NeedSource = Box<dyn Fn(&ConnectionKey) -> Option<bool> + Send + Sync>;
 /// Whether a debt needs the Secret of this name; unknown while the cache is being filled.
 pub type DebtSource = Box<dyn Fn(&str) -> Option<bool> + Send + Sync>;
+
+/// Whether a cached resource or a debt owns the request with this mark and id; unknown while the
+/// caches are being filled.
+pub type OwnerSource = Box<dyn Fn(&Mark, &str) -> Option<bool> + Send + Sync>;
 
 /// A connection as it was when it went.
 #[derive(Clone, Debug)]
@@ -62,6 +67,7 @@ pub struct Registry {
 struct Sources {
     needs: OnceLock<NeedSource>,
     debts: OnceLock<DebtSource>,
+    owners: OnceLock<OwnerSource>,
 }
 
 impl fmt::Debug for Sources {
@@ -90,6 +96,13 @@ enum Registered {
     },
     /// With what is wrong.
     Unreadable(String),
+}
+
+fn at_work(one: &Registered) -> Option<Arc<Connection>> {
+    match one {
+        Registered::AtWork { connection, .. } => Some(Arc::clone(connection)),
+        Registered::Unreadable(_) => None,
+    }
 }
 
 impl Registry {
@@ -268,6 +281,31 @@ impl Registry {
     pub fn debt_needs(&self, secret: &str) -> Option<bool> {
         let source = self.inner.sources.debts.get()?;
         source(secret)
+    }
+
+    /// Says who knows whose a request is. The first one stays.
+    pub fn find_owners_with(&self, source: OwnerSource) {
+        let _ = self.inner.sources.owners.set(source);
+    }
+
+    /// Live requests seen through this connection that bear this cluster's mark and belong to no
+    /// resource and no debt: their finalizers were removed by hand.
+    pub(super) fn unowned(&self, connection: &Connection) -> Vec<(Mark, String)> {
+        let Some(owners) = self.inner.sources.owners.get() else {
+            return Vec::new();
+        };
+        let found = connection.store.unowned().into_iter();
+        let found = found.map(|(mark, seen)| (mark, seen.request.id.clone()));
+        let is_unowned = |(mark, id): &(Mark, String)| owners(mark, id) == Some(false);
+        found.filter(is_unowned).collect()
+    }
+
+    /// How many such requests there are, each counted once.
+    pub fn count_unowned(&self) -> i64 {
+        let connections: Vec<_> = self.read().values().filter_map(at_work).collect();
+        let all = connections.iter().flat_map(|one| self.unowned(one));
+        let ids: HashSet<_> = all.map(|(_, id)| id).collect();
+        i64::try_from(ids.len()).unwrap_or(i64::MAX)
     }
 
     /// The connection with this uid, if there is one.

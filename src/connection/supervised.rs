@@ -3,6 +3,7 @@
 //! state and the identity live as long as the uid.
 
 use std::{
+    collections::BTreeSet,
     hash::{BuildHasher, RandomState},
     sync::Arc,
     time::Duration,
@@ -43,6 +44,8 @@ pub(super) struct Supervised {
     pub(super) connection: Arc<Connection>,
     /// Whether the API has accepted the current token.
     pub(super) is_verified: bool,
+    /// The requests that belong to nobody, as they were told last.
+    pub(super) unowned: BTreeSet<String>,
     /// How often in a row it could not be found out what the Secret holds.
     pub(super) unread: u32,
     token: Option<Token>,
@@ -97,6 +100,7 @@ impl Supervised {
             connection: Arc::new(connection),
             is_verified: false,
             unread: 0,
+            unowned: BTreeSet::new(),
             token: None,
             fingerprints: RandomState::new(),
             built_from: None,

@@ -22,11 +22,12 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Context, Error, observed::doubled, reconcile};
+use super::{Context, Error, attempt::Ledger, observed::doubled, reconcile};
 use crate::{
     connection::{ConnectionKey, Registry, Relabelled},
     crd::{AccessRequest, FINALIZER, Phase},
     kubernetes::watch_config,
+    marker::Mark,
     metrics::{Controller as Which, PassOutcome},
     poller::ResourceKey,
     telemetry::Chain,
@@ -149,6 +150,26 @@ pub fn is_needed(stores: &Stores, key: &ConnectionKey) -> bool {
                 is_near && finalizers.into_iter().any(|name| name == FINALIZER)
             }
         })
+}
+
+/// Whether a resource of these stores owns the request with this mark and id, or will adopt it.
+pub fn owns(stores: &Stores, mark: &Mark, id: &str) -> bool {
+    let stores = stores
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    stores.iter().flat_map(Store::state).any(|one| {
+        let uid = one.meta().uid.as_deref().unwrap_or_default();
+        if mark.nonce.is_of(uid) {
+            return true;
+        }
+        one.0.as_ref().is_ok_and(|resource| {
+            let requests = resource.status.as_ref().map(|status| &status.requests);
+            let mut requests = requests.into_iter().flatten();
+            requests.any(|one| one.id == id)
+                || Ledger::of(resource).entry(mark.nonce.as_str()).is_some()
+        })
+    })
 }
 
 /// How many resources are in which phase.

@@ -12,7 +12,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use kube::{Client, ResourceExt as _, core::DeserializeGuard, runtime::reflector::Store};
+use kube::{
+    Client, Resource as _, ResourceExt as _, core::DeserializeGuard, runtime::reflector::Store,
+};
 
 use crate::{
     crd::{OwedReason, OwedRevocation},
@@ -98,6 +100,11 @@ impl Debts {
         self.inner.is_synced.store(true, Ordering::Release);
     }
 
+    /// Whether every debt that existed at the start is known.
+    pub fn is_synced(&self) -> bool {
+        self.inner.is_synced.load(Ordering::Acquire)
+    }
+
     /// Notes a debt that stands, or is about to.
     pub(super) fn note(&self, debt: &OwedRevocation) {
         let spec = &debt.spec;
@@ -110,7 +117,7 @@ impl Debts {
         self.noted().insert(debt.name_any(), noted);
     }
 
-    /// A debt has ended; says whether another needs its Secret, unknown at the start.
+    /// A debt has ended.
     pub(super) fn forget(&self, name: &str) {
         self.noted().remove(name);
     }
@@ -123,7 +130,7 @@ impl Debts {
         if self.noted().iter().any(is_so) {
             return Some(true);
         }
-        if !self.inner.is_synced.load(Ordering::Acquire) {
+        if !self.is_synced() {
             return None;
         }
         Some(self.stored().iter().any(|one| {
@@ -181,7 +188,7 @@ impl Debts {
                 Ok(debt) => debt.spec.owed_since.as_ref().map(|since| since.0),
                 Err(_) => None,
             };
-            let created = one.metadata_created();
+            let created = one.meta().creation_timestamp.as_ref().map(|time| time.0);
             let age = since
                 .or(created)
                 .map(|since| Duration::try_from(now.duration_since(since)).unwrap_or_default());
@@ -200,17 +207,6 @@ impl Debts {
             .noted
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-trait Created {
-    fn metadata_created(&self) -> Option<Timestamp>;
-}
-
-impl Created for Guarded {
-    fn metadata_created(&self) -> Option<Timestamp> {
-        use kube::Resource as _;
-        self.meta().creation_timestamp.as_ref().map(|time| time.0)
     }
 }
 

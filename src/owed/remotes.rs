@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use apono_client::{Network, Reach};
+use apono_client::{Network, Reach, Token};
 use kube::Client;
 use tokio::time::Instant;
 use url::{Origin, Url};
@@ -61,6 +61,7 @@ pub(super) struct Route {
 #[derive(Default)]
 pub(super) struct Kept {
     remote: Option<Remote>,
+    token: Option<Token>,
     looked: Option<Instant>,
     trouble: Option<Trouble>,
 }
@@ -161,10 +162,14 @@ impl Remotes {
             }
         };
         if let Some(remote) = &kept.remote {
-            // The same one changes nothing but that an open circuit lets a trial call leave.
-            remote.set_token(token);
+            // The same one again would only be refused again.
+            if kept.token.as_ref() != Some(&token) {
+                remote.set_token(token.clone());
+                kept.token = Some(token);
+            }
             return;
         }
+        kept.token = Some(token.clone());
         let settings = settings(connection, secret);
         let reach = self.reach(&url, connection);
         let built = gated_remote(

@@ -139,10 +139,9 @@ impl Debts {
     /// Adds what a debt that stands does not name yet.
     async fn add(&self, debt: &OwedRevocation) -> Result<(), WriteError> {
         let name = debt.name_any();
-        let api = self.api();
-        let get = api.get(&name);
-        let found = deadline("read the OwedRevocation", self.kube_timeout, get).await;
-        let found = found.map_err(WriteError::Kubernetes)?;
+        // An empty change answers with the object: the role needs no other verb for it.
+        let look = self.merge(&name, json!({}), "read the OwedRevocation");
+        let found = look.await.map_err(WriteError::Kubernetes)?;
         let is_ours = found.spec.origin.uid == debt.spec.origin.uid;
         let is_held = found.finalizers().iter().any(|one| one == OWED_FINALIZER);
         let is_going = found.metadata.deletion_timestamp.is_some() && !is_held;

@@ -1,6 +1,7 @@
 //! Debts as the tests look at them.
 
 use apono_operator::crd::OwedRevocation;
+use apono_simulator::{Fate, catalogue::RevokeFate};
 use kube::{
     Api, ResourceExt as _,
     api::{DeleteParams, ListParams, Patch, PatchParams},
@@ -17,6 +18,14 @@ pub fn hasty() -> Setup {
     Setup::default()
         .connection(json!({"revocationDeadline": "1s"}))
         .setting("REMOTE_TIMEOUT", "1s")
+}
+
+/// A revoke that is accepted and comes to no end.
+pub fn stuck() -> Fate {
+    Fate {
+        revoke: RevokeFate::Stick,
+        ..Fate::default()
+    }
 }
 
 impl World {

@@ -43,7 +43,16 @@ async fn refusing(version: &'static str) -> Context {
     let server = axum::serve(listener, Router::new().fallback(any(answer)));
     tokio::spawn(server.into_future());
     let client = crate::kubernetes::client(kube::Config::new(url.parse().unwrap())).unwrap();
+    let limit = Duration::from_secs(5);
+    let namespace = || "apono-system".to_owned();
     Context {
+        escrow: crate::connection::escrow::Escrow {
+            client: client.clone(),
+            namespace: namespace(),
+            kube_timeout: limit,
+            metrics: Metrics::new(),
+        },
+        debts: crate::owed::Debts::new(client.clone(), namespace(), limit, Metrics::new()),
         client,
         registry: Registry::new(Namespaces::unknown()),
         clock: std::sync::Arc::new(SystemClock),

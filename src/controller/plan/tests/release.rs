@@ -97,27 +97,24 @@ fn deletion_looks_for_a_lost_answer_before_it_lets_go() {
 }
 
 #[test]
-fn deletion_waits_for_a_connection() {
-    for sight in [
-        ConnectionSight::Missing {
-            message: String::new(),
-        },
-        ConnectionSight::Unauthorized {
-            message: String::new(),
-            orphan: false,
-        },
-        ConnectionSight::NotReady {
-            message: String::new(),
-            callable: false,
-            unreachable: false,
-            orphan: false,
-        },
-    ] {
-        let (world, _) = asked("Active");
-        let mut world = world.deleted();
-        world.observed.connection = sight;
-        assert_eq!(world.plan().step, Step::Wait);
-    }
+fn deletion_waits_for_a_connection_that_cannot_be_used_yet_and_hands_over_at_the_deadline() {
+    let (world, _) = asked("Active");
+    let mut world = world.deleted();
+    world.observed.connection = ConnectionSight::NotReady {
+        message: String::new(),
+        callable: false,
+        unreachable: false,
+        orphan: false,
+    };
+    let waiting = world.plan();
+    assert_eq!(waiting.step, Step::Wait);
+    assert!(waiting.requeue.is_some(), "the deadline wakes it");
+    let late = world.after(world_deadline());
+    assert!(matches!(late.plan().step, Step::HandOver(_)));
+}
+
+fn world_deadline() -> std::time::Duration {
+    std::time::Duration::from_mins(10)
 }
 
 #[test]
