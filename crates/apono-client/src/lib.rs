@@ -46,6 +46,8 @@ mod token;
 mod transport;
 mod wire;
 
+#[doc(hidden)]
+pub use crate::answer::retry_after_of;
 pub use crate::client::Client;
 pub use crate::config::{BuildError, ClientConfig};
 pub use crate::endpoint::Endpoint;

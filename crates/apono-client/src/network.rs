@@ -138,12 +138,12 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
         // Unspecified and loopback are addresses of their own.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        // Compatible (obsolete), mapped, translated (RFC 2765), NAT64 (RFC 6052, RFC 8215).
+        // Compatible (obsolete), mapped, translated (RFC 2765), NAT64 (RFC 6052, RFC 8215), 6to4
+        // (RFC 3056).
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0 | 1, _, _, _, high, low] => of(high, low),
-        // 6to4 (RFC 3056).
-        [0x2002, high, low, ..] => of(high, low),
+        | [0x64, 0xff9b, 0 | 1, _, _, _, high, low]
+        | [0x2002, high, low, ..] => of(high, low),
         _ => None,
     }
 }
