@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::doc_markdown,
-    clippy::doc_link_with_quotes,
     reason = "the documentation is for kubectl explain: plain text"
 )]
 
