@@ -106,18 +106,16 @@ impl Pass<'_> {
         let status = &mut self.made().status;
         status.secret_name = Some(to.clone());
         status.other_secret_names.clear();
-        match moved.record.filter(|record| !record.delivered.is_empty()) {
-            Some(record) => {
-                status.digest = record.digest;
-                if is_new {
-                    let note = words::delivered(&to, record.delivered.len());
-                    self.say(false, "CredentialsMoved", &note);
-                }
+        let delivered = moved.record.filter(|record| !record.delivered.is_empty());
+        if let Some(record) = delivered {
+            status.digest = record.digest;
+            if is_new {
+                let note = words::delivered(&to, record.delivered.len());
+                self.say(false, "CredentialsMoved", &note);
             }
-            None => {
-                status.sessions.clear();
-                status.state = Some(CredentialsState::Pending);
-            }
+        } else {
+            status.sessions.clear();
+            status.state = Some(CredentialsState::Pending);
         }
         self.turn.wake = Some(SOON);
     }
