@@ -61,11 +61,14 @@ impl<'a> Eyes<'a> {
             let list = self.world.cluster.requests().list(&all).await.unwrap();
             let named = list.items.into_iter().map(|one| (one.name_any(), one));
             let named = named.collect();
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            *seen = (seen.0 + 1, named);
-            drop(seen);
+            self.keep(named);
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    fn keep(&self, named: BTreeMap<String, AccessRequest>) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = (seen.0 + 1, named);
     }
 
     /// A look that begins from now on.

@@ -92,9 +92,6 @@ impl Queue {
         self.due().filter(|due| *due <= now)?;
         let count = self.waiting.len().min(MOST);
         self.left = Some(now);
-        if (1..MOST).contains(&(self.waiting.len() - count)) {
-            self.doubled = (self.doubled + 1).min(MOST_DOUBLED);
-        }
         Some(self.waiting.drain(..count).map(|(_, one)| one).collect())
     }
 }
