@@ -8,7 +8,7 @@
 //! admin API and requests for somebody else; these have tests of their own.
 //!
 //! # Why a search of our own
-//! stratright would ask for states that are compared and hashed as they are. Ours hold a Kubernetes
+//! stateright would ask for states that are compared and hashed as they are. Ours hold a Kubernetes
 //! object and the code's own types, which are neither, and what the code observes is derived from
 //! the world in each state. And it proves "in the end" along the paths it happens to walk first,
 //! which misses ends that lie behind a state that is known already; here a fair schedule is run from
@@ -44,11 +44,14 @@ mod view;
 #[path = "model/world.rs"]
 mod world;
 
-use config::{Act, Budget, Config};
-use search::{Limits, search};
+use std::time::Instant;
 
+use config::{Act, Budget, Config};
+use search::{Limits, Report, search};
+
+/// What most of a configuration has in common: faults, and one person who deletes.
 const BASE: Config = Config {
-    name: "one",
+    name: "one request, faults, deletion",
     array: 1,
     lag: 15,
     acts: &[Act::Delete],
@@ -56,6 +59,7 @@ const BASE: Config = Config {
     pending_timeout: false,
     foreign: false,
     budget: Budget {
+        faults: 3,
         crashes: 1,
         losses: 1,
         lags: 1,
@@ -67,28 +71,200 @@ const BASE: Config = Config {
     },
 };
 
+const FAULTLESS: Budget = Budget {
+    faults: 3,
+    crashes: 0,
+    losses: 0,
+    lags: 0,
+    acts: 2,
+    failures: 1,
+    outside: 1,
+    stalls: 0,
+    ticks: 3,
+};
+
+const ARRAYS: Config = Config {
+    name: "arrays of two",
+    array: 2,
+    budget: Budget {
+        ticks: 2,
+        ..BASE.budget
+    },
+    ..BASE
+};
+
+const REMOTE: Config = Config {
+    name: "failures, revokes from outside",
+    budget: Budget {
+        crashes: 1,
+        losses: 1,
+        failures: 1,
+        outside: 1,
+        lags: 0,
+        ..BASE.budget
+    },
+    ..BASE
+};
+
+const PEOPLE: Config = Config {
+    name: "revoke, request-again, suspension",
+    acts: &[Act::Delete, Act::Revoke, Act::Again, Act::Suspend],
+    budget: Budget {
+        losses: 1,
+        ..FAULTLESS
+    },
+    ..BASE
+};
+
+const SECOND: Config = Config {
+    name: "applied again",
+    acts: &[Act::Delete, Act::Strip, Act::DropRecord, Act::Reapply, Act::Restore],
+    foreign: true,
+    budget: Budget {
+        acts: 3,
+        losses: 1,
+        crashes: 0,
+        failures: 0,
+        outside: 0,
+        ..FAULTLESS
+    },
+    ..BASE
+};
+
+const RENEWAL: Config = Config {
+    name: "renewal",
+    array: 1,
+    renewal: true,
+    acts: &[Act::Delete, Act::Revoke],
+    budget: Budget {
+        acts: 1,
+        losses: 1,
+        crashes: 1,
+        failures: 0,
+        outside: 0,
+        ticks: 5,
+        ..FAULTLESS
+    },
+    ..BASE
+};
+
+const TIMEOUT: Config = Config {
+    name: "nobody approves in time",
+    pending_timeout: true,
+    acts: &[Act::Delete, Act::Again],
+    budget: Budget {
+        acts: 1,
+        losses: 1,
+        crashes: 1,
+        failures: 0,
+        outside: 0,
+        ticks: 4,
+        ..FAULTLESS
+    },
+    ..BASE
+};
+
+const BEYOND: Config = Config {
+    name: "lists later than the window",
+    lag: 75,
+    budget: Budget {
+        ticks: 5,
+        ..BASE.budget
+    },
+    ..BASE
+};
+
+const STALLED: Config = Config {
+    name: "a pass that stands still",
+    budget: Budget {
+        stalls: 1,
+        crashes: 1,
+        losses: 1,
+        lags: 0,
+        ..BASE.budget
+    },
+    ..BASE
+};
+
 fn holds(config: &Config) {
-    let limits = Limits {
-        states: std::env::var("MODEL_STATES").ok().and_then(|one| one.parse().ok()).unwrap_or(20_000),
-        every: 1,
-    };
-    let started = std::time::Instant::now();
-    match search(config, limits) {
-        Ok(report) => println!(
-            "model {}: {} states, {} moves, depth {}, {} fair runs, {}, {:.1?}",
-            config.name,
-            report.states,
-            report.moves,
-            report.depth,
-            report.fair_runs,
-            if report.is_whole { "whole" } else { "cut" },
-            started.elapsed(),
-        ),
+    let (faults, limits) = bounds();
+    let mut config = *config;
+    config.budget.faults = config.budget.faults.min(faults);
+    let started = Instant::now();
+    match search(&config, limits) {
+        Ok(report) => println!("{}", line(&config, &report, started)),
         Err(violation) => panic!("{}", violation.0),
     }
+}
+
+/// How far this run goes: how many faults a trace may have, and how many states are looked at.
+fn bounds() -> (u8, Limits) {
+    let bound = std::env::var("MODEL").unwrap_or_default();
+    let (faults, states) = match bound.as_str() {
+        "" | "small" => (1, 2_500),
+        "sample" => (1, 15_000),
+        "full" => (3, 300_000),
+        other => panic!("MODEL is small, sample or full, not `{other}`"),
+    };
+    let states = std::env::var("MODEL_STATES").map_or(states, |one| one.parse().unwrap());
+    (faults, Limits { states, every: 1 })
+}
+
+/// What `cargo xtask prove` shows: one line for each configuration.
+fn line(config: &Config, report: &Report, started: Instant) -> String {
+    let extent = if report.is_whole { "whole" } else { "cut" };
+    format!(
+        "proved: model: {}: {} states, {} moves, {} deep, {} fair runs, {extent}, {:.0?}",
+        config.name,
+        report.states,
+        report.moves,
+        report.depth,
+        report.fair_runs,
+        started.elapsed(),
+    )
 }
 
 #[test]
 fn a_lost_answer_and_a_crash_never_ask_twice() {
     holds(&BASE);
+}
+
+#[test]
+fn all_of_an_array_are_adopted_and_taken_back() {
+    holds(&ARRAYS);
+}
+
+#[test]
+fn what_fails_or_is_revoked_by_others_comes_to_an_end() {
+    holds(&REMOTE);
+}
+
+#[test]
+fn what_people_ask_for_is_done_once() {
+    holds(&PEOPLE);
+}
+
+#[test]
+fn an_object_applied_again_takes_over_what_is_live_and_nothing_of_others() {
+    holds(&SECOND);
+}
+
+#[test]
+fn a_renewal_is_asked_for_once() {
+    holds(&RENEWAL);
+}
+
+#[test]
+fn what_nobody_approves_in_time_is_cancelled() {
+    holds(&TIMEOUT);
+}
+
+#[test]
+fn beyond_the_settle_window_the_second_create_is_taken_back() {
+    holds(&BEYOND);
+}
+
+#[test]
+fn a_mark_that_became_too_old_sends_nothing() {
+    holds(&STALLED);
 }

@@ -4,6 +4,8 @@
 /// How often each thing may still happen in a trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
+    /// Crashes, losses, lags and stalls, all together.
+    pub faults: u8,
     /// The process dies and starts anew.
     pub crashes: u8,
     /// An answer is lost: done, done later, or not done.
@@ -20,6 +22,13 @@ pub struct Budget {
     pub stalls: u8,
     /// The clock moves on to the next moment that matters.
     pub ticks: u8,
+}
+
+impl Budget {
+    /// Whether there is room for one more fault of a kind.
+    pub fn can(&self, kind: u8) -> bool {
+        self.faults > 0 && kind > 0
+    }
 }
 
 /// What people may do to the object.

@@ -75,7 +75,7 @@ fn next_moment(world: &World, wake: Option<i64>) -> Option<i64> {
     let now = world.now;
     let shown = world.remotes.iter().map(|one| one.shown);
     let active = world.remotes.iter().filter(|one| one.state == State::Active);
-    let ends = active.filter(|one| one.post.is_some()).map(|one| one.ends);
+    let ends = active.map(|one| one.ends).filter(|end| *end < operator::ENDLESS);
     let moments = shown.chain(ends).chain(wake).chain(operator::conclusive_at(world));
     moments.filter(|moment| *moment > now).min()
 }

@@ -84,6 +84,7 @@ pub fn start(config: &Config) -> World {
         released: Default::default(),
         tampered: Default::default(),
         line: 0,
+        is_endless: !config.renewal,
         posts: Vec::new(),
         remotes: Vec::new(),
         flights: Vec::new(),
@@ -97,7 +98,7 @@ pub fn start(config: &Config) -> World {
             state: State::Active,
             access: true,
             shown: 0,
-            ends: 100_000,
+            ends: operator::ENDLESS,
         });
     }
     apply_manifest(&mut world, config, None);
@@ -158,15 +159,17 @@ fn of_the_operator(world: &World, config: &Config, moves: &mut Vec<Move>) {
         if version(&world.cache) >= Some(world.operator.written) {
             moves.push(Move::Begin);
         }
-        if budget.crashes > 0 {
+        if budget.can(budget.crashes) {
             moves.push(Move::Crash);
         }
         return;
     };
-    if budget.crashes > 0 {
+    // Before the first write of a pass, a crash is one before the pass.
+    let has_written = !matches!(pass.stage, Stage::Planned | Stage::Done(_, Came::Nothing));
+    if has_written && budget.can(budget.crashes) {
         moves.push(Move::Crash);
     }
-    let can_lose = budget.losses > 0;
+    let can_lose = budget.can(budget.losses);
     match (&pass.stage, &*pass.step) {
         (Stage::Done(..), _) => moves.push(Move::Persist),
         (Stage::Marked(_), _) => {
@@ -174,7 +177,7 @@ fn of_the_operator(world: &World, config: &Config, moves: &mut Vec<Move>) {
                 moves.push(Move::Send(Fate::NotSent));
                 return;
             }
-            if budget.stalls > 0 {
+            if budget.can(budget.stalls) {
                 moves.push(Move::Stall);
             }
             moves.extend(fates(world, config).into_iter().map(Move::Send));
@@ -197,21 +200,22 @@ fn of_the_operator(world: &World, config: &Config, moves: &mut Vec<Move>) {
 
 fn fates(world: &World, config: &Config) -> Vec<Fate> {
     let budget = &world.budget;
+    let can_lose = budget.can(budget.losses);
     let mut fates = Vec::new();
     for size in 1..=config.array {
         fates.push(Fate::Made(size, false));
-        if budget.losses > 0 {
+        if can_lose {
             fates.push(Fate::MadeUnheard(size, false));
             fates.push(Fate::MadeLater(size));
         }
-        if budget.lags > 0 {
+        if budget.can(budget.lags) {
             fates.push(Fate::Made(size, true));
         }
-        if budget.lags > 0 && budget.losses > 0 {
+        if can_lose && budget.lags > 0 && budget.faults > 1 {
             fates.push(Fate::MadeUnheard(size, true));
         }
     }
-    if budget.losses > 0 {
+    if can_lose {
         fates.extend([Fate::NotMade, Fate::NotSent, Fate::Empty(0), Fate::Empty(1)]);
     }
     if budget.failures > 0 {
@@ -233,8 +237,8 @@ fn of_the_remote(world: &World, moves: &mut Vec<Move>) {
         match remote.state {
             State::Pending => {
                 can(Turn::Approve);
-                can(Turn::Reject);
                 if budget.failures > 0 {
+                    can(Turn::Reject);
                     can(Turn::Fail);
                     can(Turn::FailInPart);
                 }
@@ -293,7 +297,7 @@ pub fn next_moment(world: &World) -> Option<i64> {
     let now = world.now;
     let shown = world.remotes.iter().map(|one| one.shown);
     let live = world.remotes.iter().filter(|one| one.state == State::Active);
-    let ends = live.filter(|one| one.post.is_some()).map(|one| one.ends);
+    let ends = live.map(|one| one.ends).filter(|end| *end < operator::ENDLESS);
     let mut copy = world.clone();
     let wake = operator::begin(&mut copy);
     let wake = wake.map(|wait| now.saturating_add(wait.max(1)));
@@ -314,22 +318,26 @@ pub fn apply(world: &World, config: &Config, one: Move) -> World {
             operator::send(&mut world, fate, config.lag);
         }
         Move::Revoke(answer) => {
-            world.budget.losses -= u8::from(answer != Answer::Accepted);
+            if answer != Answer::Accepted {
+                world.budget.losses -= 1;
+                world.budget.faults -= 1;
+            }
             operator::revoke(&mut world, answer);
         }
         Move::Release => operator::release(&mut world),
         Move::Persist => operator::persist(&mut world),
         Move::Crash => {
             world.budget.crashes -= 1;
+            world.budget.faults -= 1;
             operator::crash(&mut world);
         }
         Move::Stall => {
             world.budget.stalls -= 1;
+            world.budget.faults -= 1;
             world.now += 6;
         }
         Move::Arrive(index) => {
             let flight = world.flights.remove(index);
-            world.now = world.now.max(flight.by.min(world.now));
             operator::make(&mut world, flight.post, flight.size, 0);
         }
         Move::Vanish(index) => drop(world.flights.remove(index)),
@@ -347,19 +355,23 @@ pub fn apply(world: &World, config: &Config, one: Move) -> World {
 }
 
 fn spend(world: &mut World, fate: Fate) {
+    let is_late = world.operator.pass.as_ref();
+    let is_late = is_late.is_some_and(|pass| operator::is_late(world, pass));
     let budget = &mut world.budget;
-    match fate {
-        Fate::Made(_, false) => {}
-        Fate::Made(_, true) => budget.lags -= 1,
-        Fate::MadeUnheard(_, is_lagging) => {
-            budget.losses -= 1;
-            budget.lags -= u8::from(is_lagging);
-        }
-        Fate::Refused => budget.failures -= 1,
-        Fate::MadeLater(_) | Fate::NotMade | Fate::Empty(_) => budget.losses -= 1,
+    let (losses, lags) = match fate {
+        Fate::Made(_, is_lagging) => (0, u8::from(is_lagging)),
+        Fate::MadeUnheard(_, is_lagging) => (1, u8::from(is_lagging)),
+        Fate::MadeLater(_) | Fate::NotMade | Fate::Empty(_) => (1, 0),
         // Where the mark has become too old, nothing else can be.
-        Fate::NotSent => budget.losses = budget.losses.saturating_sub(1),
-    }
+        Fate::NotSent => (u8::from(!is_late), 0),
+        Fate::Refused => {
+            budget.failures -= 1;
+            (0, 0)
+        }
+    };
+    budget.losses = budget.losses.saturating_sub(losses);
+    budget.lags = budget.lags.saturating_sub(lags);
+    budget.faults = budget.faults.saturating_sub(losses + lags);
 }
 
 fn remote(world: &mut World, index: usize, turn: Turn) {
@@ -374,9 +386,9 @@ fn remote(world: &mut World, index: usize, turn: Turn) {
         Turn::Outside => (State::Revoked, false),
     };
     match turn {
-        Turn::Fail | Turn::FailInPart | Turn::Stuck => budget.failures -= 1,
+        Turn::Reject | Turn::Fail | Turn::FailInPart | Turn::Stuck => budget.failures -= 1,
         Turn::Outside => budget.outside -= 1,
-        Turn::Approve | Turn::Reject | Turn::Expire | Turn::Gone => {}
+        Turn::Approve | Turn::Expire | Turn::Gone => {}
     }
 }
 
@@ -467,7 +479,7 @@ pub fn is_blind(world: &World) -> bool {
     operator::sweep(&mut seen);
     let states = |world: &World| -> Vec<_> {
         let readings = world.operator.knowledge.readings.iter();
-        readings.map(|(index, reading)| (*index, reading.state)).collect()
+        readings.map(|(index, state)| (*index, *state)).collect()
     };
     let due = operator::conclusive_at(world).is_some_and(|at| {
         at <= world.now && world.operator.knowledge.look.is_none_or(|look| look < at)

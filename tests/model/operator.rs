@@ -24,8 +24,8 @@ use crate::{
     properties,
     view::{SETTLED, intent, known, observe, request},
     world::{
-        Came, Flight, Knowledge, Object, Pass, Post, Reading, Remote, Stage, World, index, moment,
-        second,
+        Came, Flight, Knowledge, Object, Pass, Post, Remote, Stage, World, index, moment, second,
+        without_words,
     },
 };
 
@@ -35,6 +35,8 @@ const MARK_VALID: i64 = 5;
 const ARRIVES: i64 = SETTLED - 15;
 /// How long access lasts, in seconds.
 const LASTS: i64 = 300;
+/// An end that no world comes to see.
+pub const ENDLESS: i64 = 100_000;
 
 /// What the remote makes of a POST, and what of its answer comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,14 +197,10 @@ pub fn send(world: &mut World, fate: Fate, lag: i64) {
     let came = match fate {
         Fate::Made(size, is_lagging) => {
             let made = make(world, post, size, if is_lagging { lag } else { 0 });
-            let at = world.now;
             let knowledge = &mut world.operator.knowledge;
             knowledge.answered.insert(post);
-            let reading = Reading {
-                state: State::Pending,
-                at,
-            };
-            knowledge.readings.extend(made.iter().map(|index| (*index, reading)));
+            let readings = made.iter().map(|index| (*index, State::Pending));
+            knowledge.readings.extend(readings);
             Came::Made(made)
         }
         Fate::MadeUnheard(size, is_lagging) => {
@@ -239,7 +237,7 @@ pub fn make(world: &mut World, post: usize, size: u8, lag: i64) -> Vec<usize> {
             state: State::Pending,
             access: false,
             shown: world.now + if is_last { lag } else { 0 },
-            ends: world.now + LASTS,
+            ends: if world.is_endless { ENDLESS } else { world.now + LASTS },
         });
     }
     (first..world.remotes.len()).collect()
@@ -341,6 +339,7 @@ fn folded(world: &World, pass: &Pass, base: &Object) -> Option<AccessRequestStat
     let outcome = outcome(world, pass);
     let (now, intent) = (moment(pass.at), intent(&pass.object));
     let (status, _) = fold(&base.resource, &observed, &outcome, intent, now);
+    let status = without_words(status);
     let value = |status: Option<&AccessRequestStatus>| {
         serde_json::to_value(status).expect("a status encodes")
     };
@@ -396,13 +395,11 @@ pub fn sweep(world: &mut World) {
     };
     let all = remotes.iter().enumerate();
     let shown = all.filter(|(index, remote)| is_shown(*index, remote));
-    let readings = shown.map(|(index, remote)| {
-        let state = remote.state;
-        (index, Reading { state, at: now })
-    });
-    let readings: Vec<_> = readings.collect();
+    let readings: Vec<_> = shown.map(|(index, remote)| (index, remote.state)).collect();
+    // A look for which nobody asks says nothing to anybody.
+    let is_asked_for = conclusive_at(world).is_some();
     world.operator.knowledge.readings.extend(readings);
-    world.operator.knowledge.look = Some(now);
+    world.operator.knowledge.look = is_asked_for.then_some(now);
 }
 
 /// The process dies. What starts in its place knows nothing.

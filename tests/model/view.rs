@@ -18,7 +18,7 @@ use apono_operator::{
 };
 use jiff::Timestamp;
 
-use crate::world::{Knowledge, Object, Reading, World, id, index, moment};
+use crate::world::{Knowledge, Object, World, id, index, moment};
 
 /// The validity of a mark, the deadline of a call and the default settle window, in seconds.
 pub const SETTLED: i64 = 5 + 10 + 15;
@@ -87,7 +87,7 @@ pub fn observe(
         observed.view.by_nonce.insert(nonce, found);
     }
     for (index, reading) in &knowledge.readings {
-        if !tracked.contains(index) && !reading.state.is_terminal() {
+        if !tracked.contains(index) && !reading.is_terminal() {
             let snapshot = snapshot(world, *index, *reading);
             let justification = snapshot.request.justification.as_deref();
             let mark = justification.and_then(Mark::parse);
@@ -180,11 +180,12 @@ pub fn request(world: &World, index: usize, state: State) -> apono_client::Acces
     }
 }
 
-fn snapshot(world: &World, index: usize, reading: Reading) -> Arc<Snapshot> {
+fn snapshot(world: &World, index: usize, state: State) -> Arc<Snapshot> {
     Arc::new(Snapshot {
-        request: request(world, index, reading.state),
+        request: request(world, index, state),
         api: RemoteApi::UserV4,
-        asked_at: moment(reading.at),
+        // Nothing that is modelled depends on it.
+        asked_at: moment(0),
     })
 }
 

@@ -10,10 +10,11 @@ use std::{
 use apono_client::State;
 use apono_operator::{
     controller::{observed::Memory, plan::Step},
-    crd::AccessRequest,
+    crd::{AccessRequest, AccessRequestStatus},
     marker::Nonce,
 };
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use crate::config::Budget;
@@ -41,7 +42,8 @@ pub struct Object {
 }
 
 impl Object {
-    pub fn new(resource: AccessRequest, version: u32) -> Self {
+    pub fn new(mut resource: AccessRequest, version: u32) -> Self {
+        resource.status = resource.status.map(without_words);
         let text = serde_json::to_string(&resource).expect("a resource encodes");
         Self {
             resource: Arc::new(resource),
@@ -101,17 +103,10 @@ pub struct Flight {
     pub by: i64,
 }
 
-/// One remote request as it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Reading {
-    pub state: State,
-    pub at: i64,
-}
-
 /// What the poller has read; in place of the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Knowledge {
-    pub readings: BTreeMap<usize, Reading>,
+    pub readings: BTreeMap<usize, State>,
     /// When the newest complete look was asked for.
     pub look: Option<i64>,
     /// The POSTs that were answered to this process, until all they made is tracked.
@@ -181,6 +176,8 @@ pub struct World {
     /// The uids whose finalizer or record somebody else took off: what follows is his doing.
     pub tampered: BTreeSet<String>,
     pub line: u8,
+    /// Whether access lasts longer than the world.
+    pub is_endless: bool,
     pub posts: Vec<Post>,
     pub remotes: Vec<Remote>,
     pub flights: Vec<Flight>,
@@ -226,11 +223,17 @@ impl World {
         }
         object
     }
+}
 
-    /// The POST of this nonce.
-    pub fn post(&self, nonce: &Nonce) -> Option<usize> {
-        self.posts.iter().position(|post| post.nonce == *nonce)
+/// A status without what is only for people: two that differ in nothing else are one state.
+pub fn without_words(mut status: AccessRequestStatus) -> AccessRequestStatus {
+    status.message = None;
+    status.expires = None;
+    for condition in &mut status.conditions {
+        condition.message.clear();
+        condition.last_transition_time = Time(moment(0));
     }
+    status
 }
 
 /// The id of a remote request.
