@@ -29,6 +29,8 @@
 
 #[path = "model/config.rs"]
 mod config;
+#[path = "model/credentials.rs"]
+mod credentials;
 #[path = "model/fair.rs"]
 mod fair;
 #[path = "model/moves.rs"]
@@ -267,4 +269,21 @@ fn beyond_the_settle_window_the_second_create_is_taken_back() {
 #[test]
 fn a_mark_that_became_too_old_sends_nothing() {
     holds(&STALLED);
+}
+
+#[test]
+fn credentials_are_consumed_once_for_each_reset() {
+    let (faults, _) = bounds();
+    let started = Instant::now();
+    let both = u8::from(faults > 1);
+    for (crashes, losses) in [(1, both), (both, 1)] {
+        match credentials::search(crashes, losses) {
+            Ok((states, moves)) => println!(
+                "proved: model: credentials, {crashes} crash, {losses} loss: {states} states, {moves} \
+                 moves, {states} fair runs, whole, {:.0?}",
+                started.elapsed(),
+            ),
+            Err(violation) => panic!("{violation}"),
+        }
+    }
 }

@@ -175,6 +175,8 @@ fn is_caught(mutation: &Mutation, copy: &Path, target: &Path) -> Result<bool> {
     command
         .current_dir(copy)
         .env("CARGO_TARGET_DIR", target)
+        // One line differs from one build to the next.
+        .env("CARGO_INCREMENTAL", "1")
         .env("MODEL", "sample")
         .args(["test", "--package", "apono-operator"])
         .args(kind)
