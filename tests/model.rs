@@ -275,12 +275,23 @@ fn a_mark_that_became_too_old_sends_nothing() {
 fn credentials_are_consumed_once_for_each_reset() {
     let (faults, _) = bounds();
     let started = Instant::now();
-    let both = u8::from(faults > 1);
-    for (crashes, losses) in [(1, both), (both, 1)] {
-        match credentials::search(crashes, losses) {
+    let bounds = |crashes, losses, others, persons| credentials::Bounds {
+        crashes,
+        losses,
+        others,
+        persons,
+        ticks: 2,
+    };
+    let all = if faults > 1 {
+        vec![bounds(1, 1, 1, 1)]
+    } else {
+        vec![bounds(1, 0, 1, 0), bounds(1, 0, 0, 1), bounds(0, 1, 1, 0), bounds(0, 1, 0, 1)]
+    };
+    for bounds in all {
+        match credentials::search(bounds) {
             Ok((states, moves)) => println!(
-                "proved: model: credentials, {crashes} crash, {losses} loss: {states} states, {moves} \
-                 moves, {states} fair runs, whole, {:.0?}",
+                "proved: model: credentials, {bounds:?}: {states} states, {moves} moves, \
+                 {states} fair runs, whole, {:.0?}",
                 started.elapsed(),
             ),
             Err(violation) => panic!("{violation}"),

@@ -92,7 +92,19 @@ enum Call {
     Lost,
 }
 
-fn start(crashes: u8, losses: u8) -> World {
+/// How often each thing may happen in a trace.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub crashes: u8,
+    pub losses: u8,
+    /// Somebody else reads first.
+    pub others: u8,
+    /// A person asks for new ones.
+    pub persons: u8,
+    pub ticks: u8,
+}
+
+fn start(bounds: Bounds) -> World {
     World {
         now: 100,
         word: Word::Available,
@@ -105,11 +117,11 @@ fn start(crashes: u8, losses: u8) -> World {
         allowed: 0,
         is_read_elsewhere: false,
         stage: Stage::Idle,
-        crashes,
-        losses,
-        others: 1,
-        persons: 1,
-        ticks: 3,
+        crashes: bounds.crashes,
+        losses: bounds.losses,
+        others: bounds.others,
+        persons: bounds.persons,
+        ticks: bounds.ticks,
         violation: None,
     }
 }
@@ -181,10 +193,15 @@ impl World {
                 Stage::Report(Box::new(decision.status), self.is_asked)
             }
             CredentialStep::Rest | CredentialStep::LookIntoSecret => {
-                self.memory.looks = (self.memory.looks + 1).min(2);
                 Stage::Report(Box::new(decision.status), self.is_asked)
             }
         };
+        if let Stage::Report(status, false) = &mut self.stage {
+            status.message = None;
+            if **status == self.status {
+                self.stage = Stage::Idle;
+            }
+        }
     }
 
     /// The next write or call.
@@ -401,8 +418,8 @@ fn is_over(world: &World) -> bool {
 }
 
 /// Searches everything within these bounds; the first violation comes with its trace.
-pub fn search(crashes: u8, losses: u8) -> Result<(usize, usize), String> {
-    let first = start(crashes, losses);
+pub fn search(bounds: Bounds) -> Result<(usize, usize), String> {
+    let first = start(bounds);
     let mut parents: HashMap<u64, (u64, Move)> = HashMap::new();
     let mut known = HashSet::from([first.digest()]);
     let (mut level, mut moves) = (vec![first], 0);
