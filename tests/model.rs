@@ -120,7 +120,13 @@ const PEOPLE: Config = Config {
 
 const SECOND: Config = Config {
     name: "applied again",
-    acts: &[Act::Delete, Act::Strip, Act::DropRecord, Act::Reapply, Act::Restore],
+    acts: &[
+        Act::Delete,
+        Act::Strip,
+        Act::DropRecord,
+        Act::Reapply,
+        Act::Restore,
+    ],
     foreign: true,
     budget: Budget {
         acts: 3,
@@ -285,7 +291,12 @@ fn credentials_are_consumed_once_for_each_reset() {
     let all = if faults > 1 {
         vec![bounds(1, 1, 1, 1)]
     } else {
-        vec![bounds(1, 0, 1, 0), bounds(1, 0, 0, 1), bounds(0, 1, 1, 0), bounds(0, 1, 0, 1)]
+        vec![
+            bounds(1, 0, 1, 0),
+            bounds(1, 0, 0, 1),
+            bounds(0, 1, 1, 0),
+            bounds(0, 1, 0, 1),
+        ]
     };
     for bounds in all {
         match credentials::search(bounds) {

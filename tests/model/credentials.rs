@@ -219,8 +219,14 @@ impl World {
             Stage::Store(decision, read) => {
                 let (record, data) = self.secret.get_or_insert_default();
                 record.reading.remove(SESSION);
-                let known = decision.status.sessions.iter().find(|one| one.id == SESSION);
-                let reset = known.and_then(|one| one.resetting_since.as_ref()).map(|at| at.0);
+                let known = decision
+                    .status
+                    .sessions
+                    .iter()
+                    .find(|one| one.id == SESSION);
+                let reset = known
+                    .and_then(|one| one.resetting_since.as_ref())
+                    .map(|at| at.0);
                 let delivered = Delivered {
                     at: Some(moment(self.now)),
                     reset,
@@ -405,7 +411,10 @@ fn ends(from: &World) -> Result<(), String> {
             world = world.after(Move::Tick(6));
         }
     }
-    Err(format!("no end: {:?}, {:?}", world.status.state, world.word))
+    Err(format!(
+        "no end: {:?}, {:?}",
+        world.status.state, world.word
+    ))
 }
 
 fn is_over(world: &World) -> bool {

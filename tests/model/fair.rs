@@ -24,7 +24,11 @@ use crate::{
 const MOST_MOVES: usize = 1500;
 
 /// Runs the fair schedule. `good` are states known to reach an end, and takes those of this run.
-pub fn run(from: &World, config: &Config, good: &mut HashSet<u64>) -> Result<(), (String, Vec<Move>)> {
+pub fn run(
+    from: &World,
+    config: &Config,
+    good: &mut HashSet<u64>,
+) -> Result<(), (String, Vec<Move>)> {
     let mut world = from.clone();
     let mut is_woken = true;
     let mut wake = None;
@@ -62,8 +66,8 @@ pub fn run(from: &World, config: &Config, good: &mut HashSet<u64>) -> Result<(),
                 world.now = to.unwrap_or(world.now);
             }
             _ => {
-                is_woken |= matches!(next, Move::Watch | Move::Sweep)
-                    || world.operator.pass.is_some();
+                is_woken |=
+                    matches!(next, Move::Watch | Move::Sweep) || world.operator.pass.is_some();
                 world = moves::apply(&world, config, next);
             }
         }
@@ -74,9 +78,17 @@ pub fn run(from: &World, config: &Config, good: &mut HashSet<u64>) -> Result<(),
 fn next_moment(world: &World, wake: Option<i64>) -> Option<i64> {
     let now = world.now;
     let shown = world.remotes.iter().map(|one| one.shown);
-    let active = world.remotes.iter().filter(|one| one.state == State::Active);
-    let ends = active.map(|one| one.ends).filter(|end| *end < operator::ENDLESS);
-    let moments = shown.chain(ends).chain(wake).chain(operator::conclusive_at(world));
+    let active = world
+        .remotes
+        .iter()
+        .filter(|one| one.state == State::Active);
+    let ends = active
+        .map(|one| one.ends)
+        .filter(|end| *end < operator::ENDLESS);
+    let moments = shown
+        .chain(ends)
+        .chain(wake)
+        .chain(operator::conclusive_at(world));
     moments.filter(|moment| *moment > now).min()
 }
 
@@ -104,15 +116,19 @@ fn choose(world: &World, is_woken: bool, wake: Option<i64>) -> Option<Move> {
     if !world.flights.is_empty() {
         return Some(Move::Arrive(0));
     }
-    let turn = world.remotes.iter().enumerate().find_map(|(index, remote)| {
-        let turn = match remote.state {
-            State::Pending => Turn::Approve,
-            State::Revoking => Turn::Gone,
-            State::Active if remote.post.is_some() && remote.ends <= world.now => Turn::Expire,
-            _ => return None,
-        };
-        Some(Move::Remote(index, turn))
-    });
+    let turn = world
+        .remotes
+        .iter()
+        .enumerate()
+        .find_map(|(index, remote)| {
+            let turn = match remote.state {
+                State::Pending => Turn::Approve,
+                State::Revoking => Turn::Gone,
+                State::Active if remote.post.is_some() && remote.ends <= world.now => Turn::Expire,
+                _ => return None,
+            };
+            Some(Move::Remote(index, turn))
+        });
     turn.or_else(|| next_moment(world, wake).map(|_| Move::Tick))
 }
 

@@ -1,4 +1,10 @@
 //! What can happen next in a world, and what the world is then.
+//!
+//! # What is left out because it changes nothing
+//! A pass works with what it has seen: what the remote does meanwhile is as if it had done it just
+//! before, so it moves between passes only. A write of our own is shown by the watch at once, since no
+//! pass begins before. Where nobody can touch the object any more, the next write of a pass comes at
+//! once, unless it can go in more than one way.
 
 use apono_client::State;
 use apono_operator::{
@@ -127,7 +133,9 @@ fn apply_manifest(world: &mut World, config: &Config, record: Option<String>) {
     resource.metadata.uid = Some(format!("uid-{}", world.resources));
     resource.metadata.generation = Some(1);
     if let Some(record) = record {
-        resource.annotations_mut().insert(ATTEMPT_ANNOTATION.to_owned(), record);
+        resource
+            .annotations_mut()
+            .insert(ATTEMPT_ANNOTATION.to_owned(), record);
     } else {
         world.line = world.resources;
     }
@@ -137,8 +145,13 @@ fn apply_manifest(world: &mut World, config: &Config, record: Option<String>) {
 /// Everything that can happen next.
 pub fn all(world: &World, config: &Config) -> Vec<Move> {
     let mut moves = Vec::new();
+    if let Some(forced) = forced(world) {
+        return vec![forced];
+    }
     of_the_operator(world, config, &mut moves);
-    of_the_remote(world, &mut moves);
+    if world.operator.pass.is_none() {
+        of_the_remote(world, &mut moves);
+    }
     of_people(world, config, &mut moves);
     let budget = &world.budget;
     let is_idle = world.operator.pass.is_none();
@@ -146,6 +159,24 @@ pub fn all(world: &World, config: &Config) -> Vec<Move> {
         moves.push(Move::Tick);
     }
     moves
+}
+
+/// The one write that comes next, where nothing can come between that would change it.
+fn forced(world: &World) -> Option<Move> {
+    let pass = world
+        .operator
+        .pass
+        .as_ref()
+        .filter(|_| world.budget.acts == 0)?;
+    match (&pass.stage, &*pass.step) {
+        (Stage::Done(_, Came::Nothing), _) => Some(Move::Persist),
+        (Stage::Planned, Step::Release) => Some(Move::Release),
+        (
+            Stage::Planned,
+            Step::Create { .. } | Step::Again { .. } | Step::Latch(_) | Step::Restore(_),
+        ) => Some(Move::Mark),
+        _ => None,
+    }
 }
 
 fn of_the_operator(world: &World, config: &Config, moves: &mut Vec<Move>) {
@@ -268,7 +299,8 @@ fn of_people(world: &World, config: &Config, moves: &mut Vec<Move>) {
     }
     for act in config.acts {
         let object = world.object.as_ref();
-        let annotation = |name: &str| object.is_some_and(|o| o.resource.annotations().contains_key(name));
+        let annotation =
+            |name: &str| object.is_some_and(|o| o.resource.annotations().contains_key(name));
         let is_held = object.is_some_and(|o| !o.resource.finalizers().is_empty());
         let is_possible = match act {
             Act::Delete => object.is_some_and(|one| !one.is_deleting()),
@@ -278,9 +310,7 @@ fn of_people(world: &World, config: &Config, moves: &mut Vec<Move>) {
             Act::DropRecord => annotation(ATTEMPT_ANNOTATION),
             Act::Strip => is_held,
             Act::Reapply => object.is_none() && world.resources < 2,
-            Act::Restore => {
-                object.is_none() && world.resources < 2 && world.exported.is_some()
-            }
+            Act::Restore => object.is_none() && world.resources < 2 && world.exported.is_some(),
         };
         if is_possible {
             moves.push(Move::Person(*act));
@@ -296,13 +326,23 @@ pub fn next_moment(world: &World) -> Option<i64> {
     }
     let now = world.now;
     let shown = world.remotes.iter().map(|one| one.shown);
-    let live = world.remotes.iter().filter(|one| one.state == State::Active);
-    let ends = live.map(|one| one.ends).filter(|end| *end < operator::ENDLESS);
+    let live = world
+        .remotes
+        .iter()
+        .filter(|one| one.state == State::Active);
+    let ends = live
+        .map(|one| one.ends)
+        .filter(|end| *end < operator::ENDLESS);
     let mut copy = world.clone();
     let wake = operator::begin(&mut copy);
-    let wake = wake.map(|wait| now.saturating_add(wait.max(1)));
-    let moments = shown.chain(ends).chain(wake).chain(operator::conclusive_at(world));
-    moments.filter(|moment| *moment > now).min()
+    // What is to come at once comes without the clock.
+    let wake = wake.map(|wait| now.saturating_add(wait));
+    let moments = shown
+        .chain(ends)
+        .chain(wake)
+        .chain(operator::conclusive_at(world));
+    let is_near = |moment: &i64| (now + 1..operator::ENDLESS / 2).contains(moment);
+    moments.filter(is_near).min()
 }
 
 /// The world after a move.
@@ -433,7 +473,9 @@ fn person(world: &mut World, config: &Config, act: Act) {
 }
 
 fn set(resource: &mut AccessRequest, annotation: &str) {
-    resource.annotations_mut().insert(annotation.to_owned(), "now".to_owned());
+    resource
+        .annotations_mut()
+        .insert(annotation.to_owned(), "now".to_owned());
 }
 
 /// A line of a trace: what happens, and what the world is then.
@@ -452,7 +494,11 @@ pub fn describe(one: Move, world: &World) -> String {
         None => "no object".to_owned(),
         Some(object) => {
             let status = object.resource.status.clone().unwrap_or_default();
-            let deleting = if object.is_deleting() { " deleting" } else { "" };
+            let deleting = if object.is_deleting() {
+                " deleting"
+            } else {
+                ""
+            };
             let reason = status.reason.unwrap_or_default();
             let known: Vec<_> = status.requests.iter().map(|one| one.id.clone()).collect();
             format!("{}{deleting} {reason} {known:?}", object.uid())
@@ -470,7 +516,11 @@ pub fn describe(one: Move, world: &World) -> String {
         (Stage::Done(_, came), _) => format!(" | pass: {came:?}, to report"),
     });
     let what = format!("{one:?}");
-    format!("{:>5} s  {what:<28} {object} | {}{pass}", world.now, remotes.join(" "))
+    format!(
+        "{:>5} s  {what:<28} {object} | {}{pass}",
+        world.now,
+        remotes.join(" ")
+    )
 }
 
 /// Whether the operator would see anything new by looking once more.
@@ -488,7 +538,16 @@ pub fn is_blind(world: &World) -> bool {
 }
 
 /// What the operator would observe now.
-pub fn observed_now(world: &World, object: &Object) -> apono_operator::controller::observed::Observed {
+pub fn observed_now(
+    world: &World,
+    object: &Object,
+) -> apono_operator::controller::observed::Observed {
     let operator = &world.operator;
-    observe(world, object, &operator.knowledge, &operator.memory, world.now)
+    observe(
+        world,
+        object,
+        &operator.knowledge,
+        &operator.memory,
+        world.now,
+    )
 }

@@ -33,6 +33,8 @@ use crate::{
 const MARK_VALID: i64 = 5;
 /// What was sent by then has arrived by then, in seconds after its mark.
 const ARRIVES: i64 = SETTLED - 15;
+/// So much a plan adds to a wait.
+const ADDED_MILLIS: u128 = 20;
 /// How long access lasts, in seconds.
 const LASTS: i64 = 300;
 /// An end that no world comes to see.
@@ -75,9 +77,10 @@ pub fn begin(world: &mut World) -> Option<i64> {
         return None;
     }
     let plan = plan(&object.resource, &observed, intent, moment(world.now));
+    // A plan adds some milliseconds, so that the clock has passed the moment; ours has whole seconds.
     let wake = plan.requeue.map(|wait| {
-        let seconds = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX / 4);
-        seconds + i64::from(wait.subsec_nanos() > 0 && !wait.is_zero())
+        let seconds = wait.as_millis().saturating_sub(ADDED_MILLIS).div_ceil(1000);
+        i64::try_from(seconds).unwrap_or(i64::MAX / 4)
     });
     let stage = match plan.step {
         Step::Wait => Stage::Done(None, Came::Nothing),
@@ -108,7 +111,11 @@ fn drop_tracked_answers(world: &mut World, object: &Object) {
 }
 
 fn is_held(object: &Object) -> bool {
-    object.resource.finalizers().iter().any(|name| name == FINALIZER)
+    object
+        .resource
+        .finalizers()
+        .iter()
+        .any(|name| name == FINALIZER)
 }
 
 fn owes_nothing(resource: &AccessRequest) -> bool {
@@ -153,7 +160,7 @@ pub fn mark(world: &mut World) {
         annotations.insert(ATTEMPT_ANNOTATION.to_owned(), record);
     }
     pass.object = world.store(resource);
-    world.operator.written = pass.object.version;
+    note_write(world);
     pass.stage = match &*pass.step {
         Step::Create { nonce, ledger } => Stage::Marked(note(world, nonce, ledger, &pass)),
         Step::Again { nonce, ledger, .. } => Stage::Marked(note(world, nonce, ledger, &pass)),
@@ -161,6 +168,12 @@ pub fn mark(world: &mut World) {
         _ => return,
     };
     world.operator.pass = Some(pass);
+}
+
+/// A write of our own. No pass begins before the watch has shown it, so it is shown at once.
+fn note_write(world: &mut World) {
+    world.operator.written = world.versions;
+    watch(world);
 }
 
 fn note(world: &mut World, nonce: &Nonce, ledger: &Ledger, pass: &Pass) -> usize {
@@ -218,7 +231,9 @@ pub fn send(world: &mut World, fate: Fate, lag: i64) {
         Fate::Empty(size) => {
             make(world, post, size, 0);
             let nonce = world.posts[post].nonce.clone();
-            Arc::make_mut(&mut pass.memory).empty_answers.insert(nonce.clone());
+            Arc::make_mut(&mut pass.memory)
+                .empty_answers
+                .insert(nonce.clone());
             world.operator.memory.empty_answers.insert(nonce);
             Came::Empty
         }
@@ -237,7 +252,11 @@ pub fn make(world: &mut World, post: usize, size: u8, lag: i64) -> Vec<usize> {
             state: State::Pending,
             access: false,
             shown: world.now + if is_last { lag } else { 0 },
-            ends: if world.is_endless { ENDLESS } else { world.now + LASTS },
+            ends: if world.is_endless {
+                ENDLESS
+            } else {
+                world.now + LASTS
+            },
         });
     }
     (first..world.remotes.len()).collect()
@@ -305,6 +324,7 @@ pub fn release(world: &mut World) {
     finalizers.retain(|name| name != FINALIZER);
     world.released.insert(pass.object.uid());
     world.store(resource);
+    note_write(world);
     world.operator.knowledge.answered.clear();
     world.operator.memory = Memory::default();
 }
@@ -329,7 +349,8 @@ pub fn persist(world: &mut World) {
     if let Some(status) = folded(world, &pass, &base) {
         let mut resource = (*base.resource).clone();
         resource.status = Some(status);
-        world.operator.written = world.store(resource).version;
+        world.store(resource);
+        note_write(world);
     }
 }
 
@@ -385,7 +406,11 @@ pub fn watch(world: &mut World) {
 /// The poller reads every list from its beginning to its end, and each followed id that no list
 /// shows.
 pub fn sweep(world: &mut World) {
-    let followed: Vec<_> = world.cache.iter().flat_map(|one| known(&one.resource)).collect();
+    let followed: Vec<_> = world
+        .cache
+        .iter()
+        .flat_map(|one| known(&one.resource))
+        .collect();
     let answered = &world.operator.knowledge.answered;
     let (now, remotes) = (world.now, &world.remotes);
     let is_shown = |index: usize, remote: &Remote| {
@@ -417,6 +442,8 @@ pub fn conclusive_at(world: &World) -> Option<i64> {
     let knowledge = Knowledge::default();
     let observed = observe(world, object, &knowledge, &Memory::default(), world.now);
     let picture = Picture::of(&object.resource, &observed, moment(world.now));
-    let times = picture.searching().map(|entry| second(entry.time) + SETTLED);
+    let times = picture
+        .searching()
+        .map(|entry| second(entry.time) + SETTLED);
     times.max()
 }

@@ -41,7 +41,11 @@ pub fn broken(world: &World, config: &Config) -> Option<String> {
 /// Two creates of one question that are both live.
 pub fn doubled(world: &World, counts: impl Fn(State) -> bool) -> Option<String> {
     let mut live: BTreeMap<_, BTreeSet<usize>> = BTreeMap::new();
-    for remote in world.remotes.iter().filter(|one| one.is_live() && counts(one.state)) {
+    for remote in world
+        .remotes
+        .iter()
+        .filter(|one| one.is_live() && counts(one.state))
+    {
         if let Some(post) = remote.post {
             let question = &world.posts[post];
             let question = (question.line, question.n, &question.of);
@@ -49,7 +53,9 @@ pub fn doubled(world: &World, counts: impl Fn(State) -> bool) -> Option<String> 
         }
     }
     let (question, posts) = live.into_iter().find(|(_, posts)| posts.len() > 1)?;
-    Some(format!("asked for twice: {question:?} by the POSTs {posts:?}"))
+    Some(format!(
+        "asked for twice: {question:?} by the POSTs {posts:?}"
+    ))
 }
 
 /// Something of a resource that we let go of.
@@ -69,7 +75,10 @@ fn outlived(world: &World, config: &Config) -> Option<String> {
         return Some(format!("{} is {state} and its resource is gone", id(index)));
     }
     let flight = world.flights.iter().find(|one| is_released(one.post))?;
-    Some(format!("POST {} may still arrive and its resource is gone", flight.post))
+    Some(format!(
+        "POST {} may still arrive and its resource is gone",
+        flight.post
+    ))
 }
 
 /// A POST is about to leave.
@@ -84,7 +93,12 @@ pub fn may_ask(world: &mut World, pass: &Pass, post: usize) {
     };
     let nonce = world.posts[post].nonce.to_string();
     let record = record(&object.resource);
-    if !record.contains(&nonce) || !object.resource.finalizers().iter().any(|one| one == FINALIZER)
+    if !record.contains(&nonce)
+        || !object
+            .resource
+            .finalizers()
+            .iter()
+            .any(|one| one == FINALIZER)
     {
         world.violation = Some(format!("POST {post} leaves without its mark"));
     }

@@ -63,13 +63,21 @@ pub fn observe(
     let wanted: Vec<Nonce> = picture
         .searching()
         .map(|entry| entry.nonce.clone())
-        .chain(knowledge.answered.iter().map(|post| world.posts[*post].nonce.clone()))
+        .chain(
+            knowledge
+                .answered
+                .iter()
+                .map(|post| world.posts[*post].nonce.clone()),
+        )
         .collect();
     let look = knowledge.look.map(|asked_at| Look {
         asked_at: moment(asked_at),
         since: Timestamp::MIN,
     });
-    observed.view.look = look.map(|look| (RemoteApi::UserV4, look)).into_iter().collect();
+    observed.view.look = look
+        .map(|look| (RemoteApi::UserV4, look))
+        .into_iter()
+        .collect();
     for index in &tracked {
         let sight = match knowledge.readings.get(index) {
             Some(reading) => Sight::Seen(snapshot(world, *index, *reading)),
@@ -91,7 +99,10 @@ pub fn observe(
             let snapshot = snapshot(world, *index, *reading);
             let justification = snapshot.request.justification.as_deref();
             let mark = justification.and_then(Mark::parse);
-            observed.view.strays.extend(mark.map(|mark| (mark, snapshot)));
+            observed
+                .view
+                .strays
+                .extend(mark.map(|mark| (mark, snapshot)));
         }
     }
     describe(world, object, &mut observed, intent, now);

@@ -81,11 +81,22 @@ fn run_all(proofs: &[Proof], is_sample: bool) -> Result<ExitCode> {
     let (mut counts, mut failed) = (Vec::new(), Vec::new());
     for proof in proofs {
         let bounds = if is_sample { proof.sample } else { proof.full };
-        let said: Vec<_> = bounds.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        println!("{}: {} cargo test {}", proof.name, said.join(" "), proof.arguments.join(" "));
+        let said: Vec<_> = bounds
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        println!(
+            "{}: {} cargo test {}",
+            proof.name,
+            said.join(" "),
+            proof.arguments.join(" ")
+        );
         let started = Instant::now();
         let mut command = cargo();
-        command.arg("test").args(proof.arguments).envs(bounds.iter().copied());
+        command
+            .arg("test")
+            .args(proof.arguments)
+            .envs(bounds.iter().copied());
         for package in proof.optimized.iter().filter(|_| !is_sample) {
             let profile = format!("profile.dev.package.{package}.opt-level=2");
             command.args(["--config", &profile]);

@@ -37,7 +37,6 @@ enum Proof {
 }
 
 const LOST: Proof = Proof::Model("a_lost_answer_and_a_crash_never_ask_twice");
-const ARRAYS: Proof = Proof::Model("all_of_an_array_are_adopted_and_taken_back");
 const REMOTE: Proof = Proof::Model("what_fails_or_is_revoked_by_others_comes_to_an_end");
 const PEOPLE: Proof = Proof::Model("what_people_ask_for_is_done_once");
 const SECOND: Proof =
@@ -45,7 +44,7 @@ const SECOND: Proof =
 const BEYOND: Proof = Proof::Model("beyond_the_settle_window_the_second_create_is_taken_back");
 
 /// The list.
-pub(super) const MUTATIONS: [Mutation; 12] = [
+pub(super) const MUTATIONS: [Mutation; 11] = [
     Mutation {
         name: "absence is concluded from a look that was asked for too early",
         file: "src/controller/picture.rs",
@@ -82,13 +81,6 @@ pub(super) const MUTATIONS: [Mutation; 12] = [
         from: "let revocable = || standing().filter(|request| state(request) != State::Revoking);",
         to: "let revocable = || standing().filter(|request| state(request) == State::Unknown);",
         caught_by: LOST,
-    },
-    Mutation {
-        name: "only the first of an array is taken",
-        file: "src/controller/fold.rs",
-        from: "            for remote in remotes {",
-        to: "            for remote in remotes.iter().take(1) {",
-        caught_by: ARRAYS,
     },
     Mutation {
         name: "a failed request counts as ended although something of it is granted",
@@ -183,7 +175,11 @@ fn is_caught(mutation: &Mutation, copy: &Path, target: &Path) -> Result<bool> {
         .arg(test);
     let watched = super::tested(command, mutation.name)?;
     if watched.output.contains("running 0 tests") || !watched.output.contains("running 1 test") {
-        bail!("`{}` did not run:\n{}", mutation.name, process::tail(&watched.output));
+        bail!(
+            "`{}` did not run:\n{}",
+            mutation.name,
+            process::tail(&watched.output)
+        );
     }
     Ok(!watched.status.success())
 }
