@@ -108,7 +108,7 @@ pub(super) const MUTATIONS: [Mutation; 11] = [
         file: "src/controller/picture.rs",
         from: "matters && (!has_finalizer || record_lost)",
         to: "matters && record_lost && has_finalizer",
-        caught_by: SECOND,
+        caught_by: Proof::Unit("a_dropped_finalizer_and_record_are_put_back_first"),
     },
     Mutation {
         name: "a twin stays",
