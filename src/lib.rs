@@ -17,6 +17,7 @@
 //! | every call to the API: circuit, pause, pace, metrics | [`remote`] |
 //! | what the API holds, read by list pages | [`poller`] |
 //! | how a request is found again when its answer was lost | [`marker`] |
+//! | where a debug build can be made to die | [`failpoint`] |
 //! | settings, logs, metrics, health, start and stop | [`settings`], [`telemetry`], [`metrics`], [`admin`], [`app`] |
 
 pub mod admin;
@@ -25,6 +26,7 @@ pub mod clock;
 pub mod connection;
 pub mod controller;
 pub mod crd;
+pub mod failpoint;
 pub mod kubernetes;
 pub mod marker;
 pub mod metrics;

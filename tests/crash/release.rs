@@ -1,0 +1,1 @@
+//! A release build holds no point.
