@@ -48,7 +48,7 @@ async fn a_full_life_passes_the_points_that_are_listed() {
         .filter(|one| !recorded.contains(one))
         .collect();
     assert!(missed.is_empty(), "not passed: {missed:#?}\n{recorded:#?}");
-    println!("{} points recorded", recorded.len());
+    println!("{} points recorded:\n{}", recorded.len(), recorded.join("\n"));
 }
 
 #[tokio::test]

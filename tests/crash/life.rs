@@ -17,8 +17,12 @@ const SECRET: &str = "orders-db";
 const ABORTED: i32 = 6;
 /// A create that was lost before it was done is repeated half a minute after its mark.
 const PATIENCE: Duration = Duration::from_secs(150);
-/// Renewal is due when no more than this is left.
-const BEFORE: SignedDuration = SignedDuration::from_mins(10);
+/// Renewal is due when no more than this is left: longer than whatever a crash costs, so that the
+/// old access lives through it.
+const BEFORE: SignedDuration = SignedDuration::from_mins(5);
+/// The end comes so near that renewal is due after this. Not at once: access that never lasted as
+/// long as `BEFORE` is renewed at half its time.
+const SOON: SignedDuration = SignedDuration::from_secs(1);
 
 fn setup() -> Setup {
     Setup::explicit()
@@ -54,7 +58,7 @@ struct Life {
 async fn live(world: World) -> u32 {
     let mut life = Life { world, crashes: 0 };
     life.world.operator.start();
-    let renewal = json!({"before": "10m", "maxRenewals": 3});
+    let renewal = json!({"before": "5m", "maxRenewals": 3});
     let spec = json!({
         "access": {"bundle": "prod-read"}, "renewal": renewal,
         "credentials": {"secretName": SECRET}
@@ -101,7 +105,7 @@ impl Life {
         let first = self.world.remote(NAME).remove(0);
         let left = first.planned_end.unwrap() - self.world.simulator.now();
         let left = SignedDuration::try_from(left).unwrap();
-        let nearer = BEFORE - SignedDuration::from_secs(10) - left;
+        let nearer = BEFORE + SOON - left;
         self.world.simulator.extend(&first.id, nearer).unwrap();
         let second = self.asked(2).await.remove(1);
         assert_eq!(second.again_of.as_ref(), Some(&first.id));
