@@ -36,7 +36,7 @@ mod release;
 mod support;
 
 /// So many lives are lived at once: most of a life is waiting.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 10;
 
 #[tokio::test]
 async fn a_full_life_passes_the_points_that_are_listed() {
@@ -48,7 +48,7 @@ async fn a_full_life_passes_the_points_that_are_listed() {
         .filter(|one| !recorded.contains(one))
         .collect();
     assert!(missed.is_empty(), "not passed: {missed:#?}\n{recorded:#?}");
-    println!("{} points recorded:\n{}", recorded.len(), recorded.join("\n"));
+    println!("{} points passed, {} listed", recorded.len(), points::all().len());
 }
 
 #[tokio::test]
