@@ -11,6 +11,8 @@
 //!
 //! - `APONO_FAILPOINT` names the point at which the process dies.
 //! - `APONO_FAILPOINT_RECORD` names a file to which every point that is reached is appended.
+//! - `APONO_FAILPOINT_CLOCK` names a file with the seconds by which the clock is wrong, read anew each
+//!   time the time is read: so that it can be made to step.
 
 use std::future::Future;
 
@@ -21,6 +23,22 @@ pub async fn around<T>(call: &'static str, future: impl Future<Output = T>) -> T
     let answer = future.await;
     reach("after", call, number);
     answer
+}
+
+/// By how many seconds the clock of this process is wrong.
+#[cfg(debug_assertions)]
+pub fn clock_error() -> i64 {
+    use std::sync::OnceLock;
+    static NAMED: OnceLock<Option<String>> = OnceLock::new();
+    let named = NAMED.get_or_init(|| std::env::var("APONO_FAILPOINT_CLOCK").ok());
+    let text = named.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+}
+
+/// The clock is as right as that of the machine.
+#[cfg(not(debug_assertions))]
+pub const fn clock_error() -> i64 {
+    0
 }
 
 /// How often the process has made this call, this time included.

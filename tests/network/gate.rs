@@ -18,6 +18,9 @@ use futures::{Stream, StreamExt as _};
 use kube::Client;
 use serde_json::{Value, json};
 
+/// A watch that ends is begun again more and more slowly, so not every event ends one.
+const EVERY: usize = 6;
+
 /// What becomes of the events of the watches of access requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Events {
@@ -25,9 +28,9 @@ pub enum Events {
     Pass,
     /// Each comes twice.
     Twice,
-    /// The second of each connection breaks off in its middle, and the connection with it.
+    /// One in [`EVERY`] breaks off in its middle, and the connection with it.
     Cut,
-    /// The second of each connection is lost; the server says 410 Gone in its place.
+    /// One in [`EVERY`] is lost; the server says 410 Gone in its place.
     Gone,
     /// None comes.
     Held,
@@ -55,6 +58,7 @@ struct Inner {
     orders: Mutex<Orders>,
     faults: AtomicUsize,
     writes: AtomicUsize,
+    events: AtomicUsize,
 }
 
 impl Gate {
@@ -70,6 +74,7 @@ impl Gate {
             orders: Mutex::new(orders),
             faults: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
+            events: AtomicUsize::new(0),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -201,9 +206,7 @@ fn garbled(
             }
         },
     );
-    let heard = lines
-        .enumerate()
-        .flat_map(move |(number, line)| futures::stream::iter(inner.hear(number, &line)));
+    let heard = lines.flat_map(move |line| futures::stream::iter(inner.hear(&line)));
     // Nothing comes after an end.
     heard
         .scan(false, |has_ended, item| {
@@ -226,12 +229,13 @@ enum Heard {
 }
 
 impl Inner {
-    fn hear(&self, number: usize, line: &Bytes) -> Vec<Heard> {
+    fn hear(&self, line: &Bytes) -> Vec<Heard> {
+        let number = self.events.fetch_add(1, Ordering::SeqCst);
         let events = self.orders.lock().unwrap().events;
         let whole = Heard::Line(line.clone());
         let heard = match events {
             Events::Pass => return vec![whole],
-            Events::Cut | Events::Gone if number == 0 => return vec![whole],
+            Events::Cut | Events::Gone if number % EVERY < EVERY - 1 => return vec![whole],
             Events::Twice => vec![whole, Heard::Line(line.clone())],
             Events::Held => Vec::new(),
             Events::Cut => vec![Heard::Line(line.slice(..line.len() / 2)), Heard::Break],

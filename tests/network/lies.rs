@@ -1,6 +1,6 @@
 //! Reads of the remote that lie, and clocks that disagree.
 
-use apono_simulator::{Action, Endpoint, Fault, When};
+use apono_simulator::{Action, Endpoint, Fault, When, switches::OverLimit};
 use jiff::SignedDuration;
 
 use crate::support::{Setup, World};
@@ -10,7 +10,10 @@ const READS: [Endpoint; 3] = [Endpoint::List, Endpoint::Get, Endpoint::Entitleme
 
 fn setup() -> Setup {
     Setup::default()
-        .remote(|remote| remote.switches.max_limit = 5)
+        .remote(|remote| {
+            remote.switches.max_limit = 5;
+            remote.switches.over_limit = OverLimit::Clamp;
+        })
         .setting("REMOTE_TIMEOUT", "1s")
         .setting("RUST_LOG", "info")
 }
@@ -71,25 +74,63 @@ async fn reads_that_lie_neither_double_nor_forget_anything() {
     println!("{all} faults");
 }
 
+/// A world whose operator has a clock that can be made to step.
+async fn world_with_clock() -> (World, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("seconds");
+    let world = setup().setting("APONO_FAILPOINT_CLOCK", path.to_str().unwrap());
+    (World::new(world).await, folder)
+}
+
+fn step(folder: &tempfile::TempDir, seconds: i64) {
+    std::fs::write(folder.path().join("seconds"), seconds.to_string()).unwrap();
+}
+
 #[tokio::test]
-async fn a_remote_whose_clock_is_an_hour_off_is_asked_once_and_taken_back_from() {
-    for hours in [-1, 1] {
-        let world = World::new(setup()).await;
+async fn a_clock_that_steps_doubles_and_forgets_nothing() {
+    for seconds in [3600, -3600] {
+        let (mut world, folder) = world_with_clock().await;
         world.operator.ready().await;
-        world.simulator.advance(SignedDuration::from_hours(hours));
         let lost = Fault::new(Action::Drop { when: When::After });
         world.simulator.arm(lost.at(Endpoint::Create).once());
         world.ask_bundle("orders", "prod-read").await;
+        world.wait_remote("orders", 1).await;
+        step(&folder, seconds);
         world.wait_reason("orders", "Active").await;
         world.only_remote("orders");
-        // A step while it lives.
-        world.simulator.advance(SignedDuration::from_mins(-30 * hours));
+        // Back again, over a restart.
+        world.operator.kill();
+        step(&folder, 0);
+        world.operator.start();
+        world.operator.ready().await;
         world.more_polls(3).await;
+        world.wait_reason("orders", "Active").await;
+        step(&folder, -seconds);
         world.delete("orders").await;
         world.wait_gone("orders").await;
         world.only_remote("orders");
         world.assert_live(0);
-        println!("{hours} h: 3 faults");
+        println!("{seconds} s: 4 faults");
         world.end().await;
     }
+}
+
+#[tokio::test]
+async fn a_remote_whose_clock_is_an_hour_ahead_is_asked_once_and_taken_back_from() {
+    let world = World::new(setup()).await;
+    world.operator.ready().await;
+    world.simulator.advance(SignedDuration::from_hours(1));
+    let lost = Fault::new(Action::Drop { when: When::After });
+    world.simulator.arm(lost.at(Endpoint::Create).once());
+    world.ask_bundle("orders", "prod-read").await;
+    world.wait_reason("orders", "Active").await;
+    // A step while it lives.
+    world.simulator.advance(SignedDuration::from_hours(1));
+    world.more_polls(3).await;
+    world.delete("orders").await;
+    world.wait_gone("orders").await;
+    world.only_remote("orders");
+    world.assert_live(0);
+    println!("3 faults");
+    world.end().await;
 }

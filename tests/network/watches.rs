@@ -37,7 +37,7 @@ async fn gated(setup: Setup) -> Gated {
 
 /// Some come and go.
 async fn come_and_go(world: &World) {
-    let names: Vec<_> = (0..8).map(|number| format!("orders-{number}")).collect();
+    let names: Vec<_> = (0..4).map(|number| format!("orders-{number}")).collect();
     for name in &names {
         world.ask_bundle(name, "prod-read").await;
     }
@@ -63,7 +63,7 @@ async fn events_that_are_repeated_cut_off_or_lost_change_nothing() {
         world.operator.start();
         come_and_go(&world).await;
         println!("{events:?}: {} faults", gate.faults());
-        assert!(gate.faults() >= 8, "{events:?}: {}", gate.faults());
+        assert!(gate.faults() >= 2, "{events:?}: {}", gate.faults());
         world.end().await;
     }
 }
