@@ -31,8 +31,11 @@ pub fn clock_error() -> i64 {
     use std::sync::OnceLock;
     static NAMED: OnceLock<Option<String>> = OnceLock::new();
     let named = NAMED.get_or_init(|| std::env::var("APONO_FAILPOINT_CLOCK").ok());
-    let text = named.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
-    text.and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+    let text = named
+        .as_ref()
+        .and_then(|path| std::fs::read_to_string(path).ok());
+    text.and_then(|text| text.trim().parse().ok())
+        .unwrap_or_default()
 }
 
 /// The clock is as right as that of the machine.

@@ -6,7 +6,7 @@
 //! gone, and gone it must be.
 //!
 //! `cargo xtask test` runs a fixed sample of the points; `APONO_PROVE=full` runs all of them.
-//! `APONO_CRASH_POINT="before create_access_request 1"` runs one.
+//! `APONO_CRASH_POINT=revoke` runs those whose name contains that.
 //!
 //! | file | what it holds |
 //! | --- | --- |
@@ -41,19 +41,27 @@ const AT_ONCE: usize = 10;
 #[tokio::test]
 async fn a_full_life_passes_the_points_that_are_listed() {
     let recorded = life::record().await;
-    let unlisted: Vec<_> = recorded.iter().filter(|one| !points::is_known(one)).collect();
+    let unlisted: Vec<_> = recorded
+        .iter()
+        .filter(|one| !points::is_known(one))
+        .collect();
     assert!(unlisted.is_empty(), "not in the list: {unlisted:#?}");
     let missed: Vec<_> = points::all()
         .into_iter()
         .filter(|one| !recorded.contains(one))
         .collect();
     assert!(missed.is_empty(), "not passed: {missed:#?}\n{recorded:#?}");
-    println!("{} points passed, {} listed", recorded.len(), points::all().len());
+    println!(
+        "{} points passed, {} listed",
+        recorded.len(),
+        points::all().len()
+    );
 }
 
 #[tokio::test]
 async fn a_process_that_dies_at_any_io_keeps_both_promises() {
     let points = points::wanted();
+    assert!(!points.is_empty(), "APONO_CRASH_POINT names none");
     println!("{} of {} crash points", points.len(), points::all().len());
     let lives = points.into_iter().map(|point| async move {
         let started = Instant::now();

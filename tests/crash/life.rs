@@ -200,7 +200,9 @@ impl Life {
             let secret = world.secret(SECRET).await;
             let keys = secret.as_ref().and_then(|one| one.data.as_ref());
             let is_there = keys.is_some_and(|keys| keys.contains_key("password"));
-            let stored = secret.filter(|_| is_there).map(|one| text(&one, "password"));
+            let stored = secret
+                .filter(|_| is_there)
+                .map(|one| text(&one, "password"));
             let is_current = stored.is_some() && stored == password;
             let is_so = is_active && state == "Delivered" && is_current;
             is_so

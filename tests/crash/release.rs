@@ -28,6 +28,9 @@ fn holds_points(object: &[u8]) -> bool {
 
 #[test]
 fn a_release_build_holds_no_point() {
-    assert!(holds_points(&compiled("on")), "this test looks for the wrong thing");
+    assert!(
+        holds_points(&compiled("on")),
+        "this test looks for the wrong thing"
+    );
     assert!(!holds_points(&compiled("off")));
 }

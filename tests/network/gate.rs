@@ -125,7 +125,8 @@ async fn pass(State(inner): State<Arc<Inner>>, request: Request) -> Response {
         return StatusCode::BAD_REQUEST.into_response();
     };
     let query = parts.uri.query().unwrap_or_default();
-    let is_collection = parts.method == Method::GET && parts.uri.path().ends_with("/accessrequests");
+    let is_collection =
+        parts.method == Method::GET && parts.uri.path().ends_with("/accessrequests");
     let is_watch = query.contains("watch=true") || query.contains("watch=1");
     if is_collection && !is_watch {
         let stale = inner.orders.lock().unwrap().stale.clone();
@@ -177,7 +178,8 @@ impl Inner {
             return;
         }
         let object = path.trim_end_matches("/status");
-        let patch = json!({"metadata": {"annotations": {"example.com/touched": number.to_string()}}});
+        let patch =
+            json!({"metadata": {"annotations": {"example.com/touched": number.to_string()}}});
         let request = axum::http::Request::patch(object)
             .header(header::CONTENT_TYPE, "application/merge-patch+json")
             .body(kube::client::Body::from(patch.to_string().into_bytes()));
@@ -210,7 +212,8 @@ fn garbled(
     // Nothing comes after an end.
     heard
         .scan(false, |has_ended, item| {
-            let before = std::mem::replace(has_ended, *has_ended || !matches!(item, Heard::Line(_)));
+            let before =
+                std::mem::replace(has_ended, *has_ended || !matches!(item, Heard::Line(_)));
             std::future::ready((!before).then_some(item))
         })
         .filter_map(|item| {

@@ -61,7 +61,13 @@ async fn reads_that_lie_neither_double_nor_forget_anything() {
         ("cut off", Action::Truncate { complete: false }),
         ("another type", Action::ContentType { content_type }),
         ("10 MB", Action::Oversize { bytes: 10 << 20 }),
-        ("late", Action::Slow { by, when: When::After }),
+        (
+            "late",
+            Action::Slow {
+                by,
+                when: When::After,
+            },
+        ),
         ("stale", Action::StaleList { by }),
         ("new ones missing", Action::ListLag { by: by / 2 }),
         ("pages that skip", Action::PageDrift { by: 1 }),

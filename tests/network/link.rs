@@ -61,7 +61,8 @@ impl Link {
     /// Connections there are carry nothing any more, as when a router forgets them; new ones work.
     pub fn forget(&self) {
         let next = self.next.load(Ordering::SeqCst);
-        self.weather.send_modify(|weather| weather.dead_below = next);
+        self.weather
+            .send_modify(|weather| weather.dead_below = next);
     }
 
     /// Nothing passes until [`Self::heal`]; then it all arrives, late.
@@ -114,7 +115,9 @@ async fn listen(
         }
         let open = match listener.take() {
             Some(open) => open,
-            None => TcpListener::bind(address).await.expect("the port is still free"),
+            None => TcpListener::bind(address)
+                .await
+                .expect("the port is still free"),
         };
         tokio::select! {
             accepted = open.accept() => {

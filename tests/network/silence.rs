@@ -54,7 +54,9 @@ struct Linked {
 async fn linked(setup: Setup) -> Linked {
     let kube = Link::new(apiserver()).await;
     let (folder, path) = kubeconfig(&format!("https://{}", kube.address()));
-    let setup = setup.setting("KUBECONFIG", &path).setting("RUST_LOG", "info");
+    let setup = setup
+        .setting("KUBECONFIG", &path)
+        .setting("RUST_LOG", "info");
     let mut world = World::new(setup.unconnected().stopped()).await;
     let remote = Link::new(world.simulator.address()).await;
     let url = format!("http://{}", remote.address());
@@ -142,7 +144,10 @@ async fn a_partition_from_the_apiserver_ends_with_one_request_and_the_truth() {
     })
     .await;
     world.wait_gone("deleted").await;
-    println!("1 fault; all is known {:.1?} after it began", started.elapsed());
+    println!(
+        "1 fault; all is known {:.1?} after it began",
+        started.elapsed()
+    );
     assert_eq!(world.calls(Endpoint::Create), 3);
     world.only_remote("new");
 }
@@ -167,12 +172,20 @@ async fn a_partition_from_the_remote_ends_with_one_request_each() {
     world.only_remote("during");
     world.only_remote("before");
     world.assert_live(2);
-    println!("1 fault; all is known {:.1?} after it began", started.elapsed());
+    println!(
+        "1 fault; all is known {:.1?} after it began",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn servers_that_are_down_for_a_while_are_used_again() {
-    let Linked { world, kube, remote, .. } = &linked(Setup::default()).await;
+    let Linked {
+        world,
+        kube,
+        remote,
+        ..
+    } = &linked(Setup::default()).await;
     world.ask_bundle("a", "prod-read").await;
     world.wait_reason("a", "Active").await;
     let mut faults = 0;

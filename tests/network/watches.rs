@@ -58,7 +58,11 @@ async fn come_and_go(world: &World) {
 #[tokio::test]
 async fn events_that_are_repeated_cut_off_or_lost_change_nothing() {
     for events in [Events::Twice, Events::Cut, Events::Gone] {
-        let Gated { mut world, gate, _folder } = gated(Setup::default()).await;
+        let Gated {
+            mut world,
+            gate,
+            _folder,
+        } = gated(Setup::default()).await;
         gate.events(events);
         world.operator.start();
         come_and_go(&world).await;
@@ -70,7 +74,11 @@ async fn events_that_are_repeated_cut_off_or_lost_change_nothing() {
 
 #[tokio::test]
 async fn a_conflict_at_each_write_costs_a_second_try_and_nothing_else() {
-    let Gated { mut world, gate, _folder } = gated(Setup::default()).await;
+    let Gated {
+        mut world,
+        gate,
+        _folder,
+    } = gated(Setup::default()).await;
     gate.late_writes();
     world.operator.start();
     let spec = json!({
@@ -102,7 +110,11 @@ async fn list(world: &World) -> Bytes {
 
 #[tokio::test]
 async fn an_old_list_makes_nobody_ask_again() {
-    let Gated { mut world, gate, _folder } = gated(Setup::default()).await;
+    let Gated {
+        mut world,
+        gate,
+        _folder,
+    } = gated(Setup::default()).await;
     world.ask_bundle("orders", "prod-read").await;
     let before = list(&world).await;
     world.operator.start();
@@ -138,7 +150,11 @@ async fn an_old_list_makes_nobody_ask_again() {
 
 #[tokio::test]
 async fn an_old_list_takes_nothing_back() {
-    let Gated { mut world, gate, _folder } = gated(Setup::default()).await;
+    let Gated {
+        mut world,
+        gate,
+        _folder,
+    } = gated(Setup::default()).await;
     world.operator.start();
     world.ask_bundle("orders", "prod-read").await;
     world.wait_reason("orders", "Active").await;
