@@ -12,6 +12,8 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Config, runtime::watcher};
 use thiserror::Error;
 
+use crate::failpoint;
+
 /// How long the server lets a watch run. The watcher adds 5 s: 30 s of silence end it.
 const WATCH_SECONDS: u32 = 25;
 /// The last resort under every deadline: no connection stays silent for longer.
@@ -144,7 +146,7 @@ pub async fn deadline<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(limit, call).await {
+    match tokio::time::timeout(limit, failpoint::around(doing, call)).await {
         Ok(answer) => answer.map_err(|source| failed(doing, source)),
         Err(_) => Err(Error::Deadline { doing, limit }),
     }

@@ -19,6 +19,7 @@
 //! | what the API holds, read by list pages | [`poller`] |
 //! | how a request is found again when its answer was lost | [`marker`] |
 //! | whether a cluster has what the operator needs | [`check`] |
+//! | where a debug build can be made to die | [`failpoint`] |
 //! | settings, logs, metrics, health, start and stop | [`settings`], [`telemetry`], [`metrics`], [`admin`], [`app`] |
 
 pub mod admin;
@@ -28,6 +29,7 @@ pub mod clock;
 pub mod connection;
 pub mod controller;
 pub mod crd;
+pub mod failpoint;
 pub mod kubernetes;
 pub mod marker;
 pub mod metrics;

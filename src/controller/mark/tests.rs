@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     clock::SystemClock,
-    connection::{Namespaces, Registry},
+    connection::{Namespaces, Registry, escrow::Escrow},
     controller::{
         fixtures::world,
         fold::Outcome,
         plan::{Intent, Step},
     },
     metrics::Metrics,
+    owed::Debts,
 };
 
 /// An API server that refuses every patch, and shows the object with this version.
@@ -56,10 +57,10 @@ async fn refusing(version: &'static str) -> Context {
         client,
         registry: Registry::new(Namespaces::unknown()),
         clock: std::sync::Arc::new(SystemClock),
-        metrics: Metrics::new(),
+        metrics,
         cluster: "cluster".to_owned(),
         is_namespaced: false,
-        kube_timeout: Duration::from_secs(5),
+        kube_timeout,
         remote_timeout: Duration::from_secs(5),
         ttl_owner_labels: Vec::new(),
         resources: Mutex::new(HashMap::new()),
