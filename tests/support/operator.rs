@@ -85,11 +85,6 @@ impl Operator {
         }
     }
 
-    /// Sets a setting for the next start.
-    pub fn set(&mut self, name: &str, value: &str) {
-        self.environment.push((name.to_owned(), value.to_owned()));
-    }
-
     /// Starts it; its admin port is open when this returns.
     pub fn start(&mut self) {
         assert!(self.running.is_none(), "the operator runs already");

@@ -47,21 +47,21 @@ async fn refusing(version: &'static str) -> Context {
     let limit = Duration::from_secs(5);
     let namespace = || "apono-system".to_owned();
     Context {
-        escrow: crate::connection::escrow::Escrow {
+        escrow: Escrow {
             client: client.clone(),
             namespace: namespace(),
             kube_timeout: limit,
             metrics: Metrics::new(),
         },
-        debts: crate::owed::Debts::new(client.clone(), namespace(), limit, Metrics::new()),
+        debts: Debts::new(client.clone(), namespace(), limit, Metrics::new()),
         client,
         registry: Registry::new(Namespaces::unknown()),
         clock: std::sync::Arc::new(SystemClock),
-        metrics,
+        metrics: Metrics::new(),
         cluster: "cluster".to_owned(),
         is_namespaced: false,
-        kube_timeout,
-        remote_timeout: Duration::from_secs(5),
+        kube_timeout: limit,
+        remote_timeout: limit,
         ttl_owner_labels: Vec::new(),
         resources: Mutex::new(HashMap::new()),
     }
