@@ -24,7 +24,8 @@ async fn a_connection_in_use_stays_until_the_last_request_has_been_taken_back() 
     world.ask_bundle("late", "prod-read").await;
     world.wait_reason("late", "ConnectionDeleting").await;
     assert!(world.remote("late").is_empty(), "asked all the same");
-    world.wait_row("orders", ACTIVE).await;
+    let followed = "Ready=True:Active Synced=False -> Current";
+    world.wait_row("orders", followed).await;
     world.delete("orders").await;
     world.wait_gone("orders").await;
     world.assert_live(0);

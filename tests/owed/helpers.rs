@@ -79,8 +79,8 @@ impl World {
 
     /// Removes the Secret with the token.
     pub async fn remove_token(&self) {
-        let removed = self.secrets().delete(CONNECTION, &DeleteParams::default());
-        removed.await.unwrap();
+        let (secrets, how) = (self.secrets(), DeleteParams::default());
+        secrets.delete(CONNECTION, &how).await.unwrap();
     }
 
     /// Removes the connection as nobody should: its finalizer first.
@@ -131,7 +131,7 @@ impl World {
     /// Writes a debt off.
     pub async fn write_off(&self, name: &str, off: Value) {
         let patch = Patch::Merge(json!({"spec": {"writtenOff": off}}));
-        let patched = self.owed().patch(name, &PatchParams::default(), &patch);
-        patched.await.unwrap();
+        let (owed, how) = (self.owed(), PatchParams::default());
+        owed.patch(name, &how, &patch).await.unwrap();
     }
 }
