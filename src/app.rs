@@ -237,20 +237,7 @@ async fn requests(
     };
     let phases = Arc::new(Mutex::new(Vec::new()));
     let synced_scopes = Arc::new(AtomicUsize::new(0));
-    let (stores, synced, count) = (
-        Arc::clone(&phases),
-        Arc::clone(&synced_scopes),
-        scopes.len(),
-    );
-    shell.registry.count_needs_with(Box::new(move |key| {
-        let is_synced = synced.load(Ordering::Acquire) == count;
-        is_synced.then(|| controller::is_needed(&stores, key))
-    }));
-    let counted = Arc::clone(&phases);
-    shell
-        .metrics
-        .count_phases_with(Box::new(move || controller::count_phases(&counted)));
-    find_owners(&shell, &phases, &debts, (&synced_scopes, count));
+    tell_of(&shell, &phases, &debts, (&synced_scopes, scopes.len()));
     let controllers = scopes.into_iter().map(|scope| {
         let wakes = Wakes {
             resources: resources.subscribe(),
@@ -293,6 +280,26 @@ async fn requests(
         () = futures::future::join_all(controllers).map(drop) => {}
         () = forward => {}
     }
+}
+
+/// Tells those who ask what the caches of access requests hold: which connections are needed, how
+/// many resources there are in each phase, and whose a request at the remote is.
+fn tell_of(
+    shell: &Shell,
+    stores: &Arc<controller::Stores>,
+    debts: &Debts,
+    (synced, count): (&Arc<AtomicUsize>, usize),
+) {
+    let (needing, read) = (Arc::clone(stores), Arc::clone(synced));
+    shell.registry.count_needs_with(Box::new(move |key| {
+        let is_synced = read.load(Ordering::Acquire) == count;
+        is_synced.then(|| controller::is_needed(&needing, key))
+    }));
+    let counted = Arc::clone(stores);
+    shell
+        .metrics
+        .count_phases_with(Box::new(move || controller::count_phases(&counted)));
+    find_owners(shell, stores, debts, (synced, count));
 }
 
 /// Says whose a request at the remote is, and counts those that are nobody's.

@@ -86,7 +86,7 @@ pub mod captured {
 
     use std::{
         io,
-        sync::{Arc, Mutex},
+        sync::{Arc, Mutex, PoisonError},
     };
 
     use super::*;
@@ -97,6 +97,9 @@ pub mod captured {
 
     impl Lines {
         /// All of them.
+        ///
+        /// # Panics
+        /// If a writer has panicked, or wrote what is no text.
         pub fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
@@ -104,7 +107,8 @@ pub mod captured {
 
     impl io::Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
+            let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            lines.write(bytes)
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -113,6 +117,9 @@ pub mod captured {
     }
 
     /// A subscriber as that of the process, with this filter, and what it writes.
+    ///
+    /// # Panics
+    /// If the filter is none.
     pub fn subscriber(filter: &str) -> (impl tracing::Subscriber + Send + Sync, Lines) {
         let lines = Lines::default();
         let (filter, writer) = (EnvFilter::try_new(filter).unwrap(), lines.clone());
@@ -128,11 +135,12 @@ mod tests {
     #[test]
     fn what_kube_tells_of_answers_is_never_written_even_when_it_is_asked_for() {
         let (subscriber, lines) = captured::subscriber("trace,kube_client::client=trace");
-        tracing::subscriber::with_default(subscriber, || {
-            tracing::warn!(target: "kube_client::client", "canary");
-            tracing::warn!(target: "kube_client::client::builder", "failed");
-            tracing::trace!("ours");
-        });
+        let subscriber = std::sync::Arc::new(subscriber);
+        let as_process =
+            |say: fn()| tracing::subscriber::with_default(std::sync::Arc::clone(&subscriber), say);
+        as_process(|| tracing::warn!(target: "kube_client::client", "canary"));
+        as_process(|| tracing::warn!(target: "kube_client::client::builder", "failed"));
+        as_process(|| tracing::trace!("ours"));
         let text = lines.text();
         assert!(!text.contains("canary"), "{text}");
         assert!(text.contains("failed") && text.contains("ours"), "{text}");

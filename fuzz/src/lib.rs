@@ -21,8 +21,11 @@ use apono_operator::{
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+/// A name, and what is to live through any bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// Every target, by the name under which `cargo fuzz` knows it.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+pub const TARGETS: [Target; 7] = [
     ("page", page),
     ("status", status),
     ("attempt", attempt),
@@ -121,7 +124,7 @@ pub fn retry_after(data: &[u8]) {
     let (value, date) = all.split_once('\0').unwrap_or((&all, ""));
     for date in [None, Some(date)] {
         let wait = apono_client::retry_after_of(value, date);
-        assert!(wait.is_none_or(|wait| wait <= Duration::from_secs(3600)));
+        assert!(wait.is_none_or(|wait| wait <= Duration::from_hours(1)));
     }
 }
 

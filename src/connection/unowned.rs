@@ -59,9 +59,13 @@ pub(super) async fn say<K: ConnectionResource>(
         action: "UnownedRequests".to_owned(),
         secondary: None,
     };
+    publish(context, resource, &event).await;
+}
+
+async fn publish(context: &Context, resource: &impl ConnectionResource, event: &Event) {
     let recorder = Recorder::new(context.client.clone(), FIELD_MANAGER.into());
     let reference = resource.object_ref(&());
-    let published = recorder.publish(&event, &reference);
+    let published = recorder.publish(event, &reference);
     context.metrics.kube_write(KubeWrite::Event);
     let limit = context.settings.kube_timeout;
     if let Err(error) = deadline("publish an event", limit, published).await {

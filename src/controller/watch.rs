@@ -135,21 +135,16 @@ pub fn is_needed(stores: &Stores, key: &ConnectionKey) -> bool {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
-    stores
-        .iter()
-        .flat_map(Store::state)
-        .any(|one| match &one.0 {
-            Ok(resource) => {
-                super::observe::connection_key(resource) == *key
-                    && super::owed::needs_connection(resource)
-            }
-            Err(_) => {
-                let namespace = key.namespace.as_ref();
-                let is_near = namespace.is_none() || one.meta().namespace.as_ref() == namespace;
-                let finalizers = one.meta().finalizers.iter().flatten();
-                is_near && finalizers.into_iter().any(|name| name == FINALIZER)
-            }
-        })
+    stores.iter().flat_map(Store::state).any(|one| {
+        if let Ok(resource) = &one.0 {
+            return super::observe::connection_key(resource) == *key
+                && super::owed::needs_connection(resource);
+        }
+        let namespace = key.namespace.as_ref();
+        let is_near = namespace.is_none() || one.meta().namespace.as_ref() == namespace;
+        let mut finalizers = one.meta().finalizers.iter().flatten();
+        is_near && finalizers.any(|name| name == FINALIZER)
+    })
 }
 
 /// Whether a resource of these stores owns the request with this mark and id, or will adopt it.

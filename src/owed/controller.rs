@@ -144,12 +144,11 @@ fn settle<E: std::error::Error>(
         Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
         Err(controller::Error::ObjectNotFound(gone)) => context.debts.forget(&gone.name),
         Err(error) => {
-            tracing::warn!(error = %Chain(error), "the watch of debts failed; it is renewed")
+            tracing::warn!(error = %Chain(error), "the watch of debts failed; it is renewed");
         }
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 fn after_failure(_object: Arc<Guarded>, error: &Failure, _context: Arc<Context>) -> Action {
     tracing::warn!(error = %Chain(error), "the pass over a debt failed");
     Action::requeue(FAILED)
@@ -395,9 +394,8 @@ async fn leave_escrow(context: &Context, debt: &OwedRevocation) -> Result<(), Fa
         None => context.escrow.remove(&secret.name).await,
     };
     match removed {
-        Ok(()) => {}
-        // Nothing of ours is there.
-        Err(EscrowError::NotOurs(_)) => {}
+        // Or nothing of ours is there.
+        Ok(()) | Err(EscrowError::NotOurs(_)) => {}
         Err(error) => return Err(Failure::Escrow(error)),
     }
     context.remotes.forget(&secret.name);
@@ -436,9 +434,14 @@ async fn say(context: &Context, debt: &OwedRevocation, how: DebtEnd) {
         action: reason.to_owned(),
         secondary: None,
     };
+    publish(context, debt, &event).await;
+}
+
+/// Best effort.
+async fn publish(context: &Context, debt: &OwedRevocation, event: &Event) {
     let recorder = Recorder::new(context.debts.client.clone(), FIELD_MANAGER.into());
     let reference = debt.object_ref(&());
-    let published = recorder.publish(&event, &reference);
+    let published = recorder.publish(event, &reference);
     context.debts.metrics.kube_write(KubeWrite::Event);
     let limit = context.debts.kube_timeout;
     if let Err(error) = deadline("publish an event", limit, published).await {

@@ -68,32 +68,35 @@ pub(super) fn is_paid(debt: &OwedRevocation) -> bool {
         && status.conditions.iter().any(is_paid)
 }
 
-fn row(debt: &OwedRevocation, progress: &Progress, namespace: &str) -> Row {
-    let say = |reason, is_stalled, message: String| Row {
+fn say(reason: &'static str, is_stalled: bool, message: String) -> Row {
+    Row {
         reason,
         message,
         is_stalled,
-    };
-    let secret = secret(debt.spec.token_secret_ref.as_ref(), namespace);
-    match &progress.trouble {
-        Some(Trouble::NoConnection(why)) => {
-            return say("ConnectionNotFound", true, format!("{why}{AT_LAST}"));
-        }
-        Some(Trouble::Endpoint(why)) => {
-            return say("EndpointNotAllowed", true, format!("{why}{AT_LAST}"));
-        }
-        Some(Trouble::NoToken(why)) => {
-            return say("TokenNotFound", true, format!("{why}{AT_LAST}"));
-        }
-        Some(Trouble::Refused(why)) => {
+    }
+}
+
+/// What keeps the debt from being paid at all.
+fn in_trouble(debt: &OwedRevocation, trouble: &Trouble, namespace: &str) -> Row {
+    match trouble {
+        Trouble::NoConnection(why) => say("ConnectionNotFound", true, format!("{why}{AT_LAST}")),
+        Trouble::Endpoint(why) => say("EndpointNotAllowed", true, format!("{why}{AT_LAST}")),
+        Trouble::NoToken(why) => say("TokenNotFound", true, format!("{why}{AT_LAST}")),
+        Trouble::Refused(why) => {
+            let secret = secret(debt.spec.token_secret_ref.as_ref(), namespace);
             let next = format!("put a valid token of the same user into {secret}");
-            return say("Unauthorized", true, format!("{why}: {next}{AT_LAST}"));
+            say("Unauthorized", true, format!("{why}: {next}{AT_LAST}"))
         }
-        Some(Trouble::Unreachable(why)) => {
+        Trouble::Unreachable(why) => {
             let message = format!("Apono does not answer as it should ({why}): tried again");
-            return say("ApiUnavailable", false, message);
+            say("ApiUnavailable", false, message)
         }
-        None => {}
+    }
+}
+
+fn row(debt: &OwedRevocation, progress: &Progress, namespace: &str) -> Row {
+    if let Some(trouble) = &progress.trouble {
+        return in_trouble(debt, trouble, namespace);
     }
     let standing: Vec<_> = progress
         .ids

@@ -171,7 +171,7 @@ impl Debts {
         let mut finalizers = debt.finalizers().to_vec();
         if !finalizers.iter().any(|one| one == OWED_FINALIZER) {
             finalizers.push(OWED_FINALIZER.to_owned());
-            metadata["finalizers"] = json!(finalizers);
+            put(&mut metadata, finalizers);
         }
         let requests: Vec<_> = debt.spec.requests.iter().take(MOST_OWED).collect();
         let marks: Vec<_> = debt.spec.marks.iter().take(MOST_MARKS).collect();
@@ -186,9 +186,10 @@ impl Debts {
     /// Takes the finalizer off.
     pub(super) async fn unhold(&self, debt: &OwedRevocation) -> Result<(), kubernetes::Error> {
         let finalizers = debt.finalizers().iter();
-        let rest: Vec<_> = finalizers.filter(|one| *one != OWED_FINALIZER).collect();
+        let rest = finalizers.filter(|one| *one != OWED_FINALIZER);
+        let rest = rest.cloned().collect();
         let mut metadata = precondition(debt);
-        metadata["finalizers"] = json!(rest);
+        put(&mut metadata, rest);
         let patch = json!({"metadata": metadata});
         let name = debt.name_any();
         let doing = "remove the finalizer of the OwedRevocation";
@@ -218,6 +219,13 @@ impl Debts {
 
     pub(super) fn api(&self) -> Api<OwedRevocation> {
         Api::namespaced(self.client.clone(), &self.namespace)
+    }
+}
+
+/// A patch of these metadata writes the whole list of finalizers.
+fn put(metadata: &mut serde_json::Value, finalizers: Vec<String>) {
+    if let Some(metadata) = metadata.as_object_mut() {
+        metadata.insert("finalizers".to_owned(), finalizers.into());
     }
 }
 

@@ -99,7 +99,7 @@ fn choose(world: &World, is_woken: bool, wake: Option<i64>) -> Option<Move> {
             (Stage::Marked(_), _) if operator::is_late(world, pass) => Move::Send(Fate::NotSent),
             (Stage::Marked(_), _) => Move::Send(Fate::Made(1, false)),
             (Stage::Planned, Step::Revoke { .. }) => Move::Revoke(Answer::Accepted),
-            (Stage::Planned, Step::Release) => Move::Release,
+            (Stage::Planned, Step::Release | Step::HandOver(_)) => Move::Release,
             (Stage::Planned, _) => Move::Mark,
         });
     }

@@ -88,6 +88,7 @@ pub fn start(config: &Config) -> World {
         resources: 0,
         exported: None,
         released: Default::default(),
+        owed: Default::default(),
         tampered: Default::default(),
         line: 0,
         is_endless: !config.renewal,
@@ -170,7 +171,7 @@ fn forced(world: &World) -> Option<Move> {
         .filter(|_| world.budget.acts == 0)?;
     match (&pass.stage, &*pass.step) {
         (Stage::Done(_, Came::Nothing), _) => Some(Move::Persist),
-        (Stage::Planned, Step::Release) => Some(Move::Release),
+        (Stage::Planned, Step::Release | Step::HandOver(_)) => Some(Move::Release),
         (
             Stage::Planned,
             Step::Create { .. } | Step::Again { .. } | Step::Latch(_) | Step::Restore(_),
@@ -220,7 +221,7 @@ fn of_the_operator(world: &World, config: &Config, moves: &mut Vec<Move>) {
                 moves.push(Move::Revoke(Answer::Lost));
             }
         }
-        (Stage::Planned, Step::Release) => moves.push(Move::Release),
+        (Stage::Planned, Step::Release | Step::HandOver(_)) => moves.push(Move::Release),
         (Stage::Planned, Step::Delete | Step::Wait) => {}
         (
             Stage::Planned,

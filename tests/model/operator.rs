@@ -322,6 +322,12 @@ pub fn release(world: &mut World) {
     let mut resource = (*pass.object.resource).clone();
     let finalizers = resource.metadata.finalizers.get_or_insert_default();
     finalizers.retain(|name| name != FINALIZER);
+    if let Step::HandOver(debt) = &*pass.step {
+        // Stored before the finalizer goes; a crash between leaves more than is needed.
+        let ids = debt.requests.iter().map(|one| one.id.clone());
+        let nonces = debt.marks.iter().map(|one| one.nonce.clone());
+        world.owed.extend(ids.chain(nonces));
+    }
     world.released.insert(pass.object.uid());
     world.store(resource);
     note_write(world);

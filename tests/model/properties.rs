@@ -19,10 +19,15 @@ use crate::{
     world::{Object, Pass, World, id},
 };
 
-/// Whether a debt names this remote request: then it is not forgotten. There are no debts in this
-/// model yet.
-fn is_owed(_world: &World, _index: usize) -> bool {
-    false
+/// Whether a debt names this remote request, or the POST that made it: then it is not forgotten.
+fn is_owed(world: &World, index: usize) -> bool {
+    let post = world.remotes[index].post;
+    world.owed.contains(&id(index)) || post.is_some_and(|post| is_searched_for(world, post))
+}
+
+/// Whether a debt looks for what this POST makes.
+fn is_searched_for(world: &World, post: usize) -> bool {
+    world.owed.contains(world.posts[post].nonce.as_str())
 }
 
 /// What is wrong in this state, if something is.
@@ -74,7 +79,8 @@ fn outlived(world: &World, config: &Config) -> Option<String> {
         let state = remote.state.as_str();
         return Some(format!("{} is {state} and its resource is gone", id(index)));
     }
-    let flight = world.flights.iter().find(|one| is_released(one.post))?;
+    let mut flights = world.flights.iter();
+    let flight = flights.find(|one| is_released(one.post) && !is_searched_for(world, one.post))?;
     Some(format!(
         "POST {} may still arrive and its resource is gone",
         flight.post

@@ -22,6 +22,8 @@ use crate::world::{Knowledge, Object, World, id, index, moment};
 
 /// The validity of a mark, the deadline of a call and the default settle window, in seconds.
 pub const SETTLED: i64 = 5 + 10 + 15;
+/// The connection's, long enough for a lost answer to be looked for in vain, short enough to pass.
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Where the requests of the modelled object come from.
 pub fn origin() -> Origin {
@@ -47,6 +49,9 @@ pub fn observe(
 ) -> Observed {
     let now = moment(at);
     let mut observed = blank(memory, u8::try_from(world.posts.len()).unwrap_or(u8::MAX));
+    // As by a process that saw the deletion come.
+    let deleted_at = object.resource.metadata.deletion_timestamp.as_ref();
+    observed.memory.releasing_since = deleted_at.map(|time| time.0);
     let picture = Picture::of(&object.resource, &observed, now);
     let intent = intent(object);
     let is_release = |picture: &Picture| {
@@ -152,6 +157,7 @@ fn blank(memory: &Memory, roll: u8) -> Observed {
         resolution: Resolution::AsWritten,
         memory: memory.clone(),
         origin: origin(),
+        revocation_deadline: DEADLINE,
         settled_after: Duration::from_secs(SETTLED.unsigned_abs()),
         stale_after: Duration::from_mins(3),
         asks_for_another: false,

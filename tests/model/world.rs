@@ -173,6 +173,8 @@ pub struct World {
     pub exported: Option<String>,
     /// The uids whose finalizer our operator took off.
     pub released: BTreeSet<String>,
+    /// The ids and nonces that debts name.
+    pub owed: BTreeSet<String>,
     /// The uids whose finalizer or record somebody else took off: what follows is his doing.
     pub tampered: BTreeSet<String>,
     pub line: u8,
@@ -198,7 +200,7 @@ impl World {
         let is_fenced = version(&self.cache) < Some(self.operator.written);
         (is_cache_fresh, is_fenced).hash(&mut hasher);
         (self.resources, &self.exported, self.line).hash(&mut hasher);
-        (&self.released, &self.tampered).hash(&mut hasher);
+        (&self.released, &self.owed, &self.tampered).hash(&mut hasher);
         (&self.posts, &self.remotes, &self.flights).hash(&mut hasher);
         (&self.operator.uid, &self.operator.knowledge).hash(&mut hasher);
         remembered(&self.operator.memory).hash(&mut hasher);

@@ -40,9 +40,13 @@ pub fn written(endpoint: &Url, reach: &Reach) -> Result<(), EndpointRefusal> {
 mod tests {
     use super::*;
 
+    fn parsed(text: &str, networks: &[&str]) -> (Url, Vec<Network>) {
+        let networks = networks.iter().map(|text| text.parse().unwrap());
+        (Url::parse(text).unwrap(), networks.collect())
+    }
+
     fn check(text: &str, networks: &[&str]) -> Result<(), EndpointRefusal> {
-        let endpoint = Url::parse(text).unwrap();
-        let networks: Vec<_> = networks.iter().map(|text| text.parse().unwrap()).collect();
+        let (endpoint, networks) = parsed(text, networks);
         written(&endpoint, &reach(&endpoint, true, &networks))
     }
 

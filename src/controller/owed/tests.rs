@@ -57,7 +57,9 @@ fn a_finalizer_that_is_gone_before_the_access_leaves_a_debt_at_once() {
 fn everything_else_is_owed_at_the_deadline_and_not_before() {
     let (world, _) = asked("Revoking");
     let world = world.deleted();
-    let early = world.clone().after(DEADLINE - Duration::from_secs(1));
+    let early = world
+        .clone()
+        .after(DEADLINE.saturating_sub(Duration::from_secs(1)));
     assert_eq!(handed(&early), None);
     let late = world.after(DEADLINE);
     assert_eq!(handed(&late).unwrap().reason, OwedReason::Revoking);
