@@ -165,7 +165,7 @@ impl World {
     }
 
     /// A pass decides; what it does comes next. `word` is what it has seen.
-    fn pass(&mut self, mut secret: SecretSight, seen: Seen) {
+    fn pass(&mut self, mut secret: SecretSight, seen: &Seen) {
         let sessions = Ok(vec![seen.clone()]);
         if seen.word == Word::Resetting
             && let Some(tried) = self.memory.resets.get_mut(SESSION)
@@ -283,7 +283,7 @@ impl World {
                 word: Word::Viewed,
                 ..self.seen()
             };
-            self.pass(sight, seen);
+            self.pass(sight, &seen);
         }
     }
 
@@ -345,7 +345,7 @@ impl World {
         match one {
             Move::Pass => {
                 let seen = world.seen();
-                world.pass(SecretSight::Unread, seen);
+                world.pass(SecretSight::Unread, &seen);
             }
             Move::Go(call) => {
                 world.losses -= u8::from(call != Call::Answered);

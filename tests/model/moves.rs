@@ -87,15 +87,15 @@ pub fn start(config: &Config) -> World {
         versions: 0,
         resources: 0,
         exported: None,
-        released: Default::default(),
-        owed: Default::default(),
-        tampered: Default::default(),
+        released: std::collections::BTreeSet::default(),
+        owed: std::collections::BTreeSet::default(),
+        tampered: std::collections::BTreeSet::default(),
         line: 0,
         is_endless: !config.renewal,
         posts: Vec::new(),
         remotes: Vec::new(),
         flights: Vec::new(),
-        operator: Default::default(),
+        operator: crate::world::Operator::default(),
         budget: config.budget,
         violation: None,
     };
@@ -421,10 +421,9 @@ fn remote(world: &mut World, index: usize, turn: Turn) {
     (remote.state, remote.access) = match turn {
         Turn::Approve => (State::Active, true),
         Turn::Reject => (State::Rejected, false),
-        Turn::Expire | Turn::Gone => (State::Revoked, false),
+        Turn::Expire | Turn::Gone | Turn::Outside => (State::Revoked, false),
         Turn::Fail => (State::Failed, false),
         Turn::FailInPart | Turn::Stuck => (State::Failed, true),
-        Turn::Outside => (State::Revoked, false),
     };
     match turn {
         Turn::Reject | Turn::Fail | Turn::FailInPart | Turn::Stuck => budget.failures -= 1,

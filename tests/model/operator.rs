@@ -162,8 +162,9 @@ pub fn mark(world: &mut World) {
     pass.object = world.store(resource);
     note_write(world);
     pass.stage = match &*pass.step {
-        Step::Create { nonce, ledger } => Stage::Marked(note(world, nonce, ledger, &pass)),
-        Step::Again { nonce, ledger, .. } => Stage::Marked(note(world, nonce, ledger, &pass)),
+        Step::Create { nonce, ledger } | Step::Again { nonce, ledger, .. } => {
+            Stage::Marked(note(world, nonce, ledger, &pass))
+        }
         Step::Latch(_) => Stage::Done(None, Came::Latched),
         _ => return,
     };

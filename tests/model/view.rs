@@ -40,6 +40,10 @@ pub fn intent(object: &Object) -> Intent {
 }
 
 /// What is observed of an object.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one part after the other, none of use by itself"
+)]
 pub fn observe(
     world: &World,
     object: &Object,
@@ -131,7 +135,7 @@ fn describe(
         let word = if remote.access { "granted" } else { "failure" };
         let one = Entitlement {
             integration: apono_client::Named::default(),
-            resource: Default::default(),
+            resource: apono_client::Resource::default(),
             permission: "read".to_owned(),
             status: word.into(),
         };

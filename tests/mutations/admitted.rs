@@ -190,10 +190,10 @@ async fn whatever_connection_is_let_in_says_what_it_is_and_disturbs_nobody() {
                 .status
                 .iter()
                 .flat_map(|status| &status.conditions);
-            let ready = conditions
+            let mut ready = conditions
                 .filter(|one| one.type_ == "Ready")
                 .map(|one| one.reason.clone());
-            let reason = ready.last().unwrap_or_else(|| "none".to_owned());
+            let reason = ready.next_back().unwrap_or_else(|| "none".to_owned());
             *reasons.entry(reason).or_default() += 1;
         }
         let is_waiting = ["none", "Verifying"]

@@ -3,7 +3,7 @@
 use apono_operator::crd::OwedRevocation;
 use apono_simulator::{Fate, catalogue::RevokeFate};
 use kube::{
-    Api, ResourceExt as _,
+    Api, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
@@ -125,7 +125,7 @@ impl World {
     pub async fn copies(&self) -> Vec<String> {
         let how = ListParams::default().labels("access.apono.io/escrow");
         let all = self.secrets().list(&how).await.unwrap();
-        all.items.iter().map(|one| one.name_any()).collect()
+        all.items.iter().map(ResourceExt::name_any).collect()
     }
 
     /// Writes a debt off.

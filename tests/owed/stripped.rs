@@ -53,7 +53,10 @@ async fn a_finalizer_removed_while_the_access_is_taken_back_leaves_a_debt() {
         is_so.then_some(()).ok_or_else(words)
     })
     .await;
-    world.simulator.fate(&id, Default::default()).unwrap();
+    world
+        .simulator
+        .fate(&id, apono_simulator::Fate::default())
+        .unwrap();
     world.wait_paid().await;
     world.assert_live(0);
     let gone = Patch::Merge(json!({"metadata": {"finalizers": null}}));
