@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use jiff::{SignedDuration, Timestamp};
-
-use crate::failpoint;
+use jiff::Timestamp;
 
 /// Tells the time.
 pub trait Clock: fmt::Debug + Send + Sync {
@@ -22,8 +20,6 @@ impl Clock for SystemClock {
         reason = "the one place where the time is read"
     )]
     fn now(&self) -> Timestamp {
-        let now = Timestamp::now();
-        let error = SignedDuration::from_secs(failpoint::clock_error());
-        now.checked_add(error).unwrap_or(now)
+        Timestamp::now()
     }
 }

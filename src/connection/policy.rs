@@ -10,7 +10,6 @@ use url::{Host, Origin, Url};
 
 use crate::crd::{ConnectionKind, NamespaceRule};
 
-pub mod addresses;
 pub mod asks;
 
 /// Why something is not allowed, for people.

@@ -11,9 +11,8 @@ use super::{ReadError, Reads};
 use crate::clock::Clock;
 use crate::crd::RemoteApi;
 
-/// Items a page: as many as the API gives when nothing is said, which are a hundred as documented.
-/// A number of ours could be more than it allows, and would then be refused for ever.
-const PAGE_SIZE: Option<u32> = None;
+/// Items a page: the API's own default, so surely allowed.
+pub(super) const PAGE_SIZE: u32 = 100;
 /// Pages one round reads at most, so that no list holds a lane for ever.
 pub(super) const PAGES_A_ROUND: u32 = 200;
 /// After so many stumbles at one page its token is taken for dead.
@@ -129,7 +128,7 @@ fn fingerprint(token: &str) -> u64 {
 pub(super) async fn page(
     reads: &dyn Reads,
     api: RemoteApi,
-    limit: Option<u32>,
+    limit: u32,
     filter: &[String],
     token: Option<&PageToken>,
 ) -> Result<Page<AccessRequest>, ReadError> {
@@ -138,7 +137,7 @@ pub(super) async fn page(
         // The admin API has no pages, and is not walked.
         RemoteApi::UserV4 | RemoteApi::AdminV3 => {
             let query = ListQuery {
-                limit,
+                limit: Some(limit),
                 requestor: None,
                 statuses,
             };
@@ -146,7 +145,7 @@ pub(super) async fn page(
         }
         RemoteApi::Delegated => {
             let query = DelegatedQuery {
-                limit,
+                limit: Some(limit),
                 grantee: None,
                 statuses,
             };

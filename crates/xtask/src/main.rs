@@ -5,7 +5,6 @@ mod control_plane;
 mod demo;
 mod generate;
 mod process;
-mod prove;
 mod test;
 mod tools;
 
@@ -31,8 +30,6 @@ enum Task {
     Demo(demo::Arguments),
     /// Run every test, against a Kubernetes control plane of their own.
     Test(test::Arguments),
-    /// Run the long proofs: the model of the decisions, and mutations of the code.
-    Prove(prove::Arguments),
     /// Check format, lints, generated files, docs and dependencies.
     Check,
     /// Write the generated files.
@@ -73,7 +70,6 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
-        Task::Prove(arguments) => prove::run(&arguments),
         Task::Check => check::run(),
         Task::Generate { check: false } => generate::write(),
         Task::Generate { check: true } => generate::check(),
