@@ -6,7 +6,10 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,11 +25,12 @@ use tokio::{
 use crate::{
     admin::{self, Admin, Gate, Readiness},
     clock::{Clock, SystemClock},
-    connection::{self, Namespaces, Registry, Relabelled},
+    connection::{self, Namespaces, Registry, Relabelled, escrow::Escrow},
     controller::{self, Wakes},
     crd::GROUP,
     kubernetes::{self, deadline},
     metrics::Metrics,
+    owed::{self, Debts},
     poller::ResourceKey,
     settings::{Scope, Settings},
     telemetry::Chain,
@@ -94,6 +98,16 @@ impl std::fmt::Debug for Shell {
 }
 
 impl Shell {
+    /// Where copies of tokens are kept.
+    pub fn escrow(&self) -> Escrow {
+        Escrow {
+            client: self.client.clone(),
+            namespace: self.settings.operator_namespace.clone(),
+            kube_timeout: self.settings.kube_timeout,
+            metrics: self.metrics.clone(),
+        }
+    }
+
     /// Resolves when no pass may start any more.
     pub fn stopped(&self) -> impl Future<Output = ()> + Send + Sync + use<> {
         stopped(self.stop.clone())
@@ -174,24 +188,46 @@ async fn work(
         clock,
         stop,
     };
+    let debts = debts(&shell);
     let (wake, woken) = mpsc::unbounded_channel();
     let context = Arc::new(connection::controller::Context::new(&shell, wake));
     let connections = connection::controller::run(&context, &shell);
-    let requests = requests(shell, woken, relabelled);
+    let owed = owed::run(&shell, debts.clone());
+    let requests = requests(shell.clone(), debts, woken, relabelled);
     // Every cache has its gate by now.
     starting.open();
-    tokio::join!(fill, connections, requests);
+    tokio::join!(fill, connections, requests, owed);
     Ok(())
+}
+
+/// Where what is owed is written down, and who counts it.
+fn debts(shell: &Shell) -> Debts {
+    let debts = Debts::new(
+        shell.client.clone(),
+        shell.settings.operator_namespace.clone(),
+        shell.settings.kube_timeout,
+        shell.metrics.clone(),
+    );
+    let (counted, clock) = (debts.clone(), Arc::clone(&shell.clock));
+    shell
+        .metrics
+        .count_debts_with(Box::new(move || counted.figures(clock.now())));
+    let needed = debts.clone();
+    shell
+        .registry
+        .count_debts_with(Box::new(move |secret| needed.needs(secret)));
+    debts
 }
 
 /// The controllers of access requests: one for each scope, woken by the poller, by connections and
 /// by the labels of namespaces.
 async fn requests(
     shell: Shell,
+    debts: Debts,
     mut woken: mpsc::UnboundedReceiver<ResourceKey>,
     relabelled: broadcast::Sender<Relabelled>,
 ) {
-    let context = Arc::new(passes(&shell));
+    let context = Arc::new(passes(&shell, debts.clone()));
     let (resources, _) = broadcast::channel(WAKES_KEPT);
     let (connections, _) = broadcast::channel(WAKES_KEPT);
     let mut changes = Box::pin(shell.registry.changes());
@@ -200,10 +236,8 @@ async fn requests(
         Scope::Namespaces(namespaces) => namespaces.iter().map(|one| Some(one.as_str())).collect(),
     };
     let phases = Arc::new(Mutex::new(Vec::new()));
-    let counted = Arc::clone(&phases);
-    shell
-        .metrics
-        .count_phases_with(Box::new(move || controller::count_phases(&counted)));
+    let synced_scopes = Arc::new(AtomicUsize::new(0));
+    tell_of(&shell, &phases, &debts, (&synced_scopes, scopes.len()));
     let controllers = scopes.into_iter().map(|scope| {
         let wakes = Wakes {
             resources: resources.subscribe(),
@@ -216,6 +250,7 @@ async fn requests(
         );
         let (context, phases) = (Arc::clone(&context), Arc::clone(&phases));
         let (registry, shell) = (shell.registry.clone(), &shell);
+        let synced_scopes = Arc::clone(&synced_scopes);
         async move {
             // Before that, a connection that is not there may only not have been read yet.
             tokio::select! {
@@ -223,7 +258,10 @@ async fn requests(
                 () = shell.stopped() => return,
             }
             let (concurrency, stop) = (shell.settings.concurrency, shell.stop.clone());
-            let synced = || gate.open();
+            let synced = || {
+                synced_scopes.fetch_add(1, Ordering::Release);
+                gate.open();
+            };
             controller::run(context, scope, wakes, concurrency, stop, &phases, synced).await;
         }
     });
@@ -244,9 +282,51 @@ async fn requests(
     }
 }
 
+/// Tells those who ask what the caches of access requests hold: which connections are needed, how
+/// many resources there are in each phase, and whose a request at the remote is.
+fn tell_of(
+    shell: &Shell,
+    stores: &Arc<controller::Stores>,
+    debts: &Debts,
+    (synced, count): (&Arc<AtomicUsize>, usize),
+) {
+    let (needing, read) = (Arc::clone(stores), Arc::clone(synced));
+    shell.registry.count_needs_with(Box::new(move |key| {
+        let is_synced = read.load(Ordering::Acquire) == count;
+        is_synced.then(|| controller::is_needed(&needing, key))
+    }));
+    let counted = Arc::clone(stores);
+    shell
+        .metrics
+        .count_phases_with(Box::new(move || controller::count_phases(&counted)));
+    find_owners(shell, stores, debts, (synced, count));
+}
+
+/// Says whose a request at the remote is, and counts those that are nobody's.
+fn find_owners(
+    shell: &Shell,
+    stores: &Arc<controller::Stores>,
+    debts: &Debts,
+    (synced, count): (&Arc<AtomicUsize>, usize),
+) {
+    let (stores, debts, synced) = (Arc::clone(stores), debts.clone(), Arc::clone(synced));
+    shell.registry.find_owners_with(Box::new(move |mark, id| {
+        let is_synced = synced.load(Ordering::Acquire) == count && debts.is_synced();
+        let is_owned =
+            || controller::owns(&stores, mark, id) || debts.owns(id, mark.nonce.as_str());
+        is_synced.then(is_owned)
+    }));
+    let registry = shell.registry.clone();
+    shell
+        .metrics
+        .count_unowned_with(Box::new(move || registry.count_unowned()));
+}
+
 /// What every pass over an access request is handed.
-fn passes(shell: &Shell) -> controller::Context {
+fn passes(shell: &Shell, debts: Debts) -> controller::Context {
     controller::Context {
+        escrow: shell.escrow(),
+        debts,
         client: shell.client.clone(),
         registry: shell.registry.clone(),
         is_namespaced: shell.settings.scope != Scope::Cluster,
@@ -327,8 +407,13 @@ pub(crate) async fn missing_kinds(client: &Client, settings: &Settings) -> Strin
         Err(error) => return Chain(&error).to_string(),
     };
     let needed: &[&str] = match settings.scope {
-        Scope::Cluster => &["AccessRequest", "AponoConnection", "ClusterAponoConnection"],
-        Scope::Namespaces(_) => &["AccessRequest", "AponoConnection"],
+        Scope::Cluster => &[
+            "AccessRequest",
+            "AponoConnection",
+            "ClusterAponoConnection",
+            "OwedRevocation",
+        ],
+        Scope::Namespaces(_) => &["AccessRequest", "AponoConnection", "OwedRevocation"],
     };
     let missing: Vec<_> = needed
         .iter()

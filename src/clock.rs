@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::failpoint;
 
 /// Tells the time.
 pub trait Clock: fmt::Debug + Send + Sync {
@@ -20,6 +22,8 @@ impl Clock for SystemClock {
         reason = "the one place where the time is read"
     )]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        let error = SignedDuration::from_secs(failpoint::clock_error());
+        now.checked_add(error).unwrap_or(now)
     }
 }

@@ -7,6 +7,7 @@
 //! mark        io    only before a POST               mark.rs
 //! credentials io    in a pass without another write  credentials.rs
 //! execute     io    at most one remote write         execute.rs, again.rs, revoke.rs
+//! hand over   io    what cannot be taken back now    owed.rs (pure), hand_over.rs
 //! fold        pure  -> status, events                fold.rs, verdict.rs, message.rs
 //! persist     io    patch if different               persist.rs
 //! ```
@@ -29,12 +30,14 @@ pub mod failed;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod fold;
+mod hand_over;
 pub mod latch;
 pub mod lenient;
 pub mod mark;
 pub mod message;
 pub mod observe;
 pub mod observed;
+pub mod owed;
 pub mod persist;
 pub mod picture;
 pub mod plan;
@@ -63,10 +66,10 @@ use tokio::time::Instant;
 
 pub use context::Context;
 pub use error::Error;
-pub use watch::{Stores, Wakes, count_phases, run};
+pub use watch::{Stores, Wakes, count_phases, is_needed, owns, run};
 
 use crate::{
-    connection::Connection,
+    connection::{Connection, HoldError},
     crd::{AccessRequest, FINALIZER},
     kubernetes::deadline,
 };
@@ -78,6 +81,9 @@ use plan::{Intent, Plan, Step, plan};
 
 /// After a pass that found its object changed, or that has more to do.
 const SOON: Duration = Duration::from_millis(5);
+
+/// A connection that cannot be held, or whose token cannot be copied, is tried again.
+const UNPROTECTED: Duration = Duration::from_secs(10);
 
 /// What was handed over is answered about now; if it takes longer, the status says so.
 const AFTER_HANDING_OVER: Duration = Duration::from_secs(5);
@@ -144,17 +150,29 @@ async fn drive(
     // Reading the catalogue may have taken longer than a mark is valid.
     let (now, planned_at) = (context.clock.now(), Instant::now());
     if observed.connection == ConnectionSight::Verifying {
-        // Who waits is woken when its token has been tried, or when the namespaces are known.
-        return Ok(Action::await_change());
+        // Who waits is woken when its token has been tried, or when the namespaces are known. A
+        // deletion does not wait for ever.
+        match owed::owed_at(&resource, &observed, now) {
+            None => return Ok(Action::await_change()),
+            Some(at) if at > now => return Ok(Action::requeue(until(at, now))),
+            Some(_) => {}
+        }
     }
-    let Plan { step, requeue } = plan(&resource, &observed, intent, now);
+    let Plan { step, mut requeue } = plan(&resource, &observed, intent, now);
     let (handle, why) = (connection.as_deref(), (readable, &step, intent));
+    if matches!(step, Step::Revoke { .. }) {
+        store_first_sight(context, &resource, &observed, (readable, intent), now).await;
+    }
     let turn = credentials::turn(context, handle, &resource, &mut observed, why, now).await?;
     let mut current = resource;
     let times = (planned_at, now);
     let outcome = match carry_out(context, handle, &mut current, &mut observed, step, times).await?
     {
         Carried::Out(outcome) => outcome,
+        Carried::Unprotected => {
+            requeue = Some(UNPROTECTED);
+            Outcome::Nothing
+        }
         Carried::Through(action) => return Ok(action),
     };
     note_empty_answer(context, &current, &outcome, &mut observed);
@@ -174,6 +192,36 @@ async fn drive(
     })
 }
 
+/// Stores that a request was seen as access before it is taken back: should a crash come between,
+/// or the revoke be handed over and nothing written, one that then fails would count as never
+/// granted. The revoke does not depend on it: a status that cannot be written holds up nothing.
+async fn store_first_sight(
+    context: &Context,
+    resource: &AccessRequest,
+    observed: &observed::Observed,
+    (readable, intent): (bool, Intent),
+    now: Timestamp,
+) {
+    if !picture::Picture::of(resource, observed, now).has_first_sight {
+        return;
+    }
+    let outcome = Outcome::Nothing;
+    if !readable {
+        persist::persist_if_possible(context, resource, observed, &outcome, intent, now).await;
+        return;
+    }
+    let stored = persist::persist(context, resource.clone(), observed, &outcome, intent, now);
+    if let Err(error) = stored.await {
+        let error = crate::telemetry::Chain(&error);
+        tracing::warn!(%error, "what was seen of the access is not stored");
+    }
+}
+
+fn until(at: Timestamp, now: Timestamp) -> Duration {
+    let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+    wait.max(SOON)
+}
+
 /// How a step was carried out.
 #[expect(clippy::large_enum_variant, reason = "a pass has one of them")]
 enum Carried {
@@ -181,6 +229,8 @@ enum Carried {
     Out(Outcome),
     /// The pass ends with it: there is nothing to write.
     Through(Action),
+    /// Nothing may be asked through this connection yet; what is observed says why.
+    Unprotected,
 }
 
 /// Carries out the step of this pass: at most one write to the remote, marked before where it asks.
@@ -197,9 +247,18 @@ async fn carry_out(
             let released = release(context, current, observed).await?;
             return Ok(Carried::Through(released));
         }
+        (Step::HandOver(debt), _) => {
+            hand_over::hand_over(context, connection, current, &debt, times.1).await?;
+            return Ok(Carried::Through(Action::await_change()));
+        }
         (Step::Restore(ledger), _) => {
             marked(context, current, ledger.as_ref()).await?;
             return Ok(Carried::Through(Action::requeue(SOON)));
+        }
+        (Step::Create { .. } | Step::Again { .. }, Some(connection))
+            if !is_protected(context, connection, current, observed).await? =>
+        {
+            return Ok(Carried::Unprotected);
         }
         (Step::Create { ledger, nonce }, Some(connection)) => {
             *current = marked(context, current, Some(&ledger)).await?;
@@ -231,6 +290,34 @@ async fn carry_out(
             Outcome::Nothing
         }
     }))
+}
+
+/// Whether the connection is held, and its token copied, so that what is asked now can be taken back
+/// whatever goes. If not, the pass says why and nothing is asked.
+async fn is_protected(
+    context: &Context,
+    connection: &Connection,
+    resource: &AccessRequest,
+    observed: &mut observed::Observed,
+) -> Result<bool, Error> {
+    let uid = resource.uid().unwrap_or_default();
+    let Err(error) = connection.hold.protect(&context.escrow, &uid).await else {
+        return Ok(true);
+    };
+    let message = match error {
+        HoldError::Deleting => return Err(Error::Outdated),
+        HoldError::Escrow(error) if error.is_for_people() => {
+            message::no_escrow(&connection.key, &error, &context.escrow.namespace)
+        }
+        error => return Err(Error::ProtectConnection(error)),
+    };
+    observed.connection = ConnectionSight::NotReady {
+        message,
+        callable: true,
+        unreachable: false,
+        orphan: observed.connection.allows_orphan(),
+    };
+    Ok(false)
 }
 
 /// The resource as it is marked; one that has changed meanwhile is looked at again.

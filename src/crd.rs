@@ -7,6 +7,8 @@ pub mod connection;
 pub mod connection_reason;
 pub mod duration;
 pub mod manifest;
+pub mod owed_reason;
+pub mod owed_revocation;
 mod rules;
 pub mod settings;
 pub mod status;
@@ -25,7 +27,12 @@ pub use connection::{
 pub use connection_reason::ConnectionReason;
 pub use duration::DurationText;
 pub use manifest::{all_crds, crd_files, crds_yaml};
-pub use settings::{ConnectionSettings, LimitSettings, PollingSettings};
+pub use owed_reason::OwedReason;
+pub use owed_revocation::{
+    MOST_MARKS, MOST_OWED, OwedConnection, OwedMark, OwedOrigin, OwedRequest, OwedRevocation,
+    OwedRevocationSpec, OwedRevocationStatus, WrittenOff,
+};
+pub use settings::{ConnectionSettings, LimitSettings, PollingSettings, REVOCATION_DEADLINE};
 pub use status::{
     AccessGroup, AccessRequestStatus, AttemptEnd, AttemptStatus, CredentialsState,
     CredentialsStatus, EntitlementResource, EntitlementState, EntitlementSummary, Identity,
@@ -39,6 +46,14 @@ pub const GROUP: &str = "access.apono.io";
 pub const FIELD_MANAGER: &str = "apono-operator";
 /// The finalizer that holds an `AccessRequest` until its access has been taken back.
 pub const FINALIZER: &str = "access.apono.io/revoke";
+/// The finalizer that holds a connection while access that was asked for through it may be live.
+pub const IN_USE_FINALIZER: &str = "access.apono.io/in-use";
+/// The finalizer that holds an `OwedRevocation` until it is paid or written off.
+pub const OWED_FINALIZER: &str = "access.apono.io/owed";
+/// The label of the Secrets in which the operator keeps copies of tokens.
+pub const ESCROW_LABEL: &str = "access.apono.io/escrow";
+/// The annotation on such a Secret that names the connection whose token it is.
+pub const ESCROW_ANNOTATION: &str = "access.apono.io/escrow-of";
 /// The annotation with the write-ahead record of what was asked, see `controller/attempt.rs`.
 pub const ATTEMPT_ANNOTATION: &str = "access.apono.io/attempt";
 /// The annotation that asks to read Apono now: acted on once for each value.
@@ -56,6 +71,8 @@ pub const RESET_CREDENTIALS_ANNOTATION: &str = "access.apono.io/reset-credential
 pub const READING_ANNOTATION: &str = "access.apono.io/reading";
 /// The annotation on a delivered Secret that names the sessions whose credentials are in it.
 pub const DELIVERED_ANNOTATION: &str = "access.apono.io/delivered";
+/// The annotation on a delivered Secret that names the sessions that were about to be reset.
+pub const RESETTING_ANNOTATION: &str = "access.apono.io/resetting";
 /// The annotation on a delivered Secret with the key of the digest in `status.credentials`.
 pub const SALT_ANNOTATION: &str = "access.apono.io/digest-salt";
 /// The annotation on a pod template that names the digest it was restarted for.

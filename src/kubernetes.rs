@@ -12,6 +12,8 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Config, runtime::watcher};
 use thiserror::Error;
 
+use crate::failpoint;
+
 /// How long the server lets a watch run. The watcher adds 5 s: 30 s of silence end it.
 const WATCH_SECONDS: u32 = 25;
 /// The last resort under every deadline: no connection stays silent for longer.
@@ -44,6 +46,22 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The answer does not decode. Where and how is all that is told: the decoder's own words
+    /// repeat the value, which may be that of a Secret.
+    #[error(
+        "could not {doing}: the apiserver's answer does not decode ({category:?} error at line \
+         {line}, column {column}); is it an apiserver, and of Kubernetes 1.33 or later?"
+    )]
+    Undecodable {
+        /// What was tried, as the end of "could not ...".
+        doing: &'static str,
+        /// The kind of error.
+        category: serde_json::error::Category,
+        /// Where in the answer.
+        line: usize,
+        /// Where in the line.
+        column: usize,
+    },
     /// No answer in time. A write may have been carried out.
     #[error("could not {doing}: no answer of the apiserver in {limit:?}")]
     Deadline {
@@ -65,7 +83,10 @@ impl Error {
                 kube::Error::Api(status) => Some(status),
                 _ => None,
             },
-            Self::FindCluster(_) | Self::Deadline { .. } | Self::NameCluster => None,
+            Self::FindCluster(_)
+            | Self::Undecodable { .. }
+            | Self::Deadline { .. }
+            | Self::NameCluster => None,
         }
     }
 
@@ -125,12 +146,24 @@ pub async fn deadline<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(limit, call).await {
-        Ok(answer) => answer.map_err(|source| Error::Call {
+    match tokio::time::timeout(limit, failpoint::around(doing, call)).await {
+        Ok(answer) => answer.map_err(|source| failed(doing, source)),
+        Err(_) => Err(Error::Deadline { doing, limit }),
+    }
+}
+
+fn failed(doing: &'static str, source: kube::Error) -> Error {
+    match source {
+        kube::Error::SerdeError(error) => Error::Undecodable {
+            doing,
+            category: error.classify(),
+            line: error.line(),
+            column: error.column(),
+        },
+        source => Error::Call {
             doing,
             source: Box::new(source),
-        }),
-        Err(_) => Err(Error::Deadline { doing, limit }),
+        },
     }
 }
 
@@ -197,5 +230,45 @@ mod tests {
             "{error}"
         );
         assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+
+    /// A client of an apiserver that gives this one answer to everything.
+    async fn answered(body: &'static str) -> Client {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = axum::Router::new().fallback(move || async move { body });
+        tokio::spawn(axum::serve(listener, router).into_future());
+        client(Config::new(format!("http://{address}").parse().unwrap())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn nothing_of_a_secret_that_does_not_decode_is_told_anywhere() {
+        use k8s_openapi::api::core::v1::Secret;
+        use tracing::instrument::WithSubscriber as _;
+
+        use crate::telemetry::{Chain, captured};
+
+        for body in [
+            r#"{"metadata": {"name": "canary"}, "data": {"password": "canary!"}}"#,
+            r#"{"data": "canary"}"#,
+            r#"{"data": {"password": "canary"#,
+        ] {
+            let (subscriber, lines) = captured::subscriber("trace,kube_client=trace");
+            let call = async {
+                let secrets: Api<Secret> = Api::namespaced(answered(body).await, "payments");
+                tracing::info!("told");
+                deadline(
+                    "read the Secret",
+                    Duration::from_secs(10),
+                    secrets.get_opt("orders-db"),
+                )
+                .await
+            };
+            let error = call.with_subscriber(subscriber).await.unwrap_err();
+            let told = format!("{}{} {error:?}", lines.text(), Chain(&error));
+            assert!(told.contains("told"), "{told}");
+            assert!(told.contains("does not decode"), "{told}");
+            assert!(!told.contains("canary"), "{told}");
+        }
     }
 }

@@ -20,7 +20,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::crd::Phase;
+use crate::{
+    crd::{OwedReason, Phase},
+    owed::Figures,
+};
 
 /// What every name starts with.
 pub const PREFIX: &str = "apono_operator";
@@ -40,6 +43,8 @@ pub enum Controller {
     AccessRequest,
     /// That of the connections.
     Connection,
+    /// That of what is owed.
+    OwedRevocation,
 }
 
 /// How a pass ended.
@@ -78,6 +83,19 @@ pub enum KubeWrite {
     Restart,
     /// A resource whose time to live is over, deleted.
     Delete,
+    /// A copy of a token made, renewed or removed.
+    Escrow,
+    /// A debt written, changed or deleted.
+    Debt,
+}
+
+/// How a debt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DebtEnd {
+    /// Everything has ended, as read back.
+    Paid,
+    /// A person gave it up.
+    WrittenOff,
 }
 
 /// What the connections look like at a scrape.
@@ -98,6 +116,11 @@ pub type PhaseSource = Box<dyn Fn() -> Vec<(Phase, i64)> + Send + Sync>;
 /// Looks at the connections.
 pub type ConnectionSource = Box<dyn Fn() -> ConnectionFigures + Send + Sync>;
 
+/// Counts what is owed.
+pub type DebtSource = Box<dyn Fn() -> Figures + Send + Sync>;
+/// Counts something.
+pub type CountSource = Box<dyn Fn() -> i64 + Send + Sync>;
+
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 type Counters<const N: usize> = Family<Labels<N>, Counter>;
 type Histograms<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
@@ -111,6 +134,7 @@ pub struct Metrics {
     remote_calls: Counters<2>,
     remote_call_duration: Histograms<1>,
     kube_writes: Counters<1>,
+    debts_ended: Counters<1>,
     sources: Arc<Sources>,
 }
 
@@ -118,6 +142,8 @@ pub struct Metrics {
 struct Sources {
     phases: OnceLock<PhaseSource>,
     connections: OnceLock<ConnectionSource>,
+    debts: OnceLock<DebtSource>,
+    unowned: OnceLock<CountSource>,
 }
 
 #[derive(Debug)]
@@ -140,6 +166,7 @@ impl Metrics {
             remote_calls: Family::default(),
             remote_call_duration: Family::new_with_constructor(|| Histogram::new(CALL_BUCKETS)),
             kube_writes: Family::default(),
+            debts_ended: Family::default(),
             sources: Arc::default(),
         };
         metrics.register(&mut registry);
@@ -179,6 +206,11 @@ impl Metrics {
             self.kube_writes.clone(),
         );
         registry.register(
+            "owed_revocations_ended",
+            "Debts that ended, by how",
+            self.debts_ended.clone(),
+        );
+        registry.register(
             "build",
             "The version that runs",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
@@ -195,6 +227,9 @@ impl Metrics {
         }
         for write in KubeWrite::ALL {
             let _ = self.kube_writes.get_or_create(&[("kind", write.as_str())]);
+        }
+        for how in DebtEnd::ALL {
+            let _ = self.debts_ended.get_or_create(&[("how", how.as_str())]);
         }
         for endpoint in Endpoint::ALL {
             let _ = self
@@ -230,6 +265,23 @@ impl Metrics {
             .inc();
     }
 
+    /// Counts a debt that ended.
+    pub fn debt_ended(&self, how: DebtEnd) {
+        self.debts_ended
+            .get_or_create(&[("how", how.as_str())])
+            .inc();
+    }
+
+    /// Says who counts what is owed. The first one stays.
+    pub fn count_debts_with(&self, source: DebtSource) {
+        let _ = self.sources.debts.set(source);
+    }
+
+    /// Says who counts the live requests of this cluster that no resource owns. The first one stays.
+    pub fn count_unowned_with(&self, source: CountSource) {
+        let _ = self.sources.unowned.set(source);
+    }
+
     /// Says who counts the resources by phase. The first one stays.
     pub fn count_phases_with(&self, source: PhaseSource) {
         let _ = self.sources.phases.set(source);
@@ -263,12 +315,13 @@ fn call_labels(endpoint: Endpoint, class: Option<ErrorClass>) -> Labels<2> {
 }
 
 impl Controller {
-    const ALL: [Self; 2] = [Self::AccessRequest, Self::Connection];
+    const ALL: [Self; 3] = [Self::AccessRequest, Self::Connection, Self::OwedRevocation];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::AccessRequest => "access_request",
             Self::Connection => "connection",
+            Self::OwedRevocation => "owed_revocation",
         }
     }
 }
@@ -297,8 +350,19 @@ impl PassOutcome {
     }
 }
 
+impl DebtEnd {
+    const ALL: [Self; 2] = [Self::Paid, Self::WrittenOff];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Paid => "paid",
+            Self::WrittenOff => "written_off",
+        }
+    }
+}
+
 impl KubeWrite {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Mark,
         Self::Status,
         Self::Finalizer,
@@ -306,6 +370,8 @@ impl KubeWrite {
         Self::Secret,
         Self::Restart,
         Self::Delete,
+        Self::Escrow,
+        Self::Debt,
     ];
 
     fn as_str(self) -> &'static str {
@@ -317,6 +383,8 @@ impl KubeWrite {
             Self::Secret => "secret",
             Self::Restart => "restart",
             Self::Delete => "delete",
+            Self::Escrow => "escrow",
+            Self::Debt => "debt",
         }
     }
 }
@@ -331,6 +399,15 @@ impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         if let Some(phases) = self.0.phases.get() {
             requests_by_phase(&mut encoder, &phases())?;
+        }
+        if let Some(debts) = self.0.debts.get() {
+            owed(&mut encoder, &debts())?;
+        }
+        if let Some(unowned) = self.0.unowned.get() {
+            let gauge = ConstGauge::new(unowned());
+            let help = "Live requests that bear this cluster's mark and belong to no resource";
+            let kind = gauge.metric_type();
+            gauge.encode(encoder.encode_descriptor("unowned_requests", help, None, kind)?)?;
         }
         let Some(connections) = self.0.connections.get() else {
             return Ok(());
@@ -378,6 +455,28 @@ fn requests_by_phase(
         ConstGauge::new(*count).encode(metric.encode_family(&labels)?)?;
     }
     Ok(())
+}
+
+/// Every reason, also those of which there is none, so that an alert never misses the first.
+fn owed(encoder: &mut DescriptorEncoder, figures: &Figures) -> Result<(), fmt::Error> {
+    let kind = ConstGauge::new(0_i64).metric_type();
+    let help = "What is owed: access that outlived its resource, by why it could not be taken back";
+    let mut metric = encoder.encode_descriptor("owed_revocations", help, None, kind)?;
+    for reason in OwedReason::ALL {
+        let count = figures.by_reason.get(&reason).copied().unwrap_or_default();
+        let labels = [("reason", reason.as_str())];
+        ConstGauge::new(count).encode(metric.encode_family(&labels)?)?;
+    }
+    let labels = [("reason", "Unreadable")];
+    ConstGauge::new(figures.unreadable).encode(metric.encode_family(&labels)?)?;
+    let oldest = figures.oldest.unwrap_or_default();
+    let gauge = ConstGauge::new(oldest.as_secs_f64());
+    gauge.encode(encoder.encode_descriptor(
+        "oldest_owed_revocation_age",
+        "How long the oldest debt has been owed; 0 where there is none",
+        Some(&Unit::Seconds),
+        gauge.metric_type(),
+    )?)
 }
 
 fn phase_label(phase: Phase) -> &'static str {

@@ -23,7 +23,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::metrics::Metrics;
+use crate::{failpoint, metrics::Metrics};
 
 mod gate;
 #[cfg(test)]
@@ -242,7 +242,7 @@ impl Remote {
             ended: Ended::Dropped,
         };
         let started = Instant::now();
-        let answer = operation(client).await;
+        let answer = failpoint::around(endpoint.as_str(), operation(client)).await;
         let class = answer.as_ref().err().map(Error::class);
         self.inner
             .metrics

@@ -6,6 +6,7 @@
 
 use std::{fmt, net::SocketAddr, path::Path, time::Duration};
 
+use apono_client::Network;
 use thiserror::Error;
 use url::{Origin, Url};
 
@@ -44,6 +45,8 @@ pub struct Settings {
     pub cluster_name: Option<String>,
     /// The endpoints an `AponoConnection` may name.
     pub allowed_endpoints: Vec<Origin>,
+    /// The link-local and metadata addresses that a connection may lead to all the same.
+    pub allowed_networks: Vec<Network>,
     /// The deadline of one remote call.
     pub remote_timeout: Duration,
     /// The deadline of one Kubernetes call that is not a watch.
@@ -118,6 +121,7 @@ impl Settings {
             scope,
             cluster_name: name,
             allowed_endpoints: origins(&given.allowed_endpoints)?,
+            allowed_networks: networks(&given.allowed_networks)?,
             remote_timeout: timeout("REMOTE_TIMEOUT", &given.remote_timeout)?,
             kube_timeout: timeout("KUBE_TIMEOUT", &given.kube_timeout)?,
             concurrency: concurrency(&given.concurrency)?,
@@ -254,6 +258,24 @@ fn origin(text: &str) -> Result<Origin, InvalidSetting> {
     is_plain
         .then(|| url.origin())
         .ok_or_else(|| refuse("which says more than an endpoint's origin"))
+}
+
+fn networks(texts: &[String]) -> Result<Vec<Network>, InvalidSetting> {
+    let given = texts.iter().map(|text| text.trim());
+    let given = given.filter(|text| !text.is_empty());
+    given
+        .map(|text| {
+            text.parse().map_err(|_| {
+                invalid(
+                    "ALLOWED_NETWORKS",
+                    text,
+                    "which is not a network",
+                    "write its first address and the length of its prefix, for example \
+                     `169.254.10.0/24`, or one address",
+                )
+            })
+        })
+        .collect()
 }
 
 fn timeout(setting: &'static str, text: &str) -> Result<Duration, InvalidSetting> {
@@ -408,6 +430,8 @@ mod tests {
                 ["--allowed-endpoints", "https://me@api.apono.io"],
                 "ALLOWED_ENDPOINTS",
             ),
+            (["--allowed-networks", "169.254.1.1/16"], "ALLOWED_NETWORKS"),
+            (["--allowed-networks", "localhost"], "ALLOWED_NETWORKS"),
             (["--remote-timeout", "10"], "REMOTE_TIMEOUT"),
             (["--remote-timeout", "0s"], "REMOTE_TIMEOUT"),
             (["--kube-timeout", "1h"], "KUBE_TIMEOUT"),
@@ -424,6 +448,18 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn networks_are_none_unless_named() {
+        assert_eq!(settings(&[]).unwrap().allowed_networks, []);
+        let named = settings(&["--allowed-networks", "169.254.10.0/24, fd00:ec2::254,"]).unwrap();
+        let named: Vec<_> = named
+            .allowed_networks
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(named, ["169.254.10.0/24", "fd00:ec2::254/128"]);
     }
 
     #[test]

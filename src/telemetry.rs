@@ -1,10 +1,15 @@
 //! Starts the log: one subscriber for the process, JSON lines or text, on standard error.
 //!
-//! It decides nothing about what is logged; no secret reaches it, because no type that holds one
-//! can be formatted.
+//! It decides nothing about what is logged, but for one thing: no secret reaches it, because no type
+//! of ours that holds one can be formatted, and what kube says of answers is never written, whatever
+//! the filter asks for: it repeats their text, which may be that of a Secret.
 
 use thiserror::Error;
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::Metadata;
+use tracing_subscriber::{
+    EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt, registry::LookupSpan,
+    util::SubscriberInitExt,
+};
 
 use crate::settings::{LogFormat, Settings};
 
@@ -19,10 +24,26 @@ pub enum Error {
     Install(#[source] tracing_subscriber::util::TryInitError),
 }
 
+/// Where kube tells of answers: at WARN the whole text of one that does not decode, at DEBUG and
+/// TRACE that of others. Every error it tells of comes back to the caller as well.
+const TELLS_ANSWERS: &str = "kube_client::client";
+
+/// Whether this may be written at all.
+fn is_harmless(metadata: &Metadata<'_>) -> bool {
+    metadata.target() != TELLS_ANSWERS
+}
+
+/// What passes the filter and repeats no answers.
+fn told(filter: EnvFilter) -> impl tracing::Subscriber + for<'a> LookupSpan<'a> {
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(filter_fn(is_harmless))
+}
+
 /// Installs the subscriber of the process.
 pub fn start(settings: &Settings) -> Result<(), Error> {
     let filter = EnvFilter::try_new(&settings.log_filter).map_err(Error::ParseFilter)?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = told(filter);
     match settings.log_format {
         LogFormat::Json => registry
             .with(
@@ -60,8 +81,70 @@ impl std::fmt::Display for Chain<'_> {
 }
 
 #[cfg(test)]
+pub mod captured {
+    //! What is written when the filter asks for everything.
+
+    use std::{
+        io,
+        sync::{Arc, Mutex, PoisonError},
+    };
+
+    use super::*;
+
+    /// The lines that were written.
+    #[derive(Clone, Default)]
+    pub struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        /// All of them.
+        ///
+        /// # Panics
+        /// If a writer has panicked, or wrote what is no text.
+        pub fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            lines.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A subscriber as that of the process, with this filter, and what it writes.
+    ///
+    /// # Panics
+    /// If the filter is none.
+    pub fn subscriber(filter: &str) -> (impl tracing::Subscriber + Send + Sync, Lines) {
+        let lines = Lines::default();
+        let (filter, writer) = (EnvFilter::try_new(filter).unwrap(), lines.clone());
+        let layer = fmt::layer().with_writer(move || writer.clone());
+        (told(filter).with(layer), lines)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_kube_tells_of_answers_is_never_written_even_when_it_is_asked_for() {
+        let (subscriber, lines) = captured::subscriber("trace,kube_client::client=trace");
+        let subscriber = std::sync::Arc::new(subscriber);
+        let as_process =
+            |say: fn()| tracing::subscriber::with_default(std::sync::Arc::clone(&subscriber), say);
+        as_process(|| tracing::warn!(target: "kube_client::client", "canary"));
+        as_process(|| tracing::warn!(target: "kube_client::client::builder", "failed"));
+        as_process(|| tracing::trace!("ours"));
+        let text = lines.text();
+        assert!(!text.contains("canary"), "{text}");
+        assert!(text.contains("failed") && text.contains("ours"), "{text}");
+    }
 
     #[derive(Debug, Error)]
     #[error("{text}")]

@@ -133,6 +133,28 @@ async fn an_endpoint_the_settings_do_not_list_is_never_called() {
     world.end().await;
 }
 
+// That ALLOWED_NETWORKS lets it through is shown without an operator, in `policy/addresses.rs` and in
+// the client: here it would be called.
+#[tokio::test]
+async fn a_metadata_address_is_refused_although_it_is_listed() {
+    let endpoint = "http://169.254.169.254";
+    let setup = Setup::default()
+        .unconnected()
+        .setting("ALLOWED_ENDPOINTS", endpoint)
+        .setting("ALLOWED_NETWORKS", "169.254.10.0/24");
+    let world = World::new(setup).await;
+    world.store_token("inside", &world.token).await;
+    let insecure = json!({"insecure": true});
+    world.connect("inside", endpoint, insecure).await;
+    let status = world
+        .wait_connection("inside", "False", "EndpointNotAllowed")
+        .await;
+    for word in ["http://169.254.169.254", "link-local", "ALLOWED_NETWORKS"] {
+        assert!(message(&status).contains(word), "{word}: {status}");
+    }
+    world.end().await;
+}
+
 #[tokio::test]
 async fn without_a_connection_ref_namespaced_mode_says_what_to_write() {
     let world = World::new(Setup::default().unconnected()).await;

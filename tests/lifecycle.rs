@@ -29,11 +29,15 @@ mod end;
 mod grant;
 #[path = "lifecycle/integration.rs"]
 mod integration;
+#[path = "lifecycle/many.rs"]
+mod many;
 #[path = "lifecycle/names.rs"]
 mod names;
 #[path = "lifecycle/revoke.rs"]
 mod revoke;
 mod support;
+#[path = "lifecycle/undecodable.rs"]
+mod undecodable;
 
 use apono_operator::crd::AccessRequest;
 use apono_simulator::{

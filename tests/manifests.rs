@@ -209,6 +209,9 @@ fn lists_with_keys_are_maps() {
         "AccessRequest.status.requests [\"id\"]",
         "AponoConnection.status.conditions [\"type\"]",
         "ClusterAponoConnection.status.conditions [\"type\"]",
+        "OwedRevocation.spec.marks [\"nonce\"]",
+        "OwedRevocation.spec.requests [\"id\"]",
+        "OwedRevocation.status.conditions [\"type\"]",
     ];
     assert_eq!(found, expected.map(str::to_owned).into());
 }
@@ -237,6 +240,15 @@ fn people_find_and_select_what_they_look_for() {
         ];
         assert_eq!(columns(kind), expected);
     }
+    let expected = [
+        "ORIGIN",
+        "REASON",
+        "OWED",
+        "ATTEMPTS",
+        "NAMESPACE (wide)",
+        "MESSAGE (wide)",
+    ];
+    assert_eq!(columns("OwedRevocation"), expected);
     let selectable = version("AccessRequest").selectable_fields.unwrap();
     let selectable: Vec<_> = selectable
         .iter()

@@ -48,6 +48,7 @@ fn the_deciding_files_do_no_io() {
         "controller/lenient.rs",
         "controller/message.rs",
         "controller/observed.rs",
+        "controller/owed.rs",
         "controller/picture.rs",
         "controller/plan.rs",
         "controller/resolution.rs",
@@ -58,6 +59,9 @@ fn the_deciding_files_do_no_io() {
         "connection/policy.rs",
         "connection/policy/asks.rs",
         "connection/status.rs",
+        "owed/plan.rs",
+        "owed/progress.rs",
+        "owed/status.rs",
         "poller/cadence.rs",
         "marker.rs",
     ];

@@ -8,8 +8,9 @@
 use std::{fs, path::Path};
 
 use apono_operator::{
-    crd::{self, ConnectionReason, Reason},
+    crd::{self, ConnectionReason, OwedReason, Reason},
     metrics::{ConnectionFigures, Metrics},
+    owed::Figures,
     settings::CommandLine,
 };
 use clap::CommandFactory as _;
@@ -56,6 +57,13 @@ fn every_reason_is_explained_in_the_words_of_the_code() {
         let row = format!("| `{reason}` | {} |", reason.description());
         assert!(rows.contains(&row.as_str()), "no row {row}");
     }
+    for reason in OwedReason::ALL {
+        let start = format!("| `{reason}` | ");
+        assert!(
+            rows.iter().any(|row| row.starts_with(&start)),
+            "no row begins with {start}"
+        );
+    }
     for reason in ConnectionReason::ALL {
         let start = format!("| `{reason}` | ");
         assert!(
@@ -82,6 +90,8 @@ fn every_phase_is_in_the_table_of_states() {
 fn every_metric_is_in_the_table() {
     let metrics = Metrics::new();
     metrics.count_phases_with(Box::new(Vec::new));
+    metrics.count_debts_with(Box::new(Figures::default));
+    metrics.count_unowned_with(Box::new(|| 0));
     metrics.look_at_connections_with(Box::new(|| ConnectionFigures {
         oldest_success: Some(std::time::Duration::ZERO),
         ..ConnectionFigures::default()

@@ -25,10 +25,22 @@ const CLUSTER: Shipped = Shipped {
     yaml: include_str!("../../deploy/kustomize/base/cluster-role.yaml"),
 };
 const TOKENS: Shipped = Shipped {
-    purpose: "reading the tokens of ClusterAponoConnections",
-    folder: "deploy/kustomize/base",
+    purpose: "reading tokens in the operator's namespace",
+    folder: "deploy/kustomize/operator",
     is_needed: true,
-    yaml: include_str!("../../deploy/kustomize/base/token-role.yaml"),
+    yaml: include_str!("../../deploy/kustomize/operator/token-role.yaml"),
+};
+const DEBTS: Shipped = Shipped {
+    purpose: "writing down what is owed, and paying it",
+    folder: "deploy/kustomize/operator",
+    is_needed: true,
+    yaml: include_str!("../../deploy/kustomize/operator/owed-role.yaml"),
+};
+const ESCROW: Shipped = Shipped {
+    purpose: "keeping copies of the tokens of AponoConnections",
+    folder: "deploy/kustomize/escrow",
+    is_needed: false,
+    yaml: include_str!("../../deploy/kustomize/escrow/role.yaml"),
 };
 const CONNECTIONS: Shipped = Shipped {
     purpose: "AponoConnections of every namespace",
@@ -78,7 +90,9 @@ pub fn groups(scope: &Scope, operator_namespace: &str) -> Result<Vec<Group>, ser
         Scope::Cluster => vec![
             (CLUSTER, None),
             (TOKENS, own),
+            (DEBTS, own),
             (CONNECTIONS, None),
+            (ESCROW, own),
             (CREDENTIALS, None),
         ],
         Scope::Namespaces(served) => served
@@ -195,7 +209,7 @@ mod tests {
         let served = ["payments".to_owned(), "orders".to_owned()];
         let groups = groups(&Scope::Namespaces(served.into()), "apono-system").unwrap();
         let needed = groups.iter().filter(|group| group.is_needed);
-        assert_eq!(needed.count(), 2);
+        assert_eq!(needed.count(), 4);
         let mut rights = groups.iter().flat_map(|group| &group.rights);
         assert!(rights.all(|right| right.namespace.is_some()));
     }

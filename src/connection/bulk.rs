@@ -6,6 +6,9 @@
 //! speaks of what was asked) is halved down to single ids, to find those it refuses. Everything
 //! else (a refused token, a pause, no answer) is the connection's matter: nothing is halved, and
 //! the passes hand over again later. Whether an id has ended is only ever read back.
+//!
+//! A task that dies, of a panic or with its runtime, lets go of what it held, and whoever handed it
+//! over is woken: without an answer it is handed over again when it is due.
 
 mod batches;
 
@@ -114,12 +117,20 @@ impl BulkRevokes {
 
     /// Sends batch after batch, each on its own, until nothing waits.
     async fn run(self: Arc<Self>) {
+        let mut collecting = Collecting {
+            bulk: Arc::clone(&self),
+            is_done: false,
+        };
         loop {
             let due = {
                 let mut inner = self.lock();
                 while let Some(batch) = inner.batches.take(Instant::now()) {
+                    let sending = Sending {
+                        bulk: Arc::clone(&self),
+                        rest: vec![batch],
+                    };
                     if let Some(remote) = inner.remote.clone() {
-                        tokio::spawn(Arc::clone(&self).send(remote, batch));
+                        tokio::spawn(sending.send(remote));
                     }
                 }
                 let due = inner.batches.due();
@@ -127,32 +138,12 @@ impl BulkRevokes {
                 due
             };
             let Some(due) = due else {
+                collecting.is_done = true;
                 return;
             };
             tokio::select! {
                 () = sleep_until(due) => {}
                 () = self.arrived.notified() => {}
-            }
-        }
-    }
-
-    async fn send(self: Arc<Self>, remote: Remote, batch: Vec<Handed>) {
-        let mut rest = vec![batch];
-        while let Some(mut batch) = rest.pop() {
-            let ids: Vec<&str> = batch.iter().map(|one| one.id.as_str()).collect();
-            let call = remote.call(Endpoint::RevokeAdminRequests, |client| {
-                let ids = ids.clone();
-                async move { client.revoke_admin_requests(&ids).await }
-            });
-            let error = call.await.err();
-            tracing::info!(count = ids.len(), ?error, "revoked together");
-            match error {
-                Some(error) if batch.len() > 1 && is_of_ids(&error) => {
-                    rest.push(batch.split_off(batch.len() / 2));
-                    rest.push(batch);
-                }
-                None => self.answer(batch, &BulkAnswer::Accepted),
-                Some(error) => self.answer(batch, &BulkAnswer::Failed(Arc::new(error))),
             }
         }
     }
@@ -175,9 +166,82 @@ impl BulkRevokes {
         }
     }
 
+    /// Lets go of what got no answer.
+    fn let_go(&self, batch: &[Handed]) {
+        let mut inner = self.lock();
+        for one in batch {
+            inner.batches.done(&one.id);
+        }
+        drop(inner);
+        for one in batch {
+            self.store.wake(&one.key);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Whatever panicked under the lock: every change of it is whole.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task that sees to it that what waits leaves.
+struct Collecting {
+    bulk: Arc<BulkRevokes>,
+    is_done: bool,
+}
+
+impl Drop for Collecting {
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
+        let mut inner = self.bulk.lock();
+        inner.is_running = false;
+        let waiting = inner.batches.clear();
+        drop(inner);
+        self.bulk.let_go(&waiting);
+    }
+}
+
+/// A batch under way, or what is left of it.
+struct Sending {
+    bulk: Arc<BulkRevokes>,
+    rest: Vec<Vec<Handed>>,
+}
+
+impl Sending {
+    async fn send(mut self, remote: Remote) {
+        while let Some(batch) = self.rest.last() {
+            let ids: Vec<&str> = batch.iter().map(|one| one.id.as_str()).collect();
+            let call = remote.call(Endpoint::RevokeAdminRequests, |client| {
+                let ids = ids.clone();
+                async move { client.revoke_admin_requests(&ids).await }
+            });
+            let error = call.await.err();
+            tracing::info!(count = ids.len(), ?error, "revoked together");
+            let Some(mut batch) = self.rest.pop() else {
+                return;
+            };
+            match error {
+                Some(error) if batch.len() > 1 && is_of_ids(&error) => {
+                    self.rest.push(batch.split_off(batch.len() / 2));
+                    self.rest.push(batch);
+                }
+                None => self.bulk.answer(batch, &BulkAnswer::Accepted),
+                Some(error) => {
+                    let answer = BulkAnswer::Failed(Arc::new(error));
+                    self.bulk.answer(batch, &answer);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        for batch in &self.rest {
+            self.bulk.let_go(batch);
+        }
     }
 }
 

@@ -27,6 +27,7 @@ use tokio::{
 
 use super::{
     ConnectionKey, ConnectionResource, Found, Registry,
+    escrow::Escrow,
     pass::{Error, after_failure, pass},
     supervised::{Supervised, Surroundings},
 };
@@ -55,6 +56,7 @@ pub struct Context {
     pub(super) metrics: Metrics,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) around: Surroundings,
+    pub(super) escrow: Escrow,
     /// By key, with the uid they were made for.
     supervised: Mutex<HashMap<ConnectionKey, OfUid>>,
 }
@@ -80,6 +82,7 @@ impl Context {
             metrics: shell.metrics.clone(),
             clock: Arc::clone(&shell.clock),
             around,
+            escrow: shell.escrow(),
             supervised: Mutex::default(),
         }
     }

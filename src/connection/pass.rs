@@ -2,20 +2,23 @@
 //!
 //! ```text
 //! decode     an unreadable one keeps what runs, and says so
-//! policy     pure: endpoint
+//! policy     pure: endpoint, and the address it names
 //! token      io: GET of the Secret
 //! equip      remote
 //! verify     io: one page of one item, see verify.rs
 //! poll       once the token is proven
 //! register   who waits for this connection is told
 //! persist    io: status, only if it differs
+//! hold       io: finalizer and escrow, while it is needed, see hold.rs
 //! ```
 //!
 //! It never asks for access or takes it back. What is already equipped stays so when the Secret
-//! vanishes or the spec breaks: access must still be taken back through it.
+//! vanishes or the spec breaks: access must still be taken back through it. Where a namespaced one
+//! has nothing to call with and its Secret is gone, the escrow serves, to read and to take back.
 
 use std::{sync::Arc, time::Duration};
 
+use apono_client::Reach;
 use kube::{
     Api, Resource, ResourceExt as _,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
@@ -23,18 +26,23 @@ use kube::{
     runtime::controller::Action,
 };
 use thiserror::Error;
+use url::Url;
 
 use super::{
-    ConnectionKey, ConnectionResource, ConnectionState,
+    ConnectionKey, ConnectionResource, ConnectionState, Hold, HoldError,
     controller::Context,
-    policy::{self, EndpointRefusal},
+    escrow,
+    policy::{self, EndpointRefusal, addresses},
     status::{self, Facts},
     supervised::Supervised,
     token::{NoToken, TokenPlace},
     verify::verify,
 };
 use crate::{
-    crd::{ConnectionReason, ConnectionStatus, FIELD_MANAGER, Identity},
+    crd::{
+        ConnectionKind, ConnectionReason, ConnectionStatus, FIELD_MANAGER, IN_USE_FINALIZER,
+        Identity,
+    },
     kubernetes::{self, deadline},
     metrics::KubeWrite,
 };
@@ -43,6 +51,8 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(30);
 /// How often it is read while a person is expected to change it.
 const LOOK_SOON: Duration = Duration::from_secs(5);
+/// How often one that is being deleted looks whether it is still needed.
+const WAITING_TO_GO: Duration = Duration::from_secs(1);
 /// How often the API is tried while it does not answer.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
@@ -58,6 +68,9 @@ pub enum Error {
     /// The status could not be written.
     #[error("could not write the status of the connection")]
     PatchStatus(#[source] kubernetes::Error),
+    /// Finalizer or escrow could not be brought in line with who needs the connection.
+    #[error("could not keep what the connection's requests need, or let it go")]
+    Hold(#[source] HoldError),
     /// The status could not be put into JSON.
     #[error("could not encode the status of the connection")]
     EncodeStatus(#[source] serde_json::Error),
@@ -105,16 +118,45 @@ async fn drive<K: ConnectionResource>(
     context
         .registry
         .put(Arc::clone(&connection), is_deleting, is_changed);
+    let unowned = super::unowned::news(&context.registry, &mut supervised);
     drop(supervised);
+    if let Some(note) = unowned {
+        super::unowned::say(object, &note, context).await;
+    }
     // A pass that learned nothing leaves the status alone, but for saying why.
     if failure.is_none() || state.reason() == ConnectionReason::SecretUnavailable {
         let old = resource.status().cloned().unwrap_or_default();
         let identity = connection.identity();
         persist(object, &old, &state, identity.as_ref(), context).await?;
     }
+    let is_held = settle(object, &connection.hold, &connection.uid, context).await?;
     match failure {
+        None if is_deleting && is_held => Ok(Action::requeue(WAITING_TO_GO)),
         None => Ok(Action::requeue(jittered(look_after(state.reason())))),
         Some(failure) => Err(failure),
+    }
+}
+
+/// Brings finalizer and escrow in line with who needs the connection; says whether it is needed.
+async fn settle<K: ConnectionResource>(
+    object: &DeserializeGuard<K>,
+    hold: &Hold,
+    uid: &str,
+    context: &Context,
+) -> Result<bool, Error> {
+    let is_on = object
+        .finalizers()
+        .iter()
+        .any(|name| name == IN_USE_FINALIZER);
+    let is_deleting = object.meta().deletion_timestamp.is_some();
+    let others = context.registry.needs(&ConnectionKey::of(object));
+    let is_owed = context.registry.debt_needs(&escrow::place(uid).name);
+    let settled = hold.settle(&context.escrow, (is_on, is_deleting), others, is_owed);
+    match settled.await {
+        Ok(is_held) => Ok(is_held),
+        // The watch brings it.
+        Err(HoldError::Deleting) => Ok(true),
+        Err(error) => Err(Error::Hold(error)),
     }
 }
 
@@ -158,7 +200,22 @@ async fn undecodable<K: ConnectionResource>(
     let old: ConnectionStatus = serde_json::from_value(old).unwrap_or_default();
     let identity = old.identity.clone();
     persist(object, &old, &state, identity.as_ref(), context).await?;
-    Ok(Action::requeue(jittered(LOOK)))
+    let uid = object.meta().uid.clone().unwrap_or_default();
+    let known = context.known(key, Some(&uid));
+    let hold = match known {
+        Some(known) => Arc::clone(&known.lock().await.connection.hold),
+        None => Arc::new(Hold::new(
+            key.clone(),
+            uid.clone(),
+            context.around.look_again.clone(),
+        )),
+    };
+    let is_held = settle(object, &hold, &uid, context).await?;
+    Ok(if is_deleting && is_held {
+        Action::requeue(WAITING_TO_GO)
+    } else {
+        Action::requeue(jittered(LOOK))
+    })
 }
 
 /// What a pass learned of a connection.
@@ -189,16 +246,23 @@ async fn judge(supervised: &mut Supervised, context: &Context) -> Judged {
             return refused_endpoint(refusal).into();
         }
     };
+    let networks = &context.settings.allowed_networks;
+    let reach = addresses::reach(&endpoint, settings.insecure, networks);
+    if let Err(refusal) = addresses::written(&endpoint, &reach) {
+        supervised.strip(&context.around);
+        return refused_endpoint(refusal).into();
+    }
     let place = TokenPlace::of(
         &key,
         &settings.token_secret_ref,
         &context.settings.operator_namespace,
     );
     let read = place.read(&context.client, context.settings.kube_timeout);
-    let token = match read.await {
-        Ok(token) => token,
+    let (token, value) = match read.await {
+        Ok(found) => found,
         Err(NoToken::NotReady(state)) => {
             supervised.unread = 0;
+            fall_back(supervised, endpoint, reach, context).await;
             return state.into();
         }
         Err(NoToken::Unknown(error)) => {
@@ -210,14 +274,45 @@ async fn judge(supervised: &mut Supervised, context: &Context) -> Judged {
         }
     };
     supervised.unread = 0;
-    if let Err(state) = supervised.equip(&context.around, endpoint, token) {
+    if let Err(state) = supervised.equip(&context.around, endpoint, reach, token) {
         return state.into();
     }
     let state = verify(supervised, &place).await;
     if supervised.is_verified {
         supervised.poll(&context.around);
     }
+    if state == ConnectionState::Ready && key.kind == ConnectionKind::AponoConnection {
+        supervised.connection.hold.prove(value).await;
+    }
     state.into()
+}
+
+/// Where a namespaced connection has nothing to call with, the copy of its token serves if there is
+/// one: the state stays what it is, so nothing is asked.
+async fn fall_back(supervised: &mut Supervised, endpoint: Url, reach: Reach, context: &Context) {
+    let connection = &supervised.connection;
+    let is_namespaced = connection.key.kind == ConnectionKind::AponoConnection;
+    if !is_namespaced
+        || (connection.remote.is_configured() && supervised.is_verified)
+        || context.registry.needs(&connection.key) == Some(false)
+    {
+        return;
+    }
+    let place = TokenPlace::copy(&connection.uid, &context.settings.operator_namespace);
+    let read = place.read(&context.client, context.settings.kube_timeout);
+    let Ok((token, _)) = read.await else {
+        return;
+    };
+    tracing::info!(connection = %connection.key, "the copy of the token is used to take access back");
+    if supervised
+        .equip(&context.around, endpoint, reach, token)
+        .is_ok()
+    {
+        verify(supervised, &place).await;
+        if supervised.is_verified {
+            supervised.poll(&context.around);
+        }
+    }
 }
 
 /// What was known before still holds. Where nothing was, one failure is no news; the second is.

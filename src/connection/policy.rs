@@ -10,6 +10,7 @@ use url::{Host, Origin, Url};
 
 use crate::crd::{ConnectionKind, NamespaceRule};
 
+pub mod addresses;
 pub mod asks;
 
 /// Why something is not allowed, for people.

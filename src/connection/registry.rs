@@ -2,8 +2,9 @@
 //! it; the controller of access requests reads it. No IO.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    collections::{HashMap, HashSet, hash_map::Entry},
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use futures::{Stream, channel::mpsc};
@@ -13,7 +14,32 @@ use super::{
     Connection, ConnectionKey, ConnectionState, Namespaces,
     policy::{self, Admission, Refusal},
 };
-use crate::{crd::ConnectionKind, metrics::ConnectionFigures};
+use crate::{
+    crd::{ConnectionKind, ConnectionSettings},
+    marker::Mark,
+    metrics::ConnectionFigures,
+};
+
+/// So many connections that are gone are remembered.
+const MOST_GONE: usize = 1000;
+
+/// Whether a cached resource needs a connection; unknown while the caches are being filled.
+pub type NeedSource = Box<dyn Fn(&ConnectionKey) -> Option<bool> + Send + Sync>;
+/// Whether a debt needs the Secret of this name; unknown while the cache is being filled.
+pub type DebtSource = Box<dyn Fn(&str) -> Option<bool> + Send + Sync>;
+
+/// Whether a cached resource or a debt owns the request with this mark and id; unknown while the
+/// caches are being filled.
+pub type OwnerSource = Box<dyn Fn(&Mark, &str) -> Option<bool> + Send + Sync>;
+
+/// A connection as it was when it went.
+#[derive(Clone, Debug)]
+pub struct LastKnown {
+    /// Its uid.
+    pub uid: String,
+    /// What it said.
+    pub settings: Arc<ConnectionSettings>,
+}
 
 /// What is found under a key.
 #[derive(Clone, Debug)]
@@ -37,9 +63,25 @@ pub struct Registry {
     inner: Arc<Inner>,
 }
 
+#[derive(Default)]
+struct Sources {
+    needs: OnceLock<NeedSource>,
+    debts: OnceLock<DebtSource>,
+    owners: OnceLock<OwnerSource>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Sources").finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug)]
 struct Inner {
     entries: RwLock<HashMap<ConnectionKey, Registered>>,
+    /// What went while this process ran, which no controller of ours lets happen while it is needed.
+    gone: Mutex<HashMap<ConnectionKey, LastKnown>>,
+    sources: Sources,
     listeners: Mutex<Vec<mpsc::UnboundedSender<ConnectionKey>>>,
     namespaces: Namespaces,
     /// How many controllers have not registered yet what they found at the start.
@@ -56,11 +98,20 @@ enum Registered {
     Unreadable(String),
 }
 
+fn at_work(one: &Registered) -> Option<Arc<Connection>> {
+    match one {
+        Registered::AtWork { connection, .. } => Some(Arc::clone(connection)),
+        Registered::Unreadable(_) => None,
+    }
+}
+
 impl Registry {
     /// Nothing yet.
     pub fn new(namespaces: Namespaces) -> Self {
         let inner = Inner {
             entries: RwLock::default(),
+            gone: Mutex::default(),
+            sources: Sources::default(),
             listeners: Mutex::default(),
             namespaces,
             filling: watch::Sender::new(0),
@@ -209,6 +260,74 @@ impl Registry {
         }
     }
 
+    /// Says who knows which resources need a connection. The first one stays.
+    pub fn count_needs_with(&self, source: NeedSource) {
+        let _ = self.inner.sources.needs.set(source);
+    }
+
+    /// Says who knows which debts need a Secret. The first one stays.
+    pub fn count_debts_with(&self, source: DebtSource) {
+        let _ = self.inner.sources.debts.set(source);
+    }
+
+    /// Whether a cached resource needs the connection; absent while that is not known.
+    pub fn needs(&self, key: &ConnectionKey) -> Option<bool> {
+        let source = self.inner.sources.needs.get()?;
+        source(key)
+    }
+
+    /// Whether a debt needs the Secret of this name in the operator's namespace; absent while that
+    /// is not known.
+    pub fn debt_needs(&self, secret: &str) -> Option<bool> {
+        let source = self.inner.sources.debts.get()?;
+        source(secret)
+    }
+
+    /// Says who knows whose a request is. The first one stays.
+    pub fn find_owners_with(&self, source: OwnerSource) {
+        let _ = self.inner.sources.owners.set(source);
+    }
+
+    /// Live requests seen through this connection that bear this cluster's mark and belong to no
+    /// resource and no debt: their finalizers were removed by hand.
+    pub(super) fn unowned(&self, connection: &Connection) -> Vec<(Mark, String)> {
+        let Some(owners) = self.inner.sources.owners.get() else {
+            return Vec::new();
+        };
+        let found = connection.store.unowned().into_iter();
+        let found = found.map(|(mark, seen)| (mark, seen.request.id.clone()));
+        let is_unowned = |(mark, id): &(Mark, String)| owners(mark, id) == Some(false);
+        found.filter(is_unowned).collect()
+    }
+
+    /// How many such requests there are, each counted once.
+    pub fn count_unowned(&self) -> i64 {
+        let connections: Vec<_> = self.read().values().filter_map(at_work).collect();
+        let all = connections.iter().flat_map(|one| self.unowned(one));
+        let ids: HashSet<_> = all.map(|(_, id)| id).collect();
+        i64::try_from(ids.len()).unwrap_or(i64::MAX)
+    }
+
+    /// The connection with this uid, if there is one.
+    pub fn with_uid(&self, uid: Option<&str>) -> Option<Arc<Connection>> {
+        let uid = uid?;
+        let entries = self.read();
+        entries.values().find_map(|one| match one {
+            Registered::AtWork { connection, .. } if connection.uid == uid => {
+                Some(Arc::clone(connection))
+            }
+            Registered::AtWork { .. } | Registered::Unreadable(_) => None,
+        })
+    }
+
+    /// What is remembered of a connection that went while this process ran.
+    pub fn last_known(&self, key: &ConnectionKey) -> Option<LastKnown> {
+        let gone = self.inner.gone.lock();
+        gone.unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned()
+    }
+
     /// A controller is set up that will register what it finds.
     pub(super) fn expect_controller(&self) {
         self.inner.filling.send_modify(|left| *left += 1);
@@ -223,9 +342,22 @@ impl Registry {
 
     /// Forgets the connection.
     pub(super) fn remove(&self, key: &ConnectionKey) {
-        if self.write().remove(key).is_some() {
-            self.tell(key);
+        let Some(before) = self.write().remove(key) else {
+            return;
+        };
+        if let Registered::AtWork { connection, .. } = before {
+            let mut gone = self
+                .inner
+                .gone
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if gone.len() < MOST_GONE {
+                let uid = connection.uid.clone();
+                let settings = Arc::clone(&connection.settings);
+                gone.insert(key.clone(), LastKnown { uid, settings });
+            }
         }
+        self.tell(key);
     }
 
     fn tell(&self, key: &ConnectionKey) {

@@ -3,11 +3,13 @@
 //! state and the identity live as long as the uid.
 
 use std::{
+    collections::BTreeSet,
     hash::{BuildHasher, RandomState},
     sync::Arc,
+    time::Duration,
 };
 
-use apono_client::{AccessRequest, BuildError, Client, ClientConfig, Page, Token};
+use apono_client::{AccessRequest, BuildError, Client, ClientConfig, Page, Reach, Token};
 use tokio::{
     sync::{broadcast, mpsc, watch},
     task::JoinHandle,
@@ -15,7 +17,7 @@ use tokio::{
 use url::Url;
 
 use super::{
-    BulkRevokes, Connection, ConnectionKey, ConnectionState,
+    BulkRevokes, Connection, ConnectionKey, ConnectionState, Hold,
     reads::{self, GatedReads},
 };
 use crate::{
@@ -31,7 +33,7 @@ pub(super) struct Surroundings {
     pub(super) cluster: String,
     pub(super) metrics: Metrics,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) timeout: std::time::Duration,
+    pub(super) timeout: Duration,
     pub(super) wake: mpsc::UnboundedSender<ResourceKey>,
     /// Asks for a pass over the connection. A lost one is made up for by the next regular look.
     pub(super) look_again: broadcast::Sender<ConnectionKey>,
@@ -42,6 +44,8 @@ pub(super) struct Supervised {
     pub(super) connection: Arc<Connection>,
     /// Whether the API has accepted the current token.
     pub(super) is_verified: bool,
+    /// The requests that belong to nobody, as they were told last.
+    pub(super) unowned: BTreeSet<String>,
     /// How often in a row it could not be found out what the Secret holds.
     pub(super) unread: u32,
     token: Option<Token>,
@@ -55,6 +59,7 @@ pub(super) struct Supervised {
 #[derive(Clone, Debug, PartialEq)]
 struct BuiltFrom {
     endpoint: Url,
+    reach: Reach,
     ca_bundle: Option<String>,
     limits: LimitSettings,
 }
@@ -79,9 +84,11 @@ impl Supervised {
         let state =
             ConnectionState::not_ready(ConnectionReason::Verifying, "the token is being verified");
         let store = Arc::new(Store::new(&around.cluster));
+        let hold = Hold::new(key.clone(), uid.clone(), around.look_again.clone());
         let connection = Connection {
             key,
             uid,
+            hold: Arc::new(hold),
             settings: Arc::new(settings),
             remote: Remote::unconfigured(around.metrics.clone()),
             bulk: Arc::new(BulkRevokes::new(Arc::clone(&store))),
@@ -93,6 +100,7 @@ impl Supervised {
             connection: Arc::new(connection),
             is_verified: false,
             unread: 0,
+            unowned: BTreeSet::new(),
             token: None,
             fingerprints: RandomState::new(),
             built_from: None,
@@ -131,11 +139,13 @@ impl Supervised {
         &mut self,
         around: &Surroundings,
         endpoint: Url,
+        reach: Reach,
         token: Token,
     ) -> Result<(), ConnectionState> {
         let settings = Arc::clone(&self.connection.settings);
         let built_from = BuiltFrom {
             endpoint,
+            reach,
             ca_bundle: settings.ca_bundle.clone(),
             limits: settings.limits,
         };
@@ -153,7 +163,8 @@ impl Supervised {
         self.connection.store.use_token(fingerprint, now);
         self.token = Some(token.clone());
         if is_new_remote {
-            let client = client(around, &settings, &built_from, token)?;
+            let (endpoint, reach) = (built_from.endpoint.clone(), built_from.reach.clone());
+            let client = client(endpoint, &settings, token, around.timeout, reach)?;
             let remote = Remote::new(client, pace(settings.limits), around.metrics.clone());
             look_again_when_circuit_changes(around, &self.connection.key, &remote);
             Arc::make_mut(&mut self.connection).remote = remote;
@@ -241,14 +252,30 @@ impl Drop for Supervised {
     }
 }
 
-fn client(
-    around: &Surroundings,
+/// A gated remote for itself, which nobody polls through; or why there is none.
+pub(crate) fn gated_remote(
+    endpoint: Url,
     settings: &ConnectionSettings,
-    built_from: &BuiltFrom,
     token: Token,
+    limit: Duration,
+    reach: Reach,
+    metrics: Metrics,
+) -> Result<Remote, String> {
+    let client = client(endpoint, settings, token, limit, reach);
+    let client = client.map_err(|state| state.message().to_owned())?;
+    Ok(Remote::new(client, pace(settings.limits), metrics))
+}
+
+fn client(
+    endpoint: Url,
+    settings: &ConnectionSettings,
+    token: Token,
+    limit: Duration,
+    reach: Reach,
 ) -> Result<Client, ConnectionState> {
-    let mut config = ClientConfig::new(built_from.endpoint.clone());
-    config.timeout = around.timeout;
+    let mut config = ClientConfig::new(endpoint);
+    config.timeout = limit;
+    config.reach = reach;
     config.user_agent = format!("apono-operator/{}", env!("CARGO_PKG_VERSION"));
     if settings.ca_bundle.is_some() {
         config.ca_bundle = Some(settings.ca_pem().ok_or_else(|| {
@@ -306,7 +333,7 @@ mod tests {
             cluster: "cluster".to_owned(),
             metrics: Metrics::new(),
             clock: Arc::new(SystemClock),
-            timeout: std::time::Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
             wake: mpsc::unbounded_channel().0,
             look_again: broadcast::Sender::new(1),
         };

@@ -9,7 +9,7 @@ use apono_client::{InvalidToken, Token};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client};
 
-use super::{ConnectionKey, ConnectionState};
+use super::{ConnectionKey, ConnectionState, escrow};
 use crate::{
     crd::{ConnectionReason, SecretKeyRef},
     kubernetes::{self, deadline},
@@ -32,6 +32,24 @@ pub(super) enum NoToken {
     Unknown(kubernetes::Error),
 }
 
+/// Reads the token in this key of a Secret; or says for people why there is none.
+pub(crate) async fn read_token(
+    client: &Client,
+    namespace: &str,
+    secret: &SecretKeyRef,
+    limit: Duration,
+) -> Result<Token, String> {
+    let place = TokenPlace {
+        namespace: namespace.to_owned(),
+        secret: secret.clone(),
+    };
+    match place.read(client, limit).await {
+        Ok((token, _)) => Ok(token),
+        Err(NoToken::NotReady(state)) => Err(state.message().to_owned()),
+        Err(NoToken::Unknown(error)) => Err(place.unavailable(&error).message().to_owned()),
+    }
+}
+
 impl TokenPlace {
     /// Where the token of a connection is. The cluster kind's is in the operator's namespace: those
     /// who may create cluster connections must not reach Secrets of tenants through the operator.
@@ -47,8 +65,20 @@ impl TokenPlace {
         }
     }
 
-    /// Reads it.
-    pub(super) async fn read(&self, client: &Client, limit: Duration) -> Result<Token, NoToken> {
+    /// Where the copy of a namespaced connection's token is.
+    pub(super) fn copy(uid: &str, operator_namespace: &str) -> Self {
+        Self {
+            namespace: operator_namespace.to_owned(),
+            secret: escrow::place(uid),
+        }
+    }
+
+    /// Reads it, and the value it was made from.
+    pub(super) async fn read(
+        &self,
+        client: &Client,
+        limit: Duration,
+    ) -> Result<(Token, ByteString), NoToken> {
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &self.namespace);
         let read = deadline(
             "read the token's Secret",
@@ -61,7 +91,8 @@ impl TokenPlace {
                     .data
                     .as_ref()
                     .and_then(|data| data.get(&self.secret.key));
-                self.token(value).map_err(NoToken::NotReady)
+                let token = self.token(value).map_err(NoToken::NotReady)?;
+                Ok((token, value.cloned().unwrap_or_default()))
             }
             Err(error) if error.is_not_found() => {
                 Err(NoToken::NotReady(ConnectionState::not_ready(

@@ -301,11 +301,12 @@ impl Ledger {
         ledger
     }
 
-    /// The ledger by which everything that was asked so far is to end.
-    pub fn with_end(&self, why: &str, token: Option<String>) -> Self {
+    /// The ledger by which everything that was asked so far is to end, up to this attempt at least.
+    pub fn with_end(&self, newest: i64, why: &str, token: Option<String>) -> Self {
         let mut ledger = self.clone();
+        ledger.number = self.number.max(newest);
         ledger.end = Some(End {
-            n: self.number,
+            n: ledger.number,
             why: why.to_owned(),
         });
         ledger.handled.revoke = token.or(ledger.handled.revoke.take());

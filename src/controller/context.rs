@@ -14,9 +14,10 @@ use tokio::time::Instant;
 use super::observed::Memory;
 use crate::{
     clock::Clock,
-    connection::{ConnectionKey, Found, Registry},
+    connection::{ConnectionKey, Found, Registry, escrow::Escrow},
     crd::AccessRequest,
     metrics::Metrics,
+    owed::Debts,
     poller::ResourceKey,
 };
 
@@ -43,6 +44,10 @@ pub struct Context {
     pub remote_timeout: Duration,
     /// More labels by which a GitOps tool owns a resource, so that its time to live is not kept.
     pub ttl_owner_labels: Vec<String>,
+    /// Where copies of tokens are kept.
+    pub escrow: Escrow,
+    /// Where what is owed is written down.
+    pub debts: Debts,
     /// What the process remembers of each resource, by `namespace/name`.
     pub resources: Mutex<HashMap<ObjectKey, Kept>>,
 }
@@ -237,6 +242,7 @@ impl Context {
         match self.registry.find(connection) {
             Found::Usable(connection) | Found::Deleting(connection) => {
                 connection.store.withdraw(key);
+                connection.hold.need(&key.uid, false);
             }
             Found::Missing | Found::Unreadable { .. } => {}
         }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::kubernetes;
+use crate::{connection::HoldError, kubernetes, owed};
 
 /// A pass failed at one of its steps.
 #[derive(Debug, Error)]
@@ -10,6 +10,12 @@ pub enum Error {
     /// The object has changed since it was seen; nothing was done.
     #[error("the resource has changed meanwhile; looking again")]
     Outdated,
+    /// The connection could not be held before the first request; nothing was asked.
+    #[error("could not protect the connection before asking through it")]
+    ProtectConnection(#[source] HoldError),
+    /// What is left could not be written down as owed; the finalizer stays.
+    #[error("could not write down what is owed")]
+    HandOver(#[source] owed::WriteError),
     /// The object could not be read.
     #[error("could not read the resource")]
     ReadResource(#[source] kubernetes::Error),
@@ -45,7 +51,9 @@ impl Error {
             | Self::WriteStatus(error)
             | Self::RemoveFinalizer(error)
             | Self::RemoveCredentials(error) => error.is_invalid(),
+            Self::HandOver(error) => error.is_refusal(),
             Self::Outdated
+            | Self::ProtectConnection(_)
             | Self::ReadResource(_)
             | Self::DeleteResource(_)
             | Self::WriteContended(_)
@@ -57,6 +65,8 @@ impl Error {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Outdated => "outdated",
+            Self::ProtectConnection(_) => "protect_connection",
+            Self::HandOver(_) => "hand_over",
             Self::ReadResource(_) => "read_resource",
             Self::MarkResource(_) => "mark_resource",
             Self::WriteStatus(_) | Self::WriteContended(_) => "write_status",

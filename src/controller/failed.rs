@@ -10,7 +10,7 @@ use apono_client::EntitlementState as Word;
 
 use super::{
     observed::{Observed, is_definite},
-    picture::state,
+    picture::{state, was_access},
 };
 use crate::{
     crd::{OwnedRequest, RemoteApi},
@@ -19,7 +19,7 @@ use crate::{
 
 /// Whether a failed request never was access, as far as anybody can say.
 pub fn was_never_access(request: &OwnedRequest, observed: &Observed) -> bool {
-    if was_seen(request) {
+    if was_access(request) {
         return false;
     }
     let harmless = |word: Word| match word {
@@ -34,7 +34,7 @@ pub fn was_never_access(request: &OwnedRequest, observed: &Observed) -> bool {
 
 /// Whether it is not yet known, and a revoke will tell.
 pub fn is_undecided(request: &OwnedRequest, observed: &Observed) -> bool {
-    !was_seen(request)
+    !was_access(request)
         && is_undescribed(request, observed)
         && !is_revoked_in_vain(request, observed)
 }
@@ -42,10 +42,6 @@ pub fn is_undecided(request: &OwnedRequest, observed: &Observed) -> bool {
 /// Whether the remote does not say what the request holds.
 pub fn is_undescribed(request: &OwnedRequest, observed: &Observed) -> bool {
     request.api == Some(RemoteApi::AdminV3) || observed.memory.undescribed.contains_key(&request.id)
-}
-
-fn was_seen(request: &OwnedRequest) -> bool {
-    request.active_at.is_some() || request.revoking_seen == Some(true)
 }
 
 /// Whether a revoke was answered, and the request read back since then as it was.

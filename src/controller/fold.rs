@@ -15,7 +15,7 @@ use super::{
     observed::Observed,
     picture::{Picture, is_live, state},
     plan::{Intent, is_orphan},
-    rulings, target, verdict,
+    rulings, target, ttl, verdict,
 };
 use crate::{
     crd::{
@@ -323,7 +323,14 @@ fn conditions(
         .iter()
         .map(|saying| {
             let status = saying.truth.as_str().to_owned();
-            let same = before(saying.kind).filter(|one| one.status == status);
+            // What was stalled by a trouble and then ends makes a transition: the time to live
+            // counts from the end.
+            let ends = |one: &Condition| {
+                ttl::is_end(saying.reason) && one.reason != saying.reason.as_str()
+            };
+            let same = before(saying.kind)
+                .filter(|one| one.status == status)
+                .filter(|one| saying.kind != ConditionType::Stalled || !ends(one));
             let whole = Timestamp::from_second(now.as_second()).unwrap_or(now);
             Condition {
                 type_: saying.kind.as_str().to_owned(),

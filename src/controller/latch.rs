@@ -4,6 +4,13 @@
 //! First the end is latched in the record, then everything that was asked up to then is taken back,
 //! found now or later. The latch, not what caused it, is what is acted on: it outlives a crash, a
 //! token that is removed and a time-out that is changed.
+//!
+//! # Why a renewal does not time out while there is access
+//! A latch ends every attempt up to its own, so that of a renewal would take the access before it,
+//! or what the same renewal got already, with it. To cancel a single request would need a latch of
+//! its own, and what became of it would have to be told from a revoke by somebody else. Waiting
+//! costs nothing: a request nobody approves gives no access, and once the last access has ended it
+//! is cancelled at once.
 
 use apono_client::State;
 use jiff::Timestamp;
@@ -31,31 +38,45 @@ pub fn due(
         return None;
     }
     if let Ruling::Act(token) = rule(Token::Revoke, resource, picture, now) {
-        return Some(picture.ledger.with_end(End::REVOKE, Some(token)));
+        return Some(end(picture, End::REVOKE, Some(token)));
     }
     // What was approved while nobody looked is not cancelled: the first sight wakes.
     let is_read = !picture.live().any(|one| is_unread(one, observed));
     let is_late = is_read && timeout_at(resource, picture).is_some_and(|at| at <= now);
-    is_late.then(|| picture.ledger.with_end(End::TIMEOUT, None))
+    is_late.then(|| end(picture, End::TIMEOUT, None))
 }
 
-/// When nobody will have approved in time. A renewal may take as long as the access before it
+/// The record with the end of everything that is owned: where it was lost as a whole, what was found
+/// belongs to attempts that it does not know.
+fn end(picture: &Picture, why: &str, token: Option<String>) -> Ledger {
+    let newest = picture.owned().map(attempt).max().unwrap_or_default();
+    picture.ledger.with_end(newest, why, token)
+}
+
+/// When nobody will have approved in time. A renewal may take as long as any access of the resource
 /// lasts: that is not given up for it.
 pub fn timeout_at(resource: &AccessRequest, picture: &Picture) -> Option<Timestamp> {
     let timeout = resource.spec.pending_timeout.as_ref();
     let timeout = timeout.and_then(DurationText::to_duration)?;
     let waits = |request: &&OwnedRequest| {
-        let is_pending = matches!(
-            state(request),
-            State::Pending | State::PendingMfa | State::Initializing
-        );
-        is_pending
+        is_pending(request)
             && !picture.ledger.is_ended(attempt(request))
             && renewal::replaces(picture, request).is_none()
     };
+    if picture.is_renewal() && picture.live().any(|one| !is_pending(one)) {
+        return None;
+    }
     let current = picture.current();
     current.into_iter().find(waits)?;
     Some(picture.ledger.began()? + timeout)
+}
+
+/// Whether a request is no access yet, and nobody has said that it will be.
+fn is_pending(request: &OwnedRequest) -> bool {
+    matches!(
+        state(request),
+        State::Pending | State::PendingMfa | State::Initializing
+    )
 }
 
 /// What a latch ends and that has not ended yet, as read back.

@@ -9,12 +9,16 @@ use super::{
     attempt::{Entry, MOST_POSTS},
     bounds,
     observed::{ConnectionSight, Observed, Refusal, RevokeTry},
+    owed::Debt,
     picture::{Picture, is_live, is_looked_for_in_vain},
     resolution::Resolution,
     target,
     verdict::Standing,
 };
-use crate::crd::{AccessRequest, OwnedRequest, PostOutcome};
+use crate::{
+    connection::{ConnectionKey, escrow::EscrowError},
+    crd::{AccessRequest, OwnedRequest, PostOutcome},
+};
 
 pub mod again;
 
@@ -337,6 +341,35 @@ pub fn released(requests: &[OwnedRequest]) -> String {
     bounded(&format!("{} ended, as read back from Apono", ids(&all)))
 }
 
+/// What cannot be taken back now is owed from here on.
+pub fn owed(debt: &Debt, name: &str) -> String {
+    let because = debt.reason.because();
+    let ids: Vec<_> = debt.requests.iter().map(|one| one.id.as_str()).collect();
+    let what = match (ids.as_slice(), debt.marks.len()) {
+        ([], lost) => format!("what {lost} lost answers made"),
+        (ids, _) => some_of(ids),
+    };
+    bounded(&format!(
+        "{what} is not taken back yet, because {because}: OwedRevocation {name} in the operator's \
+         namespace goes on with it"
+    ))
+}
+
+/// The copy of the token, without which nothing is asked, cannot be made.
+pub fn no_escrow(connection: &ConnectionKey, error: &EscrowError, namespace: &str) -> String {
+    let why = match error {
+        EscrowError::NotOurs(_) => error.to_string(),
+        EscrowError::Kubernetes(_) => format!(
+            "grant the operator create, get, patch and delete on secrets in namespace \
+             `{namespace}`, as deploy/kustomize/escrow does"
+        ),
+    };
+    bounded(&format!(
+        "{connection} cannot be used yet, because no copy of its token can be kept, with which \
+         access is taken back when the connection is gone: {why}"
+    ))
+}
+
 /// The access is left where it is.
 pub fn orphaned(requests: &[OwnedRequest]) -> String {
     let live: Vec<_> = requests.iter().filter(|one| is_live(one)).collect();
@@ -347,12 +380,17 @@ pub fn orphaned(requests: &[OwnedRequest]) -> String {
 }
 
 fn ids(requests: &[&OwnedRequest]) -> String {
-    let shown: Vec<_> = requests
+    let all: Vec<_> = requests.iter().map(|one| one.id.as_str()).collect();
+    some_of(&all)
+}
+
+fn some_of(ids: &[&str]) -> String {
+    let shown: Vec<_> = ids
         .iter()
         .take(MOST_IDS)
-        .map(|one| bounds::cut(&one.id, ID_CHARACTERS))
+        .map(|id| bounds::cut(id, ID_CHARACTERS))
         .collect();
-    let more = requests.len().saturating_sub(MOST_IDS);
+    let more = ids.len().saturating_sub(MOST_IDS);
     let rest = if more > 0 {
         format!(" and {more} more")
     } else {

@@ -15,6 +15,7 @@ use super::{
     fold::likely_api,
     latch,
     observed::{ConnectionSight, Memory, Observed, is_definite},
+    owed,
     picture::{Picture, is_live, state},
     plan::Intent,
     resolution::Resolution,
@@ -31,7 +32,7 @@ use crate::{
     },
     crd::{
         AccessRequest, AccessRequestStatus, ConnectionKind, ConnectionReason, OwnedRequest,
-        RemoteApi,
+        REVOCATION_DEADLINE, RemoteApi,
     },
     marker::Origin,
     poller::{Interest, ResourceKey, Tracked, View, Wanted},
@@ -58,10 +59,16 @@ pub async fn observe(
     intent: Intent,
     now: Timestamp,
 ) -> Observation {
-    let memory = context.memory(resource);
+    let mut memory = context.memory(resource);
+    if intent == Intent::Release && memory.releasing_since.is_none() {
+        memory.releasing_since = Some(now);
+        context.remember(resource, &memory);
+    }
     let (connection, sight) = connection(context, resource, intent);
     let mut observed = values(context, resource, sight, connection.as_deref(), memory);
     if let Some(connection) = &connection {
+        let uid = resource.uid().unwrap_or_default();
+        connection.hold.need(&uid, owed::needs_connection(resource));
         if revoke::take_answers(connection, &mut observed.memory, now) {
             context.remember(resource, &observed.memory);
         }
@@ -249,6 +256,12 @@ fn values(
     let active = handle
         .map(|one| one.settings.polling.active)
         .unwrap_or_default();
+    let known = || {
+        let known = context.registry.last_known(&connection_key(resource));
+        known.map(|known| known.settings.revocation_deadline)
+    };
+    let deadline = handle.map(|one| one.settings.revocation_deadline);
+    let deadline = deadline.or_else(known);
     let namespace = resource.namespace().unwrap_or_default();
     Observed {
         connection,
@@ -258,6 +271,7 @@ fn values(
         memory,
         origin: Origin::new(&context.cluster, &namespace, &resource.name_any()),
         settled_after: MARK_VALID + context.remote_timeout + settle,
+        revocation_deadline: deadline.unwrap_or(REVOCATION_DEADLINE),
         stale_after: STALE_AFTER.min(active.saturating_mul(3)),
         asks_for_another: resource.spec.grantee.is_some(),
         asks_admin: admin::is_asked(resource),

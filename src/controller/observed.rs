@@ -33,6 +33,8 @@ pub struct Observed {
     pub origin: Origin,
     /// How long a look has to wait after a mark before absence means anything.
     pub settled_after: Duration,
+    /// How long a deletion waits for the access to end before what is left becomes owed.
+    pub revocation_deadline: Duration,
     /// How long the remote may be out of reach before the status counts as stale.
     pub stale_after: Duration,
     /// Whether the resource asks for somebody else: then two lists have to be looked through.
@@ -181,6 +183,8 @@ pub struct Memory {
     pub entitlements_read: Option<Timestamp>,
     /// What the catalogue said that keeps the resource from being asked for.
     pub consulted: Option<Consulted>,
+    /// When this process began to work on the deletion.
+    pub releasing_since: Option<Timestamp>,
 }
 
 /// The revokes of one remote request.

@@ -9,7 +9,7 @@
 //! | a live request named by the annotation of an earlier resource | re-applied | adopted |
 //! | anything else | not ours | never touched |
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use apono_client::State;
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ use super::{
     attempt::{Entry, Ledger},
     bounds,
     observed::Observed,
-    renewal,
+    renewal, rounds,
 };
 use crate::{
     crd::{AccessRequest, OwnedRequest, PostOutcome, RemoteApi},
@@ -33,7 +33,7 @@ use crate::{
 const MISSING_TIMES: u32 = 3;
 const MISSING_SPAN_SECONDS: i64 = 30;
 /// All live requests are kept, and this many ended ones.
-const MOST_ENDED: usize = 20;
+pub const MOST_ENDED: usize = 20;
 /// A remote whose clock is ahead of ours ends things a little before their end. Clocks that are kept
 /// in step differ by less than this, and nobody who takes access back by hand does it so late.
 pub const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
@@ -53,6 +53,9 @@ pub struct Picture {
     pub unkept: Vec<OwnedRequest>,
     /// Whether some of the owned requests are not yet stored in the status.
     pub has_news: bool,
+    /// Whether one of them is seen as access for the first time. It has to be stored before that is
+    /// taken back: should the revoke end in `Failed`, nothing else tells that it was access.
+    pub has_first_sight: bool,
 }
 
 impl Picture {
@@ -67,6 +70,7 @@ impl Picture {
             requests: stored.unwrap_or_default(),
             unkept: Vec::new(),
             has_news: false,
+            has_first_sight: false,
         };
         for request in &mut picture.requests {
             if let Some(Sight::Seen(snapshot)) = observed.view.sights.get(&request.id) {
@@ -132,11 +136,14 @@ impl Picture {
         // A failed one may still be access, and then has to be taken back.
         let is_over = |one: &OwnedRequest| !is_live(one) && state(one) != State::Failed;
         let over = self.requests.iter().filter(|one| is_over(one));
-        let mut over: Vec<_> = over.map(age).collect();
+        // What is still to be asked again is the last to go.
+        let mut over: Vec<_> = over
+            .map(|one| (rounds::is_to_be_asked(self, one), age(one)))
+            .collect();
         over.sort_unstable();
         over.truncate(over.len().saturating_sub(MOST_ENDED));
-        self.requests
-            .retain(|one| !is_over(one) || over.binary_search(&age(one)).is_err());
+        let dropped: BTreeSet<_> = over.into_iter().map(|(_, (_, id))| id).collect();
+        self.requests.retain(|one| !dropped.contains(&one.id));
         if self.requests.len() > bounds::MOST_REQUESTS {
             let rest = self.requests.split_off(bounds::MOST_REQUESTS);
             self.unkept.extend(rest);
@@ -145,6 +152,12 @@ impl Picture {
         let stored = stored.map(|status| status.requests.as_slice());
         let is_stored = |id: &String| stored.unwrap_or_default().iter().any(|one| one.id == *id);
         self.has_news = self.requests.iter().any(|one| !is_stored(&one.id));
+        let is_told = |one: &OwnedRequest| {
+            let told = stored.unwrap_or_default().iter();
+            let mut told = told.filter(|other| other.id == one.id);
+            told.any(was_access) || !was_access(one)
+        };
+        self.has_first_sight = self.requests.iter().any(|one| !is_told(one));
     }
 
     /// A POST that was believed to have made nothing, and of which a request turns up all the same,
@@ -288,13 +301,19 @@ impl Picture {
             .collect()
     }
 
+    /// Whether the newest attempt is a renewal: neither the first nor one that asks again for what
+    /// has ended.
+    pub fn is_renewal(&self) -> bool {
+        let number = self.ledger.number;
+        number > 1 && self.ledger.again != Some(number)
+    }
+
     /// The attempt that counts. A renewal that made nothing leaves the one before it in its place.
     fn newest(&self) -> i64 {
         let made = self.requests.iter().map(attempt).max().unwrap_or_default();
         let number = self.ledger.number;
-        let is_renewal = number > 1 && self.ledger.again != Some(number);
         let open = |entry: &Entry| entry.n == number && entry.outcome == PostOutcome::Open;
-        if is_renewal && !self.ledger.entries.iter().any(open) {
+        if self.is_renewal() && !self.ledger.entries.iter().any(open) {
             made
         } else {
             made.max(number)
@@ -373,6 +392,11 @@ pub fn attempt(request: &OwnedRequest) -> i64 {
 /// Whether an owned request may still be, or become, access.
 pub fn is_live(request: &OwnedRequest) -> bool {
     !state(request).is_terminal()
+}
+
+/// Whether an owned request was seen as access, or as access being taken back.
+pub fn was_access(request: &OwnedRequest) -> bool {
+    request.active_at.is_some() || request.revoking_seen == Some(true)
 }
 
 /// Whether every route has said often enough, for long enough, that there is no such request.

@@ -6,15 +6,16 @@
 //! | # | situation (first match) | Hold | Release |
 //! | --- | --- | --- | --- |
 //! | 1 | the record or the finalizer was dropped | restore | (the API server refuses it) |
-//! | 2 | nothing was ever asked | row 8 | release |
+//! | 2 | nothing was ever asked | row 9 | release |
 //! | 3 | ids are known that are not stored | store them, nothing else | (found again by nonce) |
 //! | 4 | orphaning is asked for and allowed | - | release |
 //! | 5 | it is to end from here, see `latch.rs` | latch that | - |
-//! | 6 | a request that must go is live (Hold: a twin, a latched one; Release: any) | revoke, when due | the same |
-//! | 7 | a POST is open | look, wait | the same |
-//! | 8 | something is to be asked, see `rounds.rs` | ask, if it may | - |
-//! | 9 | everything owned has ended | wait for nothing, or for the time to live | release |
-//! | 10 | otherwise | follow | wait |
+//! | 6 | what is left is owed, see `owed.rs` | - | hand it over |
+//! | 7 | a request that must go is live (Hold: a twin, a latched one; Release: any) | revoke, when due | the same |
+//! | 8 | a POST is open | look, wait | the same |
+//! | 9 | something is to be asked, see `rounds.rs` | ask, if it may | - |
+//! | 10 | everything owned has ended | wait for nothing, or for the time to live | release |
+//! | 11 | otherwise | follow | wait |
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use super::{
     failed::was_never_access,
     latch,
     observed::{ConnectionSight, Observed, RevokeTry},
+    owed::{self, Debt},
     picture::{Picture, is_live, is_missing, state},
     rounds::{self, Next},
     ttl, verdict,
@@ -42,6 +44,8 @@ use crate::{
 const RECHECK: Duration = Duration::from_mins(10);
 /// What waits for the labels of its namespace is woken by them; should that be missed, it looks.
 const RECHECK_LABELS: Duration = Duration::from_secs(1);
+/// What was handed over to leave with others is looked after this often.
+const HANDED_OVER: Duration = Duration::from_secs(5);
 
 /// What the resource is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +97,8 @@ pub enum Step {
         /// Its id.
         id: String,
     },
+    /// Write down what is left as owed, then remove the finalizer.
+    HandOver(Debt),
     /// Remove the finalizer.
     Release,
 }
@@ -198,15 +204,19 @@ fn release(
             .owned()
             .filter(|request| !has_ended(request, observed))
     };
-    let revocable = || standing().filter(|request| state(request) != State::Revoking);
-    if let Some(plan) = revoke_due(revocable(), observed, now) {
-        return plan;
-    }
     let searching = picture.searching().next().is_some();
     if !searching && standing().next().is_none() {
         return at_once(Step::Release);
     }
-    let mut wakes = vec![next_revoke(revocable(), observed, now)];
+    let owed_at = owed::owed_at(resource, observed, now);
+    if owed_at.is_some_and(|at| at <= now) {
+        return at_once(Step::HandOver(owed::debt(resource, picture, observed)));
+    }
+    let revocable = || standing().filter(|request| state(request) != State::Revoking);
+    if let Some(plan) = revoke_due(revocable(), observed, now) {
+        return plan;
+    }
+    let mut wakes = vec![next_revoke(revocable(), observed, now), owed_at];
     wakes.push(settled(picture, observed, now).filter(|_| searching));
     Plan {
         step: Step::Wait,
@@ -335,12 +345,13 @@ fn next_revoke<'a>(
         return None;
     }
     let paused = observed.connection.paused().map(|pause| now + pause);
+    let memory = &observed.memory;
     let tried = candidates.map(|request| {
-        observed
-            .memory
-            .revokes
-            .get(&request.id)
-            .map_or(now, RevokeTry::next)
+        if memory.handed_over.contains(&request.id) {
+            // Its answer wakes; this is for one that is lost.
+            return now + HANDED_OVER;
+        }
+        memory.revokes.get(&request.id).map_or(now, RevokeTry::next)
     });
     tried.min().max(paused)
 }

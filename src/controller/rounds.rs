@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use super::{
     attempt::{Entry, Question, With},
     observed::doubled,
-    picture::{Picture, attempt, is_live},
+    picture::{MOST_ENDED, Picture, attempt, is_live},
     renewal,
     rulings::{self, Ruling},
     tokens::Token,
@@ -138,6 +138,9 @@ fn unfinished(
         with: With::Nothing,
     };
     let is_first = picture.requests.is_empty() && ledger.is_empty();
+    if is_first && ledger.is_ended(ledger.number.max(1)) {
+        return Vec::new();
+    }
     if is_first {
         return vec![(now, question(ledger.number.max(1), ""))];
     }
@@ -201,7 +204,24 @@ fn bases(resource: &AccessRequest, picture: &Picture, n: i64) -> Vec<String> {
     };
     let newest = before().map(attempt).max();
     let of_newest = before().filter(|one| Some(attempt(one)) == newest);
-    of_newest.map(|one| one.id.clone()).collect()
+    let all: Vec<_> = of_newest.map(|one| one.id.clone()).collect();
+    if all.len() >= MOST_ENDED && picture.ledger.again != Some(n) {
+        // More may have been forgotten: a create asks for everything.
+        return Vec::new();
+    }
+    all
+}
+
+/// Whether an ended request is still to be asked again in a round that was begun.
+pub fn is_to_be_asked(picture: &Picture, request: &OwnedRequest) -> bool {
+    let ledger = &picture.ledger;
+    let Some(n) = ledger.again.filter(|n| *n == ledger.number) else {
+        return false;
+    };
+    let before = picture.requests.iter().map(attempt).filter(|of| *of < n);
+    let mut asked = ledger.entries.iter().filter(|entry| entry.n == n);
+    before.max() == Some(attempt(request))
+        && !asked.any(|entry| entry.of.is_empty() || entry.of == request.id)
 }
 
 /// Whether what a round was to prolong is still wanted: somebody who takes access back early ends

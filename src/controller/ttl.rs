@@ -48,16 +48,21 @@ pub fn finished(verdict: &Verdict, picture: &Picture) -> Option<ConditionType> {
     let leading = verdict.leading()?;
     match (leading.kind, leading.reason) {
         (ConditionType::Complete, _) => Some(ConditionType::Complete),
-        (
-            ConditionType::Stalled,
-            Reason::RequestRefused
+        (ConditionType::Stalled, reason) if is_end(reason) => Some(ConditionType::Stalled),
+        _ => None,
+    }
+}
+
+/// Whether `Stalled` for this reason is an end, and not a trouble that may pass.
+pub fn is_end(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::RequestRefused
             | Reason::Rejected
             | Reason::GrantFailed
             | Reason::RevokedUpstream
-            | Reason::ApprovalTimedOut,
-        ) => Some(ConditionType::Stalled),
-        _ => None,
-    }
+            | Reason::ApprovalTimedOut
+    )
 }
 
 /// When the resource is to be deleted: so long after its end was reported.

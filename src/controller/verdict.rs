@@ -35,7 +35,7 @@ use super::{
     failed::{is_undecided, was_never_access},
     latch, message,
     observed::{ConnectionSight, Observed, is_definite},
-    picture::{CLOCKS_DIFFER, Picture, is_missing, state},
+    picture::{CLOCKS_DIFFER, Picture, is_missing, state, was_access},
     plan::{Intent, has_ended, is_orphan},
     renewal,
     resolution::Resolution,
@@ -326,9 +326,8 @@ fn has_reached_end(request: &OwnedRequest, now: Timestamp) -> bool {
 }
 
 fn standing(request: &OwnedRequest, observed: &Observed, now: Timestamp) -> Standing {
-    let was_access = request.active_at.is_some() || request.revoking_seen == Some(true);
     match state(request) {
-        State::Failed if was_access => Standing::RevokeFailed,
+        State::Failed if was_access(request) => Standing::RevokeFailed,
         State::Failed => Standing::GrantFailed,
         State::Rejected => Standing::Rejected,
         State::Revoked if has_reached_end(request, now) => Standing::Expired,

@@ -9,7 +9,7 @@ use std::{
 
 use futures::{FutureExt, Stream, StreamExt, stream};
 use kube::{
-    Api,
+    Api, Resource as _,
     core::DeserializeGuard,
     runtime::{
         Controller,
@@ -22,11 +22,12 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Context, Error, observed::doubled, reconcile};
+use super::{Context, Error, attempt::Ledger, observed::doubled, reconcile};
 use crate::{
     connection::{ConnectionKey, Registry, Relabelled},
-    crd::{AccessRequest, Phase},
+    crd::{AccessRequest, FINALIZER, Phase},
     kubernetes::watch_config,
+    marker::Mark,
     metrics::{Controller as Which, PassOutcome},
     poller::ResourceKey,
     telemetry::Chain,
@@ -125,6 +126,45 @@ fn keep(stores: &Stores, store: &Store<Guarded>) {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(store.clone());
+}
+
+/// Whether a resource of these stores may have something live or open that was asked for through this
+/// connection. One that cannot be read and is held may be of any.
+pub fn is_needed(stores: &Stores, key: &ConnectionKey) -> bool {
+    let stores = stores
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    stores.iter().flat_map(Store::state).any(|one| {
+        if let Ok(resource) = &one.0 {
+            return super::observe::connection_key(resource) == *key
+                && super::owed::needs_connection(resource);
+        }
+        let namespace = key.namespace.as_ref();
+        let is_near = namespace.is_none() || one.meta().namespace.as_ref() == namespace;
+        let mut finalizers = one.meta().finalizers.iter().flatten();
+        is_near && finalizers.any(|name| name == FINALIZER)
+    })
+}
+
+/// Whether a resource of these stores owns the request with this mark and id, or will adopt it.
+pub fn owns(stores: &Stores, mark: &Mark, id: &str) -> bool {
+    let stores = stores
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    stores.iter().flat_map(Store::state).any(|one| {
+        let uid = one.meta().uid.as_deref().unwrap_or_default();
+        if mark.nonce.is_of(uid) {
+            return true;
+        }
+        one.0.as_ref().is_ok_and(|resource| {
+            let requests = resource.status.as_ref().map(|status| &status.requests);
+            let mut requests = requests.into_iter().flatten();
+            requests.any(|one| one.id == id)
+                || Ledger::of(resource).entry(mark.nonce.as_str()).is_some()
+        })
+    })
 }
 
 /// How many resources are in which phase.

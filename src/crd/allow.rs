@@ -19,14 +19,15 @@ pub struct Allow {
     /// The namespaces whose AccessRequests may use this connection. Absent: all namespaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<NamespaceRule>,
-    /// The ways of asking that are allowed: Bundle, Entitlements, Integration. Absent: all, or only
-    /// Bundle where `bundles` is set. It can be changed at any time; what was asked stays.
+    /// The ways of asking that are allowed: Bundle, Entitlements, Integration. Absent: all; only
+    /// Bundle where `bundles` is set; all but Bundle where `integrations` is set and `bundles` is
+    /// not. It can be changed at any time; what was asked stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub access: Option<Vec<AccessKind>>,
     /// The names of the bundles that may be asked for, for example `["prod-*"]`, in which "*" stands
     /// for any characters; at most 100. They are compared with the name that Apono gives the
-    /// bundle. Absent: all.
+    /// bundle. Absent: all, or none where `integrations` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 100),
@@ -37,7 +38,8 @@ pub struct Allow {
     pub bundles: Option<Vec<String>>,
     /// The names of the integrations whose resources may be asked for, for example `["prod-*"]`, in
     /// which "*" stands for any characters; at most 100. They are compared with the name that
-    /// Apono gives the integration. Absent: all.
+    /// Apono gives the integration. A bundle may reach any integration, so where this is set, only
+    /// the bundles of `bundles` may be asked for, and none where that is absent. Absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 100),
@@ -47,8 +49,9 @@ pub struct Allow {
     #[x_kube(validation = rules::are_patterns("\"prod-*\""))]
     pub integrations: Option<Vec<String>>,
     /// The users for whom may be asked, for example `["self", "*@example.com"]`, in which "*" stands
-    /// for any characters and "self" for an AccessRequest without `grantee`; at most 100. Absent:
-    /// all.
+    /// for any characters and "self" for an AccessRequest without `grantee`; at most 100. They are
+    /// compared with `grantee` as it is written, case aside, also where it names the token's own
+    /// user. Absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 100),
@@ -85,14 +88,15 @@ pub struct Allow {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespacedAllow {
-    /// The ways of asking that are allowed: Bundle, Entitlements, Integration. Absent: all, or only
-    /// Bundle where `bundles` is set. It can be changed at any time; what was asked stays.
+    /// The ways of asking that are allowed: Bundle, Entitlements, Integration. Absent: all; only
+    /// Bundle where `bundles` is set; all but Bundle where `integrations` is set and `bundles` is
+    /// not. It can be changed at any time; what was asked stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub access: Option<Vec<AccessKind>>,
     /// The names of the bundles that may be asked for, for example `["prod-*"]`, in which "*" stands
     /// for any characters; at most 100. They are compared with the name that Apono gives the
-    /// bundle. Absent: all.
+    /// bundle. Absent: all, or none where `integrations` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 100),
@@ -103,7 +107,8 @@ pub struct NamespacedAllow {
     pub bundles: Option<Vec<String>>,
     /// The names of the integrations whose resources may be asked for, for example `["prod-*"]`, in
     /// which "*" stands for any characters; at most 100. They are compared with the name that
-    /// Apono gives the integration. Absent: all.
+    /// Apono gives the integration. A bundle may reach any integration, so where this is set, only
+    /// the bundles of `bundles` may be asked for, and none where that is absent. Absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 100),
@@ -113,8 +118,9 @@ pub struct NamespacedAllow {
     #[x_kube(validation = rules::are_patterns("\"prod-*\""))]
     pub integrations: Option<Vec<String>>,
     /// The users for whom may be asked, for example `["self", "*@example.com"]`, in which "*" stands
-    /// for any characters and "self" for an AccessRequest without `grantee`; at most 100. Absent:
-    /// all.
+    /// for any characters and "self" for an AccessRequest without `grantee`; at most 100. They are
+    /// compared with `grantee` as it is written, case aside, also where it names the token's own
+    /// user. Absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 100),

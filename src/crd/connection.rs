@@ -119,6 +119,15 @@ pub struct ClusterAponoConnectionSpec {
     /// time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub polling: Option<Polling>,
+    /// How long the deletion of an AccessRequest waits for its access to end before it goes on and
+    /// leaves an OwedRevocation in the namespace of the operator, for example "10m"; from 1s to
+    /// 168h. Absent: 10m. It can be changed at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(
+        validation = rules::is_interval(),
+        validation = rules::is_within(rules::Span { min: "1s", max: "168h" })
+    )]
+    pub revocation_deadline: Option<DurationText>,
 }
 
 /// Where the API is, which token to use, and what the token may be used for.
@@ -214,6 +223,15 @@ pub struct AponoConnectionSpec {
     /// time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub polling: Option<Polling>,
+    /// How long the deletion of an AccessRequest waits for its access to end before it goes on and
+    /// leaves an OwedRevocation in the namespace of the operator, for example "10m"; from 1s to
+    /// 168h. Absent: 10m. It can be changed at any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(
+        validation = rules::is_interval(),
+        validation = rules::is_within(rules::Span { min: "1s", max: "168h" })
+    )]
+    pub revocation_deadline: Option<DurationText>,
 }
 
 /// A key of a Secret.

@@ -84,6 +84,18 @@ pub(super) const NEW_REQUEST: &str = "create a new AccessRequest with another na
 pub(super) const NEW_CONNECTION: &str =
     "create a new connection with another name, and new AccessRequests that refer to it";
 
+/// What [`is_fixed`] tells whoever edits a debt.
+pub(super) const NOT_BY_HAND: &str =
+    "the operator writes it; to give the debt up, set writtenOff with by and reason";
+
+/// A debt that was given up stays so.
+pub(super) fn stays_written_off() -> Rule {
+    refuse(
+        "!has(oldSelf.writtenOff) || has(self.writtenOff)",
+        "writtenOff cannot be taken back: the operator may have forgotten the debt by now",
+    )
+}
+
 /// Exactly one way of saying what to ask for.
 pub(super) fn is_one_kind_of_access() -> Rule {
     refuse(

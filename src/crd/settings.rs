@@ -17,6 +17,8 @@ const FAST: Duration = Duration::from_secs(1);
 const PENDING: Duration = Duration::from_secs(10);
 /// How often to read live access, where the connection does not say.
 const ACTIVE: Duration = Duration::from_mins(1);
+/// How long a deletion waits for access to end, where the connection does not say.
+pub const REVOCATION_DEADLINE: Duration = Duration::from_mins(10);
 
 /// A connection of either kind, resolved.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +39,8 @@ pub struct ConnectionSettings {
     pub polling: PollingSettings,
     /// What the connection may be used for.
     pub allow: Allow,
+    /// How long the deletion of a resource waits for its access to end before it becomes owed.
+    pub revocation_deadline: Duration,
 }
 
 /// How hard the API may be driven.
@@ -86,6 +90,7 @@ impl ClusterAponoConnectionSpec {
             limits: LimitSettings::from(self.limits.as_ref()),
             polling: PollingSettings::from(self.polling.as_ref()),
             allow: self.allow.clone().unwrap_or_default(),
+            revocation_deadline: deadline(self.revocation_deadline.as_ref()),
         }
     }
 }
@@ -102,6 +107,7 @@ impl AponoConnectionSpec {
             limits: LimitSettings::from(self.limits.as_ref()),
             polling: PollingSettings::from(self.polling.as_ref()),
             allow: self.allow.clone().unwrap_or_default().into(),
+            revocation_deadline: deadline(self.revocation_deadline.as_ref()),
         }
     }
 }
@@ -147,6 +153,10 @@ fn settle(correlation: Option<&Correlation>) -> Duration {
     interval(correlation.and_then(|correlation| correlation.settle.as_ref())).unwrap_or(SETTLE)
 }
 
+fn deadline(written: Option<&DurationText>) -> Duration {
+    interval(written).unwrap_or(REVOCATION_DEADLINE)
+}
+
 /// A written interval. The rules let no other text in than one that can be read, and zero would
 /// make a busy loop of a poller, so both fall back to the default.
 fn interval(text: Option<&DurationText>) -> Option<Duration> {
@@ -166,6 +176,7 @@ mod tests {
         assert!(!settings.insecure);
         assert!(!settings.allows_orphan());
         assert_eq!(settings.settle, Duration::from_secs(15));
+        assert_eq!(settings.revocation_deadline, Duration::from_mins(10));
         assert_eq!(
             settings.limits,
             LimitSettings {
@@ -196,6 +207,7 @@ mod tests {
             "allow": {"orphan": true, "namespaces": {"names": ["payments"]}},
             "limits": {"requestsPerSecond": 20, "concurrency": 4},
             "polling": {"fast": "100ms", "pending": "1s", "active": "1m30s"},
+            "revocationDeadline": "90s",
         }))
         .unwrap();
         let settings = spec.settings();
@@ -205,6 +217,7 @@ mod tests {
         assert!(settings.insecure);
         assert!(settings.allows_orphan());
         assert_eq!(settings.settle, Duration::from_millis(500));
+        assert_eq!(settings.revocation_deadline, Duration::from_secs(90));
         assert_eq!(
             settings.limits,
             LimitSettings {

@@ -47,7 +47,7 @@ impl Confirm {
         let epoch = tools.ask(|knowledge| knowledge.epoch);
         self.identity_asked = Some((epoch, Instant::now()));
         let asked_at = tools.clock.now();
-        let page = walk::page(tools.reads.as_ref(), RemoteApi::UserV4, 1, &[], None).await?;
+        let page = walk::page(tools.reads.as_ref(), RemoteApi::UserV4, Some(1), &[], None).await?;
         tools.take(
             RemoteApi::UserV4,
             epoch,

@@ -106,7 +106,7 @@ impl Sweep {
         if self.refusals < REFUSALS || !self.refusals.is_power_of_two() {
             return;
         }
-        if walk::page(tools.reads.as_ref(), self.api, 1, &[], None)
+        if walk::page(tools.reads.as_ref(), self.api, Some(1), &[], None)
             .await
             .is_ok()
         {

@@ -11,8 +11,9 @@ use super::{ReadError, Reads};
 use crate::clock::Clock;
 use crate::crd::RemoteApi;
 
-/// Items a page: the API's own default, so surely allowed.
-pub(super) const PAGE_SIZE: u32 = 100;
+/// Items a page: as many as the API gives when nothing is said, which are a hundred as documented.
+/// A number of ours could be more than it allows, and would then be refused for ever.
+const PAGE_SIZE: Option<u32> = None;
 /// Pages one round reads at most, so that no list holds a lane for ever.
 pub(super) const PAGES_A_ROUND: u32 = 200;
 /// After so many stumbles at one page its token is taken for dead.
@@ -128,7 +129,7 @@ fn fingerprint(token: &str) -> u64 {
 pub(super) async fn page(
     reads: &dyn Reads,
     api: RemoteApi,
-    limit: u32,
+    limit: Option<u32>,
     filter: &[String],
     token: Option<&PageToken>,
 ) -> Result<Page<AccessRequest>, ReadError> {
@@ -137,7 +138,7 @@ pub(super) async fn page(
         // The admin API has no pages, and is not walked.
         RemoteApi::UserV4 | RemoteApi::AdminV3 => {
             let query = ListQuery {
-                limit: Some(limit),
+                limit,
                 requestor: None,
                 statuses,
             };
@@ -145,7 +146,7 @@ pub(super) async fn page(
         }
         RemoteApi::Delegated => {
             let query = DelegatedQuery {
-                limit: Some(limit),
+                limit,
                 grantee: None,
                 statuses,
             };

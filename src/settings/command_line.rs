@@ -77,6 +77,17 @@ pub struct RunArguments {
         value_name = "URLS"
     )]
     pub allowed_endpoints: Vec<String>,
+    /// Link-local and metadata addresses that connections may lead to all the same, separated by
+    /// commas: networks such as 169.254.10.0/24, or single addresses. Default: none.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Remote API",
+        value_delimiter = ',',
+        value_name = "NETWORKS"
+    )]
+    pub allowed_networks: Vec<String>,
     /// How long one call to the remote API may take, for example 10s.
     #[arg(
         long,

@@ -3,7 +3,29 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// What the apiserver makes of an object before it judges it: unknown properties are dropped, and so
+/// are those that are null. The items of a list stay as they are.
+pub fn prepared(schema: &Value, value: &Value) -> Value {
+    match value {
+        Value::Array(items) => {
+            let item = |item| prepared(&schema["items"], item);
+            items.iter().map(item).collect()
+        }
+        Value::Object(object) => {
+            let known = |(name, value): (&String, &Value)| {
+                let schema = schema["properties"].get(name).or_else(|| {
+                    let rest = schema.get("additionalProperties");
+                    rest.filter(|rest| rest.is_object())
+                })?;
+                (!value.is_null()).then(|| (name.clone(), prepared(schema, value)))
+            };
+            Value::Object(object.iter().filter_map(known).collect::<Map<_, _>>())
+        }
+        other => other.clone(),
+    }
+}
 
 /// Why the value does not have the form of the schema.
 pub fn refusals(schema: &Value, value: &Value, path: &str) -> Vec<String> {
@@ -18,7 +40,11 @@ pub fn refusals(schema: &Value, value: &Value, path: &str) -> Vec<String> {
         Some("object") => value.is_object(),
         Some("array") => value.is_array(),
         Some("string") => value.is_string(),
-        Some("integer") => value.is_i64() || value.is_u64(),
+        // 1.0 is whole, and stored as 1.
+        Some("integer") => {
+            let is_whole = value.as_f64().is_some_and(|number| number.fract() == 0.0);
+            value.is_i64() || value.is_u64() || is_whole
+        }
         Some("boolean") => value.is_boolean(),
         _ => true,
     };

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
 use apono_operator::crd;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::core::cel::Validator;
+use kube::core::cel::{CompiledSchema, Validator, compile_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -151,12 +151,17 @@ fn numbered(value: &Value, number: u64) -> Value {
 /// first its form, then, if that is sound, the rules.
 pub fn refusals(kind: &str, new: &Value, old: Option<&Value>) -> Vec<String> {
     let schema = schema(kind);
-    let object = |spec: &Value| json!({"metadata": {"name": "case"}, "spec": spec});
+    let object = |spec: &Value| {
+        let mut object = structural::prepared(schema, &json!({"spec": spec}));
+        object["metadata"] = json!({"name": "case"});
+        object
+    };
     let form = structural::refusals(schema, &object(new), "");
     if !form.is_empty() {
         return form;
     }
-    match Validator::new().validate(schema, &object(new), old.map(object).as_ref()) {
+    let validator = Validator::new();
+    match validator.validate_compiled(rules(kind), &object(new), old.map(object).as_ref()) {
         Ok(()) => Vec::new(),
         Err(errors) => errors
             .into_vec()
@@ -164,6 +169,20 @@ pub fn refusals(kind: &str, new: &Value, old: Option<&Value>) -> Vec<String> {
             .map(|error| error.to_string())
             .collect(),
     }
+}
+
+/// The rules of the schema, compiled once for all cases.
+fn rules(kind: &str) -> &'static CompiledSchema {
+    static RULES: LazyLock<BTreeMap<&'static str, CompiledSchema>> = LazyLock::new(|| {
+        let kinds = ["AccessRequest", "AponoConnection", "ClusterAponoConnection"];
+        let compiled = |kind| {
+            let rules = compile_schema(schema(kind));
+            assert!(!rules.has_errors(), "{:?}", rules.compilation_errors());
+            (kind, rules)
+        };
+        kinds.map(compiled).into()
+    });
+    &RULES[kind]
 }
 
 /// The schema of the definition that is installed.

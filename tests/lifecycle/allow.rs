@@ -103,6 +103,12 @@ async fn what_the_spec_alone_tells_is_refused_without_a_call() {
             "spec.justification is absent",
         ),
         (
+            "integrations",
+            json!({"integrations": ["postgres-*"]}),
+            json!({"access": bundle()}),
+            "to be set in the connection's spec.allow.bundles",
+        ),
+        (
             "credentials",
             json!({}),
             json!({"access": bundle(), "grantee": "alex@example.com", "credentials": others}),

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
 use kube::{
     Api, ResourceExt as _,
-    api::{DeleteParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
@@ -389,6 +389,99 @@ async fn under_another_name_the_same_credentials_are_found() {
     world.wait_row("orders", ACTIVE).await;
     world.assert_live(1);
     end(world).await;
+}
+
+/// Somebody marks it.
+async fn make_immutable(world: &World) {
+    let patch = Patch::Merge(json!({"immutable": true}));
+    let (secrets, how) = (world.secrets(), PatchParams::default());
+    secrets.patch(SECRET, &how, &patch).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_secret_that_was_made_immutable_is_made_anew_and_is_deleted_where_it_cannot_be_emptied() {
+    let world = World::new(Setup::default()).await;
+    let credentials = json!({"secretName": SECRET, "onEnd": "Empty"});
+    ask(&world, "prod-read", credentials).await;
+    wait_state(&world, "Delivered").await;
+    make_immutable(&world).await;
+    annotate(&world, "one").await;
+    let note = world
+        .wait_event("orders", "CredentialsSecretReplaced")
+        .await;
+    assert!(note.contains("immutable"), "{note}");
+    wait_state(&world, "Delivered").await;
+    assert_current(&world, SECRET).await;
+    assert_eq!(world.calls(Endpoint::SessionDetails), 2);
+    assert_eq!(world.secret(SECRET).await.unwrap().immutable, None);
+
+    make_immutable(&world).await;
+    world.delete("orders").await;
+    world.wait_gone("orders").await;
+    wait_no_secret(&world, SECRET).await;
+    let note = world.wait_event("orders", "CredentialsSecretDeleted").await;
+    assert!(note.contains("could not be emptied"), "{note}");
+    end(world).await;
+}
+
+/// What a move leaves that was interrupted after it copied: both Secrets, and a status that names
+/// the old one. The operator is stopped.
+async fn interrupt_a_move(world: &mut World) {
+    ask(world, "prod-read", json!({"secretName": SECRET})).await;
+    wait_state(world, "Delivered").await;
+    world.operator.kill();
+    let mut copy = world.secret(SECRET).await.unwrap();
+    copy.metadata.name = Some("copied-db".to_owned());
+    copy.metadata.resource_version = None;
+    copy.metadata.uid = None;
+    let created = world.secrets().create(&PostParams::default(), &copy).await;
+    created.unwrap();
+    let others = json!({"status": {"credentials": {"otherSecretNames": ["copied-db"]}}});
+    let requests = world.cluster.requests();
+    let how = PatchParams::default();
+    let others = Patch::Merge(others);
+    let patched = requests.patch_status("orders", &how, &others).await;
+    patched.unwrap();
+}
+
+#[tokio::test]
+async fn a_move_that_was_interrupted_leaves_nothing_behind_at_the_end() {
+    let mut world = World::new(Setup::default()).await;
+    interrupt_a_move(&mut world).await;
+    let spec = json!({"spec": {"credentials": {"secretName": "copied-db"}}});
+    world.patch("orders", spec).await;
+    world.delete("orders").await;
+    world.operator.start();
+    world.wait_gone("orders").await;
+    wait_no_secret(&world, SECRET).await;
+    wait_no_secret(&world, "copied-db").await;
+    end(world).await;
+}
+
+#[tokio::test]
+async fn a_move_that_was_interrupted_and_renamed_again_ends_in_one_secret() {
+    for is_source_gone in [false, true] {
+        let mut world = World::new(Setup::default()).await;
+        interrupt_a_move(&mut world).await;
+        if is_source_gone {
+            let how = DeleteParams::default();
+            world.secrets().delete(SECRET, &how).await.unwrap();
+        }
+        let spec = json!({"spec": {"credentials": {"secretName": "third-db"}}});
+        world.patch("orders", spec).await;
+        world.operator.start();
+        let found = world.wait_for("orders", "the third Secret", |found| {
+            let shown = credentials(found);
+            shown["secretName"] == "third-db" && shown["state"] == "Delivered"
+        });
+        let found = found.await;
+        assert!(credentials(&found)["otherSecretNames"].is_null());
+        assert_current(&world, "third-db").await;
+        wait_no_secret(&world, SECRET).await;
+        wait_no_secret(&world, "copied-db").await;
+        assert_eq!(world.calls(Endpoint::SessionDetails), 1);
+        end(world).await;
+    }
 }
 
 #[tokio::test]

@@ -8,25 +8,24 @@ use apono_simulator::{
     },
 };
 use jiff::SignedDuration;
-use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 
 use crate::{
     ACTIVE, EXPIRED, PENDING, status,
-    support::{Setup, World, eventually, keys, row},
+    support::{Setup, World, eventually, keys},
 };
 
 const GRANTEE: &str = "alex@example.com";
 const LOST: Action = Action::Drop { when: When::After };
 
-fn setup(change: impl FnOnce(&mut Switches)) -> Setup {
+pub(crate) fn setup(change: impl FnOnce(&mut Switches)) -> Setup {
     Setup::default().remote(|remote| {
         remote.switches.v3_others = V3Others::Anyone;
         change(&mut remote.switches);
     })
 }
 
-fn spec(permission: &str) -> Value {
+pub(crate) fn spec(permission: &str) -> Value {
     let target = json!({
         "integration": "int-postgres-prod", "resourceType": "postgresql-database",
         "resources": ["res-orders", "res-billing"], "permissions": [permission]
@@ -408,55 +407,5 @@ async fn what_one_create_makes_beside_the_one_it_answers_is_owned_too() {
     world.wait_gone("two").await;
     world.assert_live(0);
     assert_eq!(world.calls(Endpoint::V3Create), 1);
-    world.end().await;
-}
-
-#[tokio::test]
-async fn three_hundred_deletions_are_three_calls() {
-    let mut world = World::new(setup(|_| ()).setting("RUST_LOG", "info")).await;
-    let asked = (0..300).map(|n| {
-        let name = format!("r{n:03}");
-        let world = &world;
-        async move { world.ask(&name, spec("ReadOnly")).await }
-    });
-    let asked = futures::stream::iter(asked);
-    let _: Vec<_> =
-        futures::StreamExt::collect(futures::StreamExt::buffer_unordered(asked, 8)).await;
-    let count = async |wanted: &str| {
-        let all = world.cluster.requests().list(&ListParams::default()).await;
-        let all = all.unwrap().items;
-        (
-            all.len(),
-            all.iter().filter(|one| row(one) == wanted).count(),
-        )
-    };
-    eventually("300 are active", async || match count(ACTIVE).await {
-        (300, 300) => Ok(()),
-        found => Err(format!("{found:?}")),
-    })
-    .await;
-    world.assert_live(300);
-    // All at once: this apiserver alone would take them one by one.
-    assert_eq!(world.operator.terminate().await, Some(0));
-    let (how, all) = (DeleteParams::default(), ListParams::default());
-    let requests = world.cluster.requests();
-    requests.delete_collection(&how, &all).await.unwrap();
-    world.operator.start();
-    eventually("all are gone", async || match count(ACTIVE).await {
-        (0, _) => Ok(()),
-        found => Err(format!("{found:?}\n{}", world.last_words())),
-    })
-    .await;
-    world.assert_live(0);
-    let calls: Vec<_> = world
-        .simulator
-        .calls()
-        .into_iter()
-        .filter(|call| call.endpoint == Endpoint::V3BulkRevoke)
-        .map(|call| call.ids.len())
-        .collect();
-    assert_eq!(calls.iter().sum::<usize>(), 300, "each once: {calls:?}");
-    assert!(calls.len() <= 3, "{calls:?}");
-    assert_eq!(world.calls(Endpoint::Revoke), 0);
     world.end().await;
 }

@@ -72,6 +72,7 @@ impl<'a> Life<'a> {
             ("strange", "prod-read", false),
             ("waiting", "prod-admin", false),
             ("failing", "broken-grant", false),
+            ("owing", "prod-read", false),
             ("suspended", "prod-read", true),
         ] {
             self.ask(name, bundle, suspend);
@@ -81,6 +82,7 @@ impl<'a> Life<'a> {
             ("strange", "Active"),
             ("waiting", "PendingApproval"),
             ("failing", "GrantFailed"),
+            ("owing", "Active"),
             ("suspended", "Suspended"),
         ] {
             self.wait_for_request(name, reason);
@@ -213,8 +215,18 @@ impl<'a> Life<'a> {
         };
         tokens("second-token");
         self.wait_for_connection("Unauthorized");
+        // It goes at once, and its access is owed until the token is back.
+        self.kubectl(&["delete", "accessrequest", "owing", "--timeout=60s"]);
         self.store_token("second-token");
         self.wait_for_connection("Ready");
+        let all = [
+            "wait",
+            "owedrevocation",
+            "--all",
+            "--for=delete",
+            "--timeout=60s",
+        ];
+        kubectl(&[&["--namespace=apono-system"], &all[..]].concat());
         // Other lives begin with the first.
         tokens(DEFAULT_TOKEN);
         self.store_token(DEFAULT_TOKEN);

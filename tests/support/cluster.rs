@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use apono_operator::crd::{AccessRequest, AponoConnection, FIELD_MANAGER, all_crds};
+use apono_operator::crd::{
+    AccessRequest, AponoConnection, FIELD_MANAGER, OwedRevocation, all_crds,
+};
 use k8s_openapi::{
     api::core::v1::Namespace,
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -119,6 +121,11 @@ impl Cluster {
 
     /// The connections of the namespace.
     pub fn connections(&self) -> Api<AponoConnection> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// What is owed, where the namespace is the operator's too.
+    pub fn debts(&self) -> Api<OwedRevocation> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
+    os::unix::process::ExitStatusExt as _,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
 };
@@ -109,6 +110,19 @@ impl Operator {
             "the operator did not open its admin port:\n{}",
             log.last()
         );
+    }
+
+    /// Adds a setting for its next lives; the last of a name counts.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The signal that ended it, if it has ended by itself; then it can be started again.
+    pub fn ended(&mut self) -> Option<i32> {
+        let (child, _) = self.running.as_mut()?;
+        let status = child.try_wait().expect("a child of ours")?;
+        self.running = None;
+        Some(status.signal().unwrap_or_default())
     }
 
     /// What it wrote, in all its lives.

@@ -156,6 +156,7 @@ impl World {
         let everything = kube::api::ListParams::default();
         let requests = self.cluster.requests().list(&everything).await;
         let connections = self.cluster.connections().list(&everything).await;
+        let debts = self.cluster.debts().list(&everything).await;
         let places = [
             ("the log", self.operator.log().text()),
             ("the metrics", self.operator.metrics().await),
@@ -164,6 +165,7 @@ impl World {
                 "a connection",
                 format!("{:?}", connections.expect("a list")),
             ),
+            ("a debt", format!("{:?}", debts.expect("a list"))),
             ("an event", format!("{:?}", self.events().await)),
         ];
         for (place, text) in places {

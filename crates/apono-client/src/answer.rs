@@ -30,6 +30,17 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(wait.min(LONGEST_WAIT))
 }
 
+/// The same for header values as texts, so that fuzz targets outside this crate can call it.
+#[doc(hidden)]
+pub fn retry_after_of(value: &str, date: Option<&str>) -> Option<Duration> {
+    let mut headers = HeaderMap::new();
+    headers.insert(RETRY_AFTER, value.parse().ok()?);
+    if let Some(date) = date {
+        headers.insert(DATE, date.parse().ok()?);
+    }
+    retry_after(&headers)
+}
+
 fn http_date(text: &str) -> Option<Timestamp> {
     // A wrong weekday does not make the rest of a date wrong.
     static PARSER: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
@@ -66,6 +77,8 @@ fn unprintable(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn wait(retry_after_value: &str, date: Option<&str>) -> Option<Duration> {
@@ -100,6 +113,31 @@ mod tests {
         );
         assert_eq!(wait(until, None), None);
         assert_eq!(wait(until, Some("yesterday")), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_headers_hold_the_wait_is_bounded(value in ".{0,60}", date in ".{0,60}") {
+            for date in [None, Some(date.as_str())] {
+                let wait = retry_after_of(&value, date);
+                prop_assert!(wait.is_none_or(|wait| wait <= LONGEST_WAIT));
+            }
+        }
+
+        #[test]
+        fn a_date_ahead_is_waited_for_to_the_second(
+            sent in 0_i64..4_000_000_000, ahead in 0_i64..10_000,
+        ) {
+            let text = |second: i64| {
+                let time = Timestamp::from_second(second).unwrap();
+                jiff::fmt::rfc2822::DateTimePrinter::new()
+                    .timestamp_to_rfc9110_string(&time)
+                    .unwrap()
+            };
+            let wait = retry_after_of(&text(sent + ahead), Some(&text(sent)));
+            let ahead = Duration::from_secs(ahead.unsigned_abs());
+            prop_assert_eq!(wait, Some(ahead.min(LONGEST_WAIT)));
+        }
     }
 
     #[test]

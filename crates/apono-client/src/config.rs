@@ -2,10 +2,14 @@
 //! endpoints are allowed: that is the caller's policy.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Certificate, redirect, retry};
-use url::Url;
+use url::{Host, Url};
+
+use crate::network::{OutOfReach, Reach};
+use crate::resolver::Guarded;
 
 /// Where the API is and how far an answer is trusted.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,11 +27,13 @@ pub struct ClientConfig {
     pub max_object_bytes: usize,
     /// The largest answer that is a page or an array.
     pub max_page_bytes: usize,
+    /// Which addresses may be called, written or resolved.
+    pub reach: Reach,
 }
 
 impl ClientConfig {
     /// The endpoint with the defaults: 10 s a call, 1 MiB an object, 8 MiB a page, the system's
-    /// certificates.
+    /// certificates, every address but link-local ones and those of metadata services.
     pub fn new(endpoint: Url) -> Self {
         Self {
             endpoint,
@@ -36,6 +42,7 @@ impl ClientConfig {
             user_agent: concat!("apono-client/", env!("CARGO_PKG_VERSION")).to_owned(),
             max_object_bytes: 1 << 20,
             max_page_bytes: 8 << 20,
+            reach: Reach::default(),
         }
     }
 }
@@ -51,6 +58,7 @@ impl fmt::Debug for ClientConfig {
             .field("user_agent", &self.user_agent)
             .field("max_object_bytes", &self.max_object_bytes)
             .field("max_page_bytes", &self.max_page_bytes)
+            .field("reach", &self.reach)
             .finish()
     }
 }
@@ -71,6 +79,9 @@ pub enum BuildError {
     /// They would be lost or, worse, mixed with those of each call.
     #[error("the endpoint holds a query or a fragment")]
     QueryOrFragment,
+    /// No call may go there.
+    #[error("the endpoint's address {0}")]
+    OutOfReach(OutOfReach),
     /// A call that may take no time cannot be made.
     #[error("the timeout is zero")]
     Timeout,
@@ -109,9 +120,28 @@ pub(crate) fn check_endpoint(endpoint: &Url) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// The HTTP client: no redirects, no proxies, no retries, nothing taken from the environment.
+/// An address that is written needs no name server, and so never passes the resolver.
+fn check_literal(endpoint: &Url, reach: &Reach) -> Result<(), BuildError> {
+    let checked = match endpoint.host() {
+        Some(Host::Ipv4(address)) => reach.check(address.into()),
+        Some(Host::Ipv6(address)) => reach.check(address.into()),
+        Some(Host::Domain(_)) | None => Ok(()),
+    };
+    checked.map_err(BuildError::OutOfReach)
+}
+
+/// The HTTP client: no redirects, no proxies (a proxy would resolve names itself, unchecked), no
+/// retries, nothing taken from the environment.
 pub(crate) fn build_http(config: &ClientConfig) -> Result<reqwest::Client, BuildError> {
+    build_http_with(config, Guarded::new(config.reach.clone()))
+}
+
+fn build_http_with(
+    config: &ClientConfig,
+    resolver: Guarded,
+) -> Result<reqwest::Client, BuildError> {
     check_endpoint(&config.endpoint)?;
+    check_literal(&config.endpoint, &config.reach)?;
     if config.timeout.is_zero() {
         return Err(BuildError::Timeout);
     }
@@ -123,6 +153,7 @@ pub(crate) fn build_http(config: &ClientConfig) -> Result<reqwest::Client, Build
         .redirect(redirect::Policy::none())
         .referer(false)
         .no_proxy()
+        .dns_resolver(Arc::new(resolver))
         // A second POST behind the caller's back could create a second request.
         .retry(retry::never())
         .pool_idle_timeout(POOL_IDLE)
@@ -203,6 +234,86 @@ mod tests {
         let mut config = ClientConfig::new("http://h/".parse().unwrap());
         config.timeout = Duration::ZERO;
         assert!(matches!(build_http(&config), Err(BuildError::Timeout)));
+    }
+
+    #[test]
+    fn a_written_address_out_of_reach_is_refused_in_every_spelling() {
+        for endpoint in [
+            "https://169.254.169.254/",
+            "https://169.254.169.254./",
+            "https://2852039166/",
+            "https://0xa9fea9fe/",
+            "https://0251.0376.0251.0376/",
+            "https://169.254.43518/",
+            "https://[::ffff:169.254.169.254]/",
+            "https://[::ffff:a9fe:a9fe]/",
+            "https://[fe80::1]/",
+            "https://[fd00:ec2::254]/",
+            "https://\u{ff11}69.254.169.254/",
+        ] {
+            let built = build(endpoint);
+            assert!(
+                matches!(built, Err(BuildError::OutOfReach(_))),
+                "{endpoint}"
+            );
+            let mut config = config(endpoint);
+            config.reach.allowed = ["169.254.0.0/16", "fe80::/10", "fd00:ec2::254"]
+                .map(|text| text.parse().unwrap())
+                .into();
+            assert!(build_http(&config).is_ok(), "{endpoint}, allowed");
+        }
+    }
+
+    /// Serves one connection on a free loopback port, and answers nothing good.
+    async fn listen() -> (tokio::net::TcpListener, u16) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, port)
+    }
+
+    fn to_loopback(_: String) -> crate::resolver::Looking {
+        Box::pin(async { Ok(vec!["127.0.0.1:0".parse().unwrap()]) })
+    }
+
+    fn to_metadata(_: String) -> crate::resolver::Looking {
+        Box::pin(async { Ok(vec!["[::ffff:169.254.169.254]:0".parse().unwrap()]) })
+    }
+
+    fn to_elsewhere(_: String) -> crate::resolver::Looking {
+        Box::pin(async { Ok(vec!["192.0.2.1:0".parse().unwrap()]) })
+    }
+
+    fn causes(error: &dyn std::error::Error) -> String {
+        let next = error.source().map(causes).unwrap_or_default();
+        format!("{error}; {next}")
+    }
+
+    #[tokio::test]
+    async fn a_name_is_judged_by_where_it_leads_when_it_is_connected_to() {
+        let (listener, port) = listen().await;
+        let mut config = config(&format!("http://api.example.com:{port}/"));
+        let calls = |config: &ClientConfig, look_up| {
+            let guarded = Guarded::with(config.reach.clone(), look_up);
+            let http = build_http_with(config, guarded).unwrap();
+            http.get(config.endpoint.clone()).send()
+        };
+        let refused = calls(&config, to_metadata).await.unwrap_err();
+        assert!(refused.is_connect(), "nothing was sent: {refused:?}");
+        let causes = causes(&refused);
+        assert!(
+            causes.contains("`::ffff:169.254.169.254`, a link-local"),
+            "{causes}"
+        );
+
+        config.reach.only_loopback = true;
+        let refused = calls(&config, to_elsewhere).await.unwrap_err();
+        assert!(refused.is_connect(), "nothing was sent: {refused:?}");
+
+        // And where it may lead, it is connected to.
+        let call = tokio::spawn(calls(&config, to_loopback));
+        let accepted = listener.accept().await.unwrap();
+        drop(accepted);
+        assert!(!call.await.unwrap().unwrap_err().is_connect());
     }
 
     #[test]

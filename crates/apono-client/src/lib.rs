@@ -30,6 +30,7 @@
 //! | `wire.rs` | the lenient half of decoding |
 //! | `error.rs`, `answer.rs` | [`Error`], [`Effect`], [`ErrorClass`]; what a refusing answer says |
 //! | `config.rs`, `token.rs` | [`ClientConfig`], [`Token`] |
+//! | `network.rs`, `resolver.rs` | [`Reach`]: which addresses may be called; names are held to it |
 
 mod answer;
 mod client;
@@ -38,11 +39,15 @@ mod endpoint;
 mod error;
 mod listing;
 mod model;
+mod network;
 mod page;
+mod resolver;
 mod token;
 mod transport;
 mod wire;
 
+#[doc(hidden)]
+pub use crate::answer::retry_after_of;
 pub use crate::client::Client;
 pub use crate::config::{BuildError, ClientConfig};
 pub use crate::endpoint::Endpoint;
@@ -67,5 +72,6 @@ pub use crate::model::selectable::{
 };
 pub use crate::model::session::AccessSession;
 pub use crate::model::status::{EntitlementState, EntitlementStatus, State, Status};
+pub use crate::network::{Forbidden, InvalidNetwork, Network, OutOfReach, Reach};
 pub use crate::page::{Page, PageToken};
 pub use crate::token::{InvalidToken, Token};

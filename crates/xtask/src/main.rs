@@ -5,6 +5,7 @@ mod control_plane;
 mod demo;
 mod generate;
 mod process;
+mod prove;
 mod test;
 mod tools;
 
@@ -30,6 +31,8 @@ enum Task {
     Demo(demo::Arguments),
     /// Run every test, against a Kubernetes control plane of their own.
     Test(test::Arguments),
+    /// Run the long proofs: the model of the decisions, and mutations of the code.
+    Prove(prove::Arguments),
     /// Check format, lints, generated files, docs and dependencies.
     Check,
     /// Write the generated files.
@@ -70,6 +73,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
+        Task::Prove(arguments) => prove::run(&arguments),
         Task::Check => check::run(),
         Task::Generate { check: false } => generate::write(),
         Task::Generate { check: true } => generate::check(),

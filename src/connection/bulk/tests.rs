@@ -145,3 +145,41 @@ async fn what_is_the_connections_matter_is_not_halved() {
         assert!(all.iter().all(|one| one.status == Status::Active));
     }
 }
+
+#[tokio::test]
+async fn a_task_that_dies_lets_go_of_what_it_held() {
+    let bench = Bench::new();
+    let ids = bench.ask(3).await;
+    bench.hand_over(&ids);
+    // Once while they wait, once while they are under way.
+    let bulk = &bench.bulk;
+    drop(Collecting {
+        bulk: Arc::clone(bulk),
+        is_done: false,
+    });
+    assert!(!ids.iter().any(|id| bulk.holds(id)));
+    bench.hand_over(&ids);
+    let batch = {
+        let mut inner = bulk.lock();
+        let late = Instant::now() + Duration::from_mins(1);
+        inner.batches.take(late).unwrap()
+    };
+    assert_eq!(batch.len(), 3);
+    assert!(ids.iter().all(|id| bulk.holds(id)));
+    let sending = Sending {
+        bulk: Arc::clone(bulk),
+        rest: vec![batch],
+    };
+    let task = tokio::spawn(async move {
+        let _held = sending;
+        panic!("as a fault of ours would");
+    });
+    assert!(task.await.unwrap_err().is_panic());
+    assert!(!ids.iter().any(|id| bulk.holds(id)));
+    assert!(bulk.fetch(&ids[0]).is_none(), "nobody answered");
+    // And it goes on.
+    bench.hand_over(&ids);
+    assert!(bench.answers(&ids).await.iter().all(is_accepted));
+    let all = bench.simulator.requests();
+    assert!(all.iter().all(|one| one.status == Status::Revoked));
+}

@@ -5,6 +5,9 @@
 //! | `access`, `grantees`, `maxDuration`, `requireJustification`, `credentialsForOthers` | the spec | before any call |
 //! | `bundles`, `integrations` | the names Apono gives them, never what was written | once these are known |
 //!
+//! A bundle may reach any integration, so where `integrations` are limited and `bundles` are not, no
+//! bundle may be asked for: else it would lead past the limit.
+//!
 //! Asking is bound by them: creating, renewing, asking again. What was asked stays followed, and
 //! can be taken back.
 
@@ -149,6 +152,7 @@ fn kind(access: &Access) -> AccessKind {
 }
 
 fn access(allow: &Allow, access: &Access) -> Result<(), Refusal> {
+    past_integrations(allow, access)?;
     let only_bundles = [AccessKind::Bundle];
     let allowed = match (&allow.access, &allow.bundles) {
         (Some(allowed), _) => allowed.as_slice(),
@@ -171,6 +175,21 @@ fn access(allow: &Allow, access: &Access) -> Result<(), Refusal> {
     )))
 }
 
+fn past_integrations(allow: &Allow, access: &Access) -> Result<(), Refusal> {
+    let (Some(integrations), None, AccessKind::Bundle) =
+        (&allow.integrations, &allow.bundles, kind(access))
+    else {
+        return Ok(());
+    };
+    let name = access.bundle.as_deref().unwrap_or_default();
+    Err(Refusal(format!(
+        "spec.access.bundle is `{name}`, a bundle may reach any integration, and the connection's \
+         spec.allow.integrations allows {} only: {ANEW} that asks for entitlements of these, or ask \
+         for the bundle's name to be set in the connection's spec.allow.bundles",
+        listed(integrations.iter().cloned())
+    )))
+}
+
 fn property(kind: AccessKind) -> &'static str {
     match kind {
         AccessKind::Bundle => "bundle",
@@ -179,8 +198,9 @@ fn property(kind: AccessKind) -> &'static str {
     }
 }
 
-/// "self" is for requests without a grantee alone, and only "self" is: who may ask for everybody
-/// else may not thereby ask for the user of the token, who may be mightier than all of them.
+/// "self" is for requests without a grantee alone, and only "self" is: who may ask for users by name
+/// may not thereby leave the name out. Patterns are compared with what is written and nothing else:
+/// the user of the token is named as anybody is, by the e-mail or the id that a pattern allows.
 fn grantee(allow: &Allow, grantee: Option<&str>) -> Result<(), Refusal> {
     let Some(patterns) = &allow.grantees else {
         return Ok(());

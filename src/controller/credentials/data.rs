@@ -242,6 +242,49 @@ mod tests {
     }
 
     #[test]
+    fn a_mask_within_a_text_is_told_from_asterisks_that_mean_something() {
+        let text = |text: &str| {
+            let details: AdminRequestDetails =
+                serde_json::from_value(json!({ "details": text })).unwrap();
+            Details::Admin(details)
+        };
+        for masked in [
+            "***",
+            "host: db\npassword: *****\nport: 5432",
+            "password=****",
+            "postgres://dana:********@db.example:5432/orders",
+            r#"{"user": "dana", "password": "*****"}"#,
+            "PASSWORD='***' psql",
+        ] {
+            assert!(text(masked).is_spent(), "{masked}");
+            let within = details(json!({"instructions": "", "parameters": {"any": masked}}));
+            assert!(within.is_spent(), "{masked}");
+        }
+        for whole in [
+            "",
+            "SELECT * FROM orders",
+            "SELECT ** FROM orders",
+            "GRANT ALL ON *.* TO dana",
+            "password: **",
+            "password: a***b",
+            "password: ****!",
+            "/* a comment */ **bold** text",
+            "5 2 * * 1",
+        ] {
+            assert!(!text(whole).is_spent(), "{whole}");
+        }
+    }
+
+    #[test]
+    fn what_people_wrote_into_instructions_may_hold_asterisks() {
+        let read = details(json!({
+            "instructions": "*** mind the step ***", "custom_admin_message": "***",
+            "parameters": {"password": "one"}
+        }));
+        assert!(!read.is_spent());
+    }
+
+    #[test]
     fn one_session_has_plain_keys_and_several_are_told_apart() {
         let one = |id: &str, name: &str| (id.to_owned(), name.to_owned());
         assert_eq!(prefixes(&[one("s1", "prod db")])["s1"], "");

@@ -65,12 +65,28 @@ pub struct Wanted<'a> {
     pub now: Timestamp,
 }
 
-/// Delivers.
-pub async fn deliver(store: Store<'_>, connection: &Connection, wanted: &Wanted<'_>) -> Delivery {
-    let Begun { owned, before } = match begin(store, wanted).await {
-        Ok(begun) => begun,
-        Err(other) => return other,
-    };
+/// Delivers. True with it where the Secret was immutable and was made anew.
+pub async fn deliver(
+    store: Store<'_>,
+    connection: &Connection,
+    wanted: &Wanted<'_>,
+) -> (Delivery, bool) {
+    match begin(store, wanted).await {
+        Ok(begun) => {
+            let made_anew = begun.owned.made_anew;
+            let delivery = read_and_store(store, connection, wanted, begun).await;
+            (delivery, made_anew)
+        }
+        Err(other) => (other, false),
+    }
+}
+
+async fn read_and_store(
+    store: Store<'_>,
+    connection: &Connection,
+    wanted: &Wanted<'_>,
+    Begun { owned, before }: Begun,
+) -> Delivery {
     let mut reads = read_all(connection, wanted).await;
     // A read that was begun earlier may have been the one that consumed them.
     reads.untouched.retain(|id| !before.contains(id));
@@ -289,8 +305,13 @@ fn content(before: Option<&Owned>, reads: &Reads, wanted: &Wanted<'_>) -> (Data,
     let data = merged(old_data, old, read.clone(), &prefixes);
     let mut record = Record {
         reading: old.reading.clone(),
+        resetting: old.resetting.clone(),
         ..Record::default()
     };
+    let is_known = |id: &String| prefixes.contains_key(id);
+    record
+        .resetting
+        .retain(|id, _| is_known(id) && !read.contains_key(id));
     let is_open = |id: &String| !read.contains_key(id) && !reads.untouched.contains(id);
     record.reading.retain(|id, _| is_open(id));
     for (id, prefix) in prefixes {

@@ -5,7 +5,7 @@
 //! | being deleted, nothing is revoked in this pass | take them out of the Secret |
 //! | the access has ended, or credentials are no longer asked for | the same, before the end is reported |
 //! | nothing is live, or the connection may not be used | nothing |
-//! | another name for the Secret | move it |
+//! | another name for the Secret | put the name down, then move it |
 //! | every live request's session is delivered | restart the workloads, once, then nothing |
 //! | otherwise | look at the sessions, in its pace |
 
@@ -15,7 +15,7 @@ use apono_client::State;
 use jiff::Timestamp;
 
 use super::{
-    next::is_settled,
+    next::{is_complete, is_settled},
     scene::{CredentialMemory, Target},
 };
 use crate::{
@@ -39,18 +39,20 @@ pub enum Due {
     Nothing,
     /// Something, then.
     Later(Timestamp),
-    /// Take the credentials out of this Secret.
+    /// Take the credentials out of these Secrets.
     Remove {
-        /// Its name.
-        secret: String,
+        /// Their names.
+        secrets: Vec<String>,
         /// How.
         on_end: OnEnd,
     },
     /// The Secret has another name now.
     Move {
-        /// The name it had.
-        from: String,
+        /// Every name under which there may be one, the one it has first.
+        names: Vec<String>,
     },
+    /// Put down the new name of the Secret: nothing is moved to a name that is not on record.
+    PutDown,
     /// Look at the sessions of these.
     Look(Vec<Target>),
     /// Restart the workloads for this digest.
@@ -80,13 +82,18 @@ pub fn due(
     let memory = &observed.memory.credentials;
     let default = CredentialsStatus::default();
     let old = old.unwrap_or(&default);
-    let renamed = |name: &&String| **name != wanted.secret_name && holds_something(old);
+    let names = names(old);
+    let is_put_down = names.contains(&wanted.secret_name);
     let waits = |memory: &CredentialMemory| {
         let changed = memory.generation != resource.metadata.generation;
         memory.look_at.filter(|at| *at > now && !changed)
     };
-    if let Some(from) = old.secret_name.as_ref().filter(renamed) {
-        return waits(memory).map_or_else(|| Due::Move { from: from.clone() }, Due::Later);
+    if names.iter().any(|name| *name != wanted.secret_name) {
+        return match waits(memory) {
+            Some(at) => Due::Later(at),
+            None if is_put_down => Due::Move { names },
+            None => Due::PutDown,
+        };
     }
     if is_delivered(old, &targets) && !reset_asked {
         return restart(
@@ -127,18 +134,28 @@ fn holds_something(old: &CredentialsStatus) -> bool {
     old.state != Some(CredentialsState::Removed)
 }
 
+/// Every name under which there may be a Secret of ours.
+pub fn names(old: &CredentialsStatus) -> Vec<String> {
+    let all = old.secret_name.iter().chain(&old.other_secret_names);
+    all.filter(|_| holds_something(old)).cloned().collect()
+}
+
 fn removal(resource: &AccessRequest, picture: &Picture, old: Option<&CredentialsStatus>) -> Due {
     let wanted = resource.spec.credentials.as_ref();
-    let secret = match old {
-        Some(old) => old.secret_name.clone().filter(|_| holds_something(old)),
+    let secrets = match old {
+        Some(old) => names(old),
         // A status that was lost says nothing of a Secret that was made.
-        None if picture.requests.iter().any(was_access) => {
-            wanted.map(|wanted| wanted.secret_name.clone())
-        }
-        None => None,
+        None if picture.requests.iter().any(was_access) => wanted
+            .map(|one| one.secret_name.clone())
+            .into_iter()
+            .collect(),
+        None => Vec::new(),
     };
     let on_end = wanted.and_then(|wanted| wanted.on_end).unwrap_or_default();
-    secret.map_or(Due::Nothing, |secret| Due::Remove { secret, on_end })
+    if secrets.is_empty() {
+        return Due::Nothing;
+    }
+    Due::Remove { secrets, on_end }
 }
 
 /// The live requests whose credentials are wanted: of those that were asked again, the new ones.
@@ -187,8 +204,7 @@ fn is_delivered(old: &CredentialsStatus, targets: &[Target]) -> bool {
             .iter()
             .any(|one| serves(&one) && settled(one.state))
     };
-    let all = old.sessions.iter().all(|one| settled(one.state));
-    settled(old.state) && all && targets.iter().all(covered)
+    is_complete(old) && targets.iter().all(covered)
 }
 
 fn restart(
@@ -357,17 +373,40 @@ mod tests {
     }
 
     #[test]
-    fn another_name_moves_the_secret() {
+    fn no_secret_is_moved_before_the_new_name_is_on_record() {
         let mut world = delivered();
-        world
-            .resource
-            .spec
-            .credentials
-            .as_mut()
-            .unwrap()
-            .secret_name = "other".to_owned();
-        let from = "orders-db".to_owned();
-        assert_eq!(of(&world), Due::Move { from });
+        rename(&mut world, "other");
+        assert_eq!(of(&world), Due::PutDown);
+        others(&mut world, &["other"]);
+        let both = || vec!["orders-db".to_owned(), "other".to_owned()];
+        assert_eq!(of(&world), Due::Move { names: both() });
+        // Interrupted, and named a third time, or back.
+        rename(&mut world, "third");
+        assert_eq!(of(&world), Due::PutDown);
+        rename(&mut world, "orders-db");
+        assert_eq!(of(&world), Due::Move { names: both() });
+    }
+
+    #[test]
+    fn at_the_end_every_secret_is_emptied_that_may_have_been_made() {
+        let mut world = delivered();
+        rename(&mut world, "other");
+        others(&mut world, &["other", "third"]);
+        let Due::Remove { secrets, .. } = of(&world.deleted()) else {
+            panic!("nothing is removed")
+        };
+        assert_eq!(secrets, ["orders-db", "other", "third"]);
+    }
+
+    fn rename(world: &mut World, name: &str) {
+        let credentials = world.resource.spec.credentials.as_mut().unwrap();
+        credentials.secret_name = name.to_owned();
+    }
+
+    fn others(world: &mut World, names: &[&str]) {
+        let status = world.resource.status.as_mut().unwrap();
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        status.credentials.as_mut().unwrap().other_secret_names = names;
     }
 
     #[test]

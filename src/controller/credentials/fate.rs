@@ -10,19 +10,23 @@
 //! | 6 | serves a request of others | `Shared`: neither read nor reset |
 //! | 7 | nobody has read it | read |
 //! | 8 | read, and the Secret says delivered | delivered: only the status was lost |
-//! | 9 | read, and the Secret says that we set out to | ours was interrupted: a reset is put down |
-//! | 10 | read otherwise | `ViewedElsewhere`: not reset |
-//! | 11 | being reset by somebody; a word nobody knows | waited for |
+//! | 9 | read, and the Secret says that we set out to reset it later | as 4 and 5: only the status was lost |
+//! | 10 | read, and the Secret says that we set out to | ours was interrupted: a reset is put down |
+//! | 11 | read otherwise | `ViewedElsewhere`: not reset |
+//! | 12 | being reset by somebody; a word nobody knows | waited for |
 //!
 //! # Why a reset may be sent twice
 //! What a reset replaces has been read by nobody, or its answer was lost; new credentials are read
 //! only when the remote shows them after the last reset. It is sent again only when some seconds
 //! have passed in which the remote showed no sign of the one before.
+//!
+//! # When a reset is given up
+//! What the remote plainly refuses a few times is left to a person: what was delivered before counts
+//! again if no reset can have been acted on, and else the session is as it was without the reset.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     scene::{Record, ResetTry, Scene, SecretSight, Seen, Word},
@@ -45,11 +49,16 @@ const RESET_REFUSED: Duration = Duration::from_secs(2);
 /// No reset waits longer.
 const MOST_RESET_PAUSE: Duration = Duration::from_mins(10);
 
+/// What others make is looked at this often in the end.
+const MOST_OTHERS_PAUSE: Duration = Duration::from_secs(15);
+
 /// How one session is judged.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fate {
     /// Nothing more is wanted of it.
     Settled(CredentialsState),
+    /// Nor of this: what was delivered stays, since a reset was refused, and why.
+    Kept(String),
     /// Read it.
     Read,
     /// Look into the Secret first.
@@ -94,7 +103,7 @@ pub fn fate(scene: &Scene, seen: &Seen) -> Fate {
     match &seen.word {
         Word::Available => Fate::Read,
         Word::Viewed | Word::Silent => by_the_secret(scene, seen),
-        Word::Resetting => Fate::Wait(Pending, words::reset_elsewhere(seen), SECOND),
+        Word::Resetting => Fate::Wait(Pending, words::reset_elsewhere(seen), pace(scene)),
         Word::Unknown(word) => Fate::Wait(Pending, words::unknown(seen, word), SLOW),
         Word::NotApplicable => Fate::Settled(NotApplicable),
     }
@@ -111,9 +120,20 @@ fn by_the_secret(scene: &Scene, seen: &Seen) -> Fate {
     };
     let reset = scene
         .known(seen)
-        .and_then(|one| one.resetting_since.as_ref());
+        .and_then(|one| one.resetting_since.as_ref())
+        .map(|time| time.0);
+    let ahead = record.resetting.get(&seen.id).copied();
+    let delivered = record.delivered.get(&seen.id).and_then(|one| one.reset);
+    if let Some(since) = ahead.filter(|_| ahead > delivered && ahead > reset) {
+        // A reset of ours that the status does not know.
+        return after_reset(scene, seen, since);
+    }
     if is_in(record, &seen.id, reset) {
         return Fate::Settled(CredentialsState::Delivered);
+    }
+    let tried = scene.memory.resets.get(&seen.id);
+    if let Some(refusal) = tried.and_then(ResetTry::given_up) {
+        return Fate::Wait(ViewedElsewhere, words::reset_refused(seen, refusal), SLOW);
     }
     let began = record.reading.contains_key(&seen.id);
     match (began, seen.can_reset, &seen.word) {
@@ -124,10 +144,11 @@ fn by_the_secret(scene: &Scene, seen: &Seen) -> Fate {
     }
 }
 
-/// Whether the Secret holds what was read after this reset.
-fn is_in(record: &Record, id: &str, reset: Option<&Time>) -> bool {
+/// Whether the Secret holds what was read after this reset, or after a later one, of which the status
+/// was lost.
+fn is_in(record: &Record, id: &str, reset: Option<Timestamp>) -> bool {
     let delivered = record.delivered.get(id);
-    delivered.is_some_and(|one| one.reset == reset.map(|time| time.0))
+    delivered.is_some_and(|one| one.reset >= reset)
 }
 
 /// A reset is on record. It was sent or not, and done or not.
@@ -144,6 +165,9 @@ fn after_reset(scene: &Scene, seen: &Seen, since: Timestamp) -> Fate {
         }
     };
     let tried = scene.memory.resets.get(&seen.id);
+    if let Some((tried, refusal)) = tried.and_then(|one| Some((one, one.given_up()?))) {
+        return without_reset(scene, seen, tried, refusal);
+    }
     match (&seen.word, tried) {
         (Word::Resetting, _) => wait(resetting_pace(scene.now, since)),
         (Word::Unknown(_) | Word::NotApplicable, _) => wait(SLOW),
@@ -153,13 +177,38 @@ fn after_reset(scene: &Scene, seen: &Seen, since: Timestamp) -> Fate {
         // Another process put it down: it may have sent it, and may even have delivered since.
         (Word::Viewed | Word::Silent, None) => match scene.secret {
             SecretSight::Unread => Fate::LookIntoSecret,
-            SecretSight::Ours(record) if is_in(record, &seen.id, Some(&Time(since))) => {
+            SecretSight::Ours(record) if is_in(record, &seen.id, Some(since)) => {
                 Fate::Settled(CredentialsState::Delivered)
             }
             _ => at(since + RESET_UNSURE, Fate::Reset),
         },
         (Word::Available, None) => at(since + RESET_UNSURE, Fate::Read),
     }
+}
+
+/// A reset that was refused for good: judged as if there were none.
+fn without_reset(scene: &Scene, seen: &Seen, tried: &ResetTry, refusal: &str) -> Fate {
+    use CredentialsState::{Resetting, Shared, ViewedElsewhere};
+    let text = words::reset_refused(seen, refusal);
+    match (&seen.word, scene.secret) {
+        (Word::NotApplicable, _) => Fate::Settled(CredentialsState::NotApplicable),
+        (Word::Resetting, _) => Fate::Wait(Resetting, words::reset_elsewhere(seen), pace(scene)),
+        (Word::Unknown(word), _) => Fate::Wait(Resetting, words::unknown(seen, word), SLOW),
+        (Word::Available, _) if !scene.is_shared(seen) => Fate::Read,
+        (_, SecretSight::Unread) => Fate::LookIntoSecret,
+        (_, SecretSight::Trouble(trouble)) => Fate::Wait(Resetting, trouble.clone(), SLOW),
+        (_, SecretSight::Ours(record)) if still_works(record, seen, tried) => {
+            Fate::Kept(words::kept(seen, refusal))
+        }
+        _ if scene.is_shared(seen) => Fate::Wait(Shared, text, SLOW),
+        _ => Fate::Wait(ViewedElsewhere, text, SLOW),
+    }
+}
+
+/// Whether what the Secret holds is what was read last, and no reset can have replaced it.
+fn still_works(record: &Record, seen: &Seen, tried: &ResetTry) -> bool {
+    let is_there = record.delivered.contains_key(&seen.id);
+    is_there && !record.reading.contains_key(&seen.id) && !tried.may_be_done
 }
 
 fn after_try(
@@ -195,6 +244,11 @@ fn after_try(
 fn resetting_pace(now: Timestamp, since: Timestamp) -> Duration {
     let passed = until(since, now);
     (passed / 4).clamp(SECOND, Duration::from_secs(5))
+}
+
+/// What others do is looked at ever later.
+fn pace(scene: &Scene) -> Duration {
+    doubled(SECOND, scene.memory.looks + 1, MOST_OTHERS_PAUSE)
 }
 
 fn until(now: Timestamp, then: Timestamp) -> Duration {

@@ -1,17 +1,15 @@
 //! A look at the sessions, and what it calls for: a delivery, a reset, a pause. IO.
 //!
-//! At most one reset is sent in a pass. Several sessions may be read in one: they are stored in the
+//! At most one reset is sent in a pass (`reset.rs`). Several sessions may be read in one: they are stored in the
 //! same write, and each is under the write-ahead.
 
 use std::{collections::BTreeSet, time::Duration};
-
-use apono_client::Effect;
 
 use super::{
     deliver::{Delivery, Wanted, deliver},
     due::others_live,
     next::{CredentialStep, Decision, is_settled, next, overall, whole},
-    scene::{Record, ResetTry, Scene, SecretSight, Seen, Target, Word},
+    scene::{Record, Scene, SecretSight, Seen, Target, Word},
     secret::{Store, words_of},
     sessions,
     turn::{Pass, SOON},
@@ -57,8 +55,8 @@ impl Pass<'_> {
                 }
                 CredentialStep::Reset(seen) => {
                     self.accept(&decision, sessions.is_ok());
-                    let seen = seen.clone();
-                    return self.reset(connection, &seen).await;
+                    let since = decision.reset_of(&seen.id);
+                    return self.reset(connection, seen, since).await;
                 }
                 CredentialStep::PutDownReset(ids) => {
                     self.accept(&decision, sessions.is_ok());
@@ -156,48 +154,13 @@ impl Pass<'_> {
     }
 
     fn rest(&mut self, decision: &Decision) {
-        if decision.status.state.is_some_and(is_settled) && !decision.is_short {
+        if decision.is_done {
             self.memory.credentials.looks = 0;
             self.memory.credentials.look_at = None;
             self.turn.wake = Some(SOON);
         } else {
             self.pause(decision.pause);
         }
-    }
-
-    fn plan_resets(&mut self, ids: &[String], sessions: &[Seen]) {
-        for id in ids {
-            let seen = sessions.iter().find(|one| one.id == *id);
-            let from_viewed = seen.is_some_and(|one| one.word == Word::Viewed);
-            let planned = ResetTry {
-                from_viewed,
-                ..ResetTry::default()
-            };
-            self.memory.credentials.resets.insert(id.clone(), planned);
-        }
-        self.memory.credentials.looks = 0;
-        self.memory.credentials.look_at = None;
-    }
-
-    /// Sends one reset.
-    async fn reset(&mut self, connection: &Connection, seen: &Seen) {
-        let answer = sessions::reset(connection, seen).await;
-        let tried = self.memory.credentials.resets.entry(seen.id.clone());
-        let tried = tried.or_insert_with(|| ResetTry {
-            from_viewed: seen.word == Word::Viewed,
-            ..ResetTry::default()
-        });
-        tried.count = tried.count.saturating_add(1);
-        tried.sent = Some(self.now);
-        tried.refusal = match answer {
-            Ok(()) => None,
-            Err(error) if error.effect() == Effect::Unknown => None,
-            Err(error) => {
-                tracing::info!(session = %seen.id, %error, "reset not accepted");
-                Some(error.to_string())
-            }
-        };
-        self.pause(SECOND);
     }
 
     /// Delivers. What has to be decided anew comes back.
@@ -223,7 +186,11 @@ impl Pass<'_> {
             ends_at: ends_at.min().map(|time| time.0),
             now: self.now,
         };
-        let delivery = deliver(Store::of(self.context, self.resource), connection, &wanted).await;
+        let store = Store::of(self.context, self.resource);
+        let (delivery, made_anew) = deliver(store, connection, &wanted).await;
+        if made_anew {
+            self.made_anew(&secret);
+        }
         match delivery {
             Delivery::LookAgain(sight) => return Some((sight, Vec::new())),
             Delivery::Spent(record, spent) => return Some((SecretSight::Ours(record), spent)),

@@ -61,11 +61,22 @@ pub struct Decision {
     pub pause: Duration,
     /// Whether requests are without a session.
     pub is_short: bool,
+    /// Whether nothing more is to be looked at. Not yet where the credentials of a request that was
+    /// replaced are reported as delivered and those of the new one are on their way.
+    pub is_done: bool,
     /// Sessions of requests that were replaced, whose credentials serve until those of the new ones
     /// are there.
     pub carried: Vec<String>,
     /// Sessions a person asks to reset that cannot be.
     pub not_resettable: Vec<String>,
+}
+
+impl Decision {
+    /// The reset of this session that is on record.
+    pub fn reset_of(&self, id: &str) -> Option<Timestamp> {
+        let one = self.status.sessions.iter().find(|one| one.id == id)?;
+        one.resetting_since.as_ref().map(|time| time.0)
+    }
 }
 
 /// Decides what this pass does for the credentials.
@@ -104,11 +115,13 @@ pub fn next(scene: &Scene) -> Decision {
         .filter(|(one, _)| scene.reset_asked && !one.can_reset && is_spent(scene, one))
         .map(|(one, _)| one.id.clone())
         .collect();
+    let is_short = judged.is_empty() || waits.holds_back || !waits.requests.is_empty();
     Decision {
         step,
+        is_done: !is_short && is_complete(&status),
         status,
         pause: pause(scene, &judged, &waits),
-        is_short: judged.is_empty() || waits.holds_back || !waits.requests.is_empty(),
+        is_short,
         carried: carried(scene).map(|one| one.id.clone()).collect(),
         not_resettable,
     }
@@ -175,7 +188,7 @@ fn report(scene: &Scene, judged: &[(&Seen, Fate)]) -> CredentialsStatus {
     let texts: Vec<_> = judged
         .iter()
         .filter_map(|(_, fate)| match fate {
-            Fate::Wait(_, text, _) => Some(text.clone()),
+            Fate::Wait(_, text, _) | Fate::Kept(text) => Some(text.clone()),
             _ => None,
         })
         .collect();
@@ -186,7 +199,7 @@ fn report(scene: &Scene, judged: &[(&Seen, Fate)]) -> CredentialsStatus {
     let is_short = judged.is_empty() || absent.holds_back || !absent.requests.is_empty();
     let state = overall(&sessions, is_short);
     new.message = if is_settled(state) {
-        None
+        (!texts.is_empty()).then(|| words::several(&texts))
     } else if texts.is_empty() && is_short {
         Some(words::no_session(scene, &absent.requests))
     } else if texts.is_empty() {
@@ -248,6 +261,7 @@ fn session(scene: &Scene, seen: &Seen, fate: &Fate) -> SessionStatus {
     let was = known.and_then(|one| one.state);
     let state = match fate {
         Fate::Settled(state) | Fate::Wait(state, _, _) => *state,
+        Fate::Kept(_) => CredentialsState::Delivered,
         Fate::Reset => CredentialsState::Resetting,
         Fate::Read if was == Some(CredentialsState::Resetting) => CredentialsState::Resetting,
         Fate::Read => CredentialsState::Pending,
@@ -263,8 +277,21 @@ fn session(scene: &Scene, seen: &Seen, fate: &Fate) -> SessionStatus {
         integration: (!seen.integration.is_empty()).then(|| bounds::word(&seen.integration)),
         state: Some(state),
         requests: serves.take(MOST_REQUESTS).cloned().collect(),
-        resetting_since: known.and_then(|one| one.resetting_since.clone()),
+        resetting_since: last_reset(scene, seen),
     }
+}
+
+/// The last reset that the status or the Secret knows.
+fn last_reset(scene: &Scene, seen: &Seen) -> Option<Time> {
+    let known = scene
+        .known(seen)
+        .and_then(|one| one.resetting_since.clone());
+    let SecretSight::Ours(record) = scene.secret else {
+        return known;
+    };
+    let delivered = record.delivered.get(&seen.id).and_then(|one| one.reset);
+    let ahead = record.resetting.get(&seen.id).copied().max(delivered);
+    known.max(ahead.map(Time))
 }
 
 /// The one that is furthest behind decides.
@@ -290,6 +317,12 @@ pub fn is_settled(state: CredentialsState) -> bool {
         state,
         CredentialsState::Delivered | CredentialsState::NotApplicable
     )
+}
+
+/// Whether that holds of every session, and not of the whole alone.
+pub fn is_complete(status: &CredentialsStatus) -> bool {
+    let settled = |state: Option<CredentialsState>| state.is_some_and(is_settled);
+    settled(status.state) && status.sessions.iter().all(|one| settled(one.state))
 }
 
 /// Puts a reset down. Its time tells it from every reset before.
@@ -325,6 +358,7 @@ fn unreadable(scene: &Scene, error: &str) -> Decision {
         status,
         pause: doubled(SECOND, scene.memory.looks + 1, MOST_BETWEEN_LOOKS),
         is_short: true,
+        is_done: false,
         carried: Vec::new(),
         not_resettable: Vec::new(),
     }

@@ -143,8 +143,29 @@ fn delivered(reset: Option<Timestamp>) -> Record {
     };
     Record {
         reading: BTreeMap::new(),
+        resetting: BTreeMap::new(),
         delivered: BTreeMap::from([("s1".to_owned(), one)]),
         digest: Some("abc".to_owned()),
+    }
+}
+
+/// It holds some, and we set out to reset them.
+fn resetting() -> Record {
+    Record {
+        resetting: BTreeMap::from([("s1".to_owned(), start())]),
+        ..delivered(None)
+    }
+}
+
+/// Refused for good.
+fn refused() -> ResetTry {
+    ResetTry {
+        count: 4,
+        sent: Some(start()),
+        refusal: Some("403 not yours".to_owned()),
+        refusals: 4,
+        from_viewed: true,
+        ..ResetTry::default()
     }
 }
 
@@ -335,6 +356,128 @@ fn a_reset_of_which_no_sign_is_seen_is_sent_again_ever_later() {
 }
 
 #[test]
+fn a_reset_that_is_refused_for_good_leaves_what_works() {
+    for word in [Word::Viewed, Word::Silent] {
+        let world = || {
+            world(word.clone())
+                .was(CredentialsState::Resetting, Some(start()))
+                .tried(refused())
+        };
+        assert_eq!(world().step(), CredentialStep::LookIntoSecret);
+        let kept = world().holds(resetting());
+        assert_eq!(kept.step(), CredentialStep::Rest);
+        assert_eq!(kept.state(), Some(CredentialsState::Delivered));
+        assert!(kept.next().is_done);
+        let message = kept.message();
+        for part in ["403 not yours", "stay", "access.apono.io/reset-credentials"] {
+            assert!(message.contains(part), "{message}");
+        }
+        for record in [Record::default(), reading(), both()] {
+            let lost = world().holds(record);
+            assert_eq!(lost.step(), CredentialStep::Rest);
+            assert_eq!(lost.state(), Some(CredentialsState::ViewedElsewhere));
+            assert!(lost.message().contains("403 not yours"));
+            assert_eq!(lost.next().pause, Duration::from_mins(1));
+        }
+        let mut unsure = world().holds(resetting());
+        let tried = unsure.memory.resets.get_mut("s1").unwrap();
+        tried.may_be_done = true;
+        assert_eq!(unsure.state(), Some(CredentialsState::ViewedElsewhere));
+        tried_again_when_asked(world().holds(resetting()));
+    }
+}
+
+fn tried_again_when_asked(mut world: World) {
+    world = world.was(CredentialsState::Delivered, Some(start()));
+    world.reset_asked = true;
+    assert!(puts_down(&world.step()));
+}
+
+#[test]
+fn a_reset_that_is_refused_is_tried_a_few_times_ever_later() {
+    for count in 1..4 {
+        let tried = ResetTry {
+            count,
+            refusals: count,
+            ..refused()
+        };
+        let world = || {
+            world(Word::Viewed)
+                .was(CredentialsState::Resetting, Some(start()))
+                .tried(tried.clone())
+                .holds(resetting())
+        };
+        let pause = Duration::from_secs(2_u64.pow(count));
+        assert_eq!(
+            world().after(pause / 2).step(),
+            CredentialStep::Rest,
+            "{count}"
+        );
+        assert!(resets(&world().after(pause).step()), "{count}");
+    }
+    let hiccup = ResetTry {
+        count: 40,
+        refusals: 0,
+        ..refused()
+    };
+    let world = world(Word::Viewed)
+        .was(CredentialsState::Resetting, Some(start()))
+        .tried(hiccup)
+        .after(Duration::from_mins(10));
+    assert!(resets(&world.step()), "what may pass is tried for ever");
+}
+
+#[test]
+fn without_the_reset_a_session_is_what_it_was() {
+    let world = |word| {
+        world(word)
+            .was(CredentialsState::Resetting, Some(start()))
+            .tried(refused())
+            .holds(Record::default())
+    };
+    assert_eq!(reads(&world(Word::Available).step()), ["s1"]);
+    let shared = world(Word::Available).see(|one| one.requests.push("r-other".to_owned()));
+    assert_eq!(shared.step(), CredentialStep::Rest);
+    assert_eq!(shared.state(), Some(CredentialsState::Shared));
+    // An interrupted read of ours asks for no further reset by itself.
+    let lost = self::world(Word::Viewed)
+        .was(CredentialsState::ViewedElsewhere, Some(start()))
+        .tried(refused())
+        .holds(reading());
+    assert_eq!(lost.step(), CredentialStep::Rest);
+    assert!(lost.message().contains("403 not yours"));
+}
+
+#[test]
+fn a_reset_of_ours_is_known_by_the_secret_when_the_status_is_lost() {
+    for word in [Word::Viewed, Word::Silent] {
+        // Done and delivered.
+        let done = world(word.clone()).holds(delivered(Some(start())));
+        assert_eq!(done.step(), CredentialStep::Rest);
+        assert_eq!(done.state(), Some(CredentialsState::Delivered));
+        assert_eq!(done.next().reset_of("s1"), Some(start()));
+        // Sent or not: what is in the Secret may not work any more.
+        let open = || world(word.clone()).holds(resetting());
+        assert_eq!(open().step(), CredentialStep::Rest);
+        assert_eq!(open().state(), Some(CredentialsState::Resetting));
+        assert_eq!(open().next().reset_of("s1"), Some(start()));
+        assert!(resets(&open().after(RESET_UNSURE).step()));
+        // Nothing was delivered before it.
+        let first = world(word.clone()).holds(Record {
+            delivered: BTreeMap::new(),
+            ..resetting()
+        });
+        assert_eq!(first.state(), Some(CredentialsState::Resetting));
+        // An old one is over.
+        let over = world(word.clone()).holds(Record {
+            delivered: delivered(Some(start() + SECOND)).delivered,
+            ..resetting()
+        });
+        assert_eq!(over.state(), Some(CredentialsState::Delivered));
+    }
+}
+
+#[test]
 fn the_older_api_is_read_once_and_read_again_after_a_reset_and_some_time() {
     let silent = || world(Word::Silent);
     assert_eq!(silent().step(), CredentialStep::LookIntoSecret);
@@ -422,6 +565,28 @@ fn what_was_delivered_counts_until_its_successor_is_there() {
     assert_eq!(renewed.next().pause, SECOND);
     renewed.others_live.clear();
     assert_eq!(renewed.state(), Some(CredentialsState::Pending));
+}
+
+#[test]
+fn a_session_that_others_reset_while_access_is_renewed_is_looked_at_ever_later() {
+    let mut renewed = world(Word::Resetting).was(CredentialsState::Delivered, None);
+    renewed.targets[0].id = "r2".to_owned();
+    renewed.owned.insert("r2".to_owned());
+    renewed.others_live.insert("r1".to_owned());
+    let mut new = seen("s2", Word::Resetting);
+    new.requests = vec!["r2".to_owned()];
+    renewed.sessions = Ok(vec![new]);
+    let decision = renewed.next();
+    assert_eq!(decision.step, CredentialStep::Rest);
+    assert_eq!(decision.status.state, Some(CredentialsState::Delivered));
+    assert!(!decision.is_done, "nothing would be waited for");
+    assert_eq!(decision.pause, SECOND);
+    renewed.memory.looks = 3;
+    assert_eq!(renewed.next().pause, SECOND * 8);
+    renewed.memory.looks = 99;
+    assert_eq!(renewed.next().pause, Duration::from_secs(15));
+    let done = world(Word::Available).was(CredentialsState::Delivered, None);
+    assert!(done.next().is_done);
 }
 
 #[test]

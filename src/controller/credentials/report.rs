@@ -46,7 +46,7 @@ pub fn report(status: &mut AccessRequestStatus, resource: &AccessRequest, observ
 
 /// Access that is live is not ready before its credentials are where they are wanted.
 pub fn lay_over(verdict: &mut Verdict, resource: &AccessRequest, observed: &Observed) {
-    use ConditionType::{Ready, Reconciling};
+    use ConditionType::{Ready, Reconciling, Stalled};
     if resource.spec.credentials.is_none() || !verdict.holds(Ready) {
         return;
     }
@@ -67,7 +67,14 @@ pub fn lay_over(verdict: &mut Verdict, resource: &AccessRequest, observed: &Obse
             let text = text.unwrap_or(WAITING);
             let reason = Reason::DeliveringCredentials;
             verdict.replace(Ready, Truth::False, reason, text);
-            verdict.replace(Reconciling, Truth::True, reason, text);
+            // Who is stuck, by a token that is refused say, delivers nothing meanwhile.
+            if !verdict.holds(Stalled) {
+                verdict.replace(Reconciling, Truth::True, reason, text);
+            }
         }
     }
 }
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

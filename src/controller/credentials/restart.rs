@@ -1,6 +1,7 @@
 //! Restarts workloads as `kubectl rollout restart` does: by an annotation on their pod template. IO.
 //!
-//! The annotation names the digest of the data, so a repeat changes nothing.
+//! The annotation names the digest of the data, so a repeat changes nothing. Only what the API server
+//! says of this very patch is final; whatever may pass is tried again.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use kube::{
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::secret::words_of;
 use crate::{
-    controller::{Context, fold::Happening, message},
+    controller::{Context, fold::Happening, message, observed::is_definite},
     crd::{AccessRequest, FIELD_MANAGER, RESTARTED_ANNOTATION, Workload, WorkloadKind},
     kubernetes::{self, deadline},
     metrics::KubeWrite,
@@ -22,7 +23,7 @@ use crate::{
 pub struct Restarted {
     /// What there is to say.
     pub happenings: Vec<Happening>,
-    /// Whether to try again: the API server did not answer.
+    /// Whether to try again: the API server did not answer, or not for good.
     pub again: bool,
 }
 
@@ -37,7 +38,7 @@ pub async fn restart(context: &Context, resource: &AccessRequest, digest: &str) 
     for workload in workloads.into_iter().flatten() {
         match restart_one(context, resource, workload, digest).await {
             Ok(()) => {}
-            Err(error) if error.status().is_some_and(|status| status.code < 500) => {
+            Err(error) if is_final(&error) => {
                 restarted
                     .happenings
                     .push(not_restarted(resource, workload, &error));
@@ -49,6 +50,13 @@ pub async fn restart(context: &Context, resource: &AccessRequest, digest: &str) 
         }
     }
     restarted
+}
+
+/// Whether trying again is in vain until a person acts. A conflict, a busy API server and a token
+/// that is just being renewed pass.
+fn is_final(error: &kubernetes::Error) -> bool {
+    let code = error.status().map(|status| status.code);
+    is_definite(code) && !error.is_conflict()
 }
 
 async fn restart_one(
@@ -136,5 +144,49 @@ fn plural(kind: WorkloadKind) -> &'static str {
         WorkloadKind::Deployment => "deployments",
         WorkloadKind::StatefulSet => "statefulsets",
         WorkloadKind::DaemonSet => "daemonsets",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn only_a_word_on_the_patch_itself_ends_the_tries() {
+        let answered = |code: u16, reason: &str| {
+            let status = Status::failure("words", reason).with_code(code);
+            is_final(&kubernetes::Error::Call {
+                doing: "restart a workload",
+                source: Box::new(kube::Error::Api(status.boxed())),
+            })
+        };
+        for (code, reason) in [
+            (400, "BadRequest"),
+            (403, "Forbidden"),
+            (404, "NotFound"),
+            (405, "MethodNotAllowed"),
+            (422, "Invalid"),
+        ] {
+            assert!(answered(code, reason), "{code}");
+        }
+        for (code, reason) in [
+            (401, "Unauthorized"),
+            (408, "Timeout"),
+            (409, "Conflict"),
+            (429, "TooManyRequests"),
+            (500, "InternalError"),
+            (503, "ServiceUnavailable"),
+            (504, "Timeout"),
+        ] {
+            assert!(!answered(code, reason), "{code}");
+        }
+        assert!(!is_final(&kubernetes::Error::Deadline {
+            doing: "restart a workload",
+            limit: Duration::from_secs(10),
+        }));
     }
 }

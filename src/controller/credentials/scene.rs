@@ -117,6 +117,8 @@ pub struct Delivered {
 pub struct Record {
     /// The sessions that were about to be read.
     pub reading: BTreeMap<String, Timestamp>,
+    /// The sessions that were about to be reset, and the time that stands for the reset.
+    pub resetting: BTreeMap<String, Timestamp>,
     /// The sessions whose credentials are in it.
     pub delivered: BTreeMap<String, Delivered>,
     /// The digest of its data.
@@ -175,6 +177,9 @@ impl CredentialMemory {
     }
 }
 
+/// A reset that is plainly refused is tried so often; then only a person has it tried again.
+const MOST_REFUSALS: u32 = 4;
+
 /// The resets of one session.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResetTry {
@@ -184,10 +189,22 @@ pub struct ResetTry {
     pub sent: Option<Timestamp>,
     /// Why the remote did not take the last one.
     pub refusal: Option<String>,
+    /// How many were plainly refused.
+    pub refusals: u32,
+    /// Whether one may have been acted on, so that what was delivered before may not work any more.
+    pub may_be_done: bool,
     /// Whether somebody had read the credentials before: then AVAILABLE means that they are new.
     pub from_viewed: bool,
     /// Whether they were seen being made.
     pub seen_resetting: bool,
+}
+
+impl ResetTry {
+    /// Why it is not tried any more, if it is not.
+    pub fn given_up(&self) -> Option<&str> {
+        let refusal = self.refusal.as_deref();
+        refusal.filter(|_| self.refusals >= MOST_REFUSALS)
+    }
 }
 
 /// Everything the decision is made from.

@@ -2,9 +2,9 @@
 //! never watched.
 //!
 //! Guarantees: only a Secret whose owner is this very resource is changed or removed, with uid and
-//! resourceVersion; type, labels and annotations come from here, never from what is delivered.
+//! resourceVersion; one that was made immutable is made anew instead; type, labels and annotations come from here, never from what is delivered.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use data_encoding::{BASE64, HEXLOWER};
 use k8s_openapi::{ByteString, api::core::v1::Secret as Object};
@@ -21,9 +21,10 @@ use super::{
     scene::{Delivered, Record, SecretSight},
 };
 use crate::{
-    controller::{Context, bounds},
+    controller::{Context, bounds, observed::is_definite},
     crd::{
-        AccessRequest, DELIVERED_ANNOTATION, FIELD_MANAGER, READING_ANNOTATION, SALT_ANNOTATION,
+        AccessRequest, DELIVERED_ANNOTATION, FIELD_MANAGER, READING_ANNOTATION,
+        RESETTING_ANNOTATION, SALT_ANNOTATION,
     },
     kubernetes::{self, deadline},
     metrics::KubeWrite,
@@ -33,6 +34,11 @@ use crate::{
 const SALT_BYTES: usize = 16;
 /// As much of an apiserver's words as a status bears.
 const WORDS: usize = 300;
+
+/// What was deleted to be made anew is worth so many tries.
+const TRIES_ANEW: u32 = 5;
+/// After the first of them.
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
 /// The Secrets of one resource.
 #[derive(Clone, Copy)]
@@ -52,6 +58,10 @@ pub struct Owned {
     pub record: Record,
     /// The key of its digest.
     pub salt: String,
+    /// Whether somebody has made it immutable: then it can only be deleted.
+    pub is_immutable: bool,
+    /// Whether it was made anew for that reason.
+    pub made_anew: bool,
 }
 
 /// What is in the place of the Secret.
@@ -153,6 +163,9 @@ impl<'a> Store<'a> {
         owned: &Owned,
         content: &Content<'_>,
     ) -> Result<Owned, kubernetes::Error> {
+        if owned.is_immutable {
+            return self.make_anew(owned, content).await;
+        }
         let mut data = Map::new();
         for key in owned.data.keys() {
             data.insert(key.clone(), Value::Null);
@@ -179,6 +192,35 @@ impl<'a> Store<'a> {
         self.context.metrics.kube_write(KubeWrite::Secret);
         let patched = deadline("write the Secret", self.context.kube_timeout, patch).await?;
         Ok(Owned::of(patched))
+    }
+
+    /// Removes it, and makes one of the same name. What it held is in memory only in between, so
+    /// making it is tried a few times.
+    async fn make_anew(
+        &self,
+        owned: &Owned,
+        content: &Content<'_>,
+    ) -> Result<Owned, kubernetes::Error> {
+        self.delete(owned).await?;
+        let name = owned.metadata.name.clone().unwrap_or_default();
+        let mut tries = 1;
+        loop {
+            let error = match self.create(&name, content, Some(&owned.salt)).await {
+                Ok(made) => {
+                    return Ok(Owned {
+                        made_anew: true,
+                        ..made
+                    });
+                }
+                Err(error) => error,
+            };
+            let code = error.status().map(|status| status.code);
+            if tries >= TRIES_ANEW || is_definite(code) {
+                return Err(error);
+            }
+            tokio::time::sleep(BETWEEN_TRIES * tries).await;
+            tries += 1;
+        }
     }
 
     /// Removes it.
@@ -216,6 +258,7 @@ impl Owned {
             .flatten();
         let record = Record {
             reading: decoded(read(READING_ANNOTATION)),
+            resetting: decoded(read(RESETTING_ANNOTATION)),
             delivered,
             digest,
         };
@@ -224,6 +267,8 @@ impl Owned {
             data,
             record,
             salt,
+            is_immutable: object.immutable == Some(true),
+            made_anew: false,
         }
     }
 }
@@ -242,9 +287,11 @@ fn labels() -> BTreeMap<String, String> {
 fn annotations(record: &Record, salt: &str) -> BTreeMap<String, String> {
     // Serialising strings and times into memory has no way to fail.
     let reading = serde_json::to_string(&record.reading).unwrap_or_default();
+    let resetting = serde_json::to_string(&record.resetting).unwrap_or_default();
     let delivered = serde_json::to_string(&record.delivered).unwrap_or_default();
     let all = [
         (READING_ANNOTATION, reading),
+        (RESETTING_ANNOTATION, resetting),
         (DELIVERED_ANNOTATION, delivered),
         (SALT_ANNOTATION, salt.to_owned()),
     ];

@@ -9,9 +9,7 @@ use super::{
     next::is_settled,
     report::Made,
     restart::restart,
-    scene::CredentialMemory,
-    secret::{Store, words_of},
-    take_out::{Obstacle, relocate, take_out},
+    secret::words_of,
     words,
 };
 use crate::{
@@ -25,14 +23,12 @@ use crate::{
         plan::{Intent, Step},
         tokens::{Token, fresh, is_first_seen},
     },
-    crd::{
-        AccessRequest, CredentialsState, CredentialsStatus, OnEnd, RESET_CREDENTIALS_ANNOTATION,
-    },
+    crd::{AccessRequest, CredentialsState, CredentialsStatus, RESET_CREDENTIALS_ANNOTATION},
     kubernetes,
 };
 
 /// What the API server refuses is tried again this often, and when the resource changes.
-const FORBIDDEN: Duration = Duration::from_mins(10);
+pub(super) const FORBIDDEN: Duration = Duration::from_mins(10);
 /// A Secret that is in the way is looked at again after this time, then ever later.
 const FOREIGN: Duration = Duration::from_secs(15);
 /// The least pause.
@@ -183,9 +179,13 @@ impl Pass<'_> {
                 self.wake_at(at);
                 Ok(())
             }
-            Due::Remove { secret, on_end } => self.remove(&secret, on_end).await,
-            Due::Move { from } => {
-                self.relocate(&from).await;
+            Due::Remove { secrets, on_end } => self.remove(&secrets, on_end).await,
+            Due::PutDown => {
+                self.put_down();
+                Ok(())
+            }
+            Due::Move { names } => {
+                self.relocate(&names).await;
                 Ok(())
             }
             Due::Restart(digest) => {
@@ -201,7 +201,7 @@ impl Pass<'_> {
         }
     }
 
-    fn wake_at(&mut self, at: Timestamp) {
+    pub(super) fn wake_at(&mut self, at: Timestamp) {
         let wait = Duration::try_from(at.duration_since(self.now)).unwrap_or_default();
         self.turn.wake = Some(wait + SOON);
     }
@@ -214,65 +214,9 @@ impl Pass<'_> {
         self.turn.wake = Some(pause + SOON);
     }
 
-    async fn remove(&mut self, secret: &str, on_end: OnEnd) -> Result<(), kubernetes::Error> {
-        let refused = self.memory.credentials.remove_at;
-        if let Some(at) = refused.filter(|at| *at > self.now) {
-            self.wake_at(at);
-            return Ok(());
-        }
-        match take_out(Store::of(self.context, self.resource), secret, on_end).await {
-            Ok(()) => {
-                self.memory.credentials = CredentialMemory::default();
-                self.made().status = CredentialsStatus {
-                    secret_name: Some(secret.to_owned()),
-                    state: Some(CredentialsState::Removed),
-                    digest: None,
-                    message: None,
-                    sessions: Vec::new(),
-                    ..self.old()
-                };
-                Ok(())
-            }
-            Err(error) if error.is_forbidden() => {
-                let text = format!(
-                    "the credentials in Secret `{secret}` could not be removed: {}; let the \
-                     operator get, patch and delete secrets (deploy/kustomize/credentials)",
-                    words_of(&error)
-                );
-                let state = self.old().state;
-                self.trouble(&words::bounded(&text), FORBIDDEN);
-                self.made().status.state = state;
-                self.memory.credentials.remove_at = Some(self.now + FORBIDDEN);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Moves what was delivered to the Secret of another name.
-    async fn relocate(&mut self, from: &str) {
-        let Some(to) = self.resource.spec.credentials.as_ref() else {
-            return;
-        };
-        let (to, on_end) = (to.secret_name.clone(), to.on_end.unwrap_or_default());
-        let store = Store::of(self.context, self.resource);
-        let moved = relocate(store, from, &to, on_end).await;
-        match moved {
-            Ok(is_there) => {
-                self.memory.credentials = CredentialMemory::default();
-                let made = self.made();
-                made.status.secret_name = Some(to.clone());
-                if is_there {
-                    self.say(false, "CredentialsMoved", &words::delivered(&to, 1));
-                } else {
-                    made.status.sessions.clear();
-                    made.status.state = Some(CredentialsState::Pending);
-                }
-                self.turn.wake = Some(SOON);
-            }
-            Err(Obstacle::Foreign) => self.blocked_by(&to),
-            Err(Obstacle::Kubernetes(error)) => self.unwritable(&to, &error),
-        }
+    /// Said where a Secret had to be made anew.
+    pub(super) fn made_anew(&mut self, secret: &str) {
+        self.say(true, "CredentialsSecretReplaced", &words::made_anew(secret));
     }
 
     pub(super) fn blocked_by(&mut self, secret: &str) {
@@ -280,7 +224,7 @@ impl Pass<'_> {
         self.trouble(&words::foreign(secret), pause);
     }
 
-    fn unwritable(&mut self, secret: &str, error: &kubernetes::Error) {
+    pub(super) fn unwritable(&mut self, secret: &str, error: &kubernetes::Error) {
         let text = words_of(error);
         if error.is_forbidden() {
             self.forbidden(secret, &text);

@@ -113,6 +113,25 @@ pub fn resetting(scene: &Scene, seen: &Seen, since: Timestamp) -> String {
     ))
 }
 
+/// A reset was refused for good, and there is nothing else to be had.
+pub fn reset_refused(seen: &Seen, refusal: &str) -> String {
+    bounded(&format!(
+        "Apono refuses to reset the credentials of session {} ({refusal}); reset them in Apono, or \
+         set the annotation {RESET_CREDENTIALS_ANNOTATION} to another value to try again",
+        name(seen)
+    ))
+}
+
+/// A reset was refused for good, and what was delivered before works.
+pub fn kept(seen: &Seen, refusal: &str) -> String {
+    bounded(&format!(
+        "Apono refuses to reset the credentials of session {} ({refusal}), so those delivered \
+         before stay; set the annotation {RESET_CREDENTIALS_ANNOTATION} to another value to try \
+         again",
+        name(seen)
+    ))
+}
+
 /// A word nobody knows.
 pub fn unknown(seen: &Seen, word: &str) -> String {
     bounded(&format!(
@@ -168,6 +187,31 @@ pub fn blank(seen: &Seen) -> String {
         "Apono gives no access details for session {} yet; retrying; if it stays so, ask an Apono \
          administrator, or remove spec.credentials",
         name(seen)
+    ))
+}
+
+/// Nothing else changes what it holds.
+pub fn made_anew(secret: &str) -> String {
+    format!(
+        "Secret `{secret}` was marked immutable, so it was deleted and made anew; leave \
+         `immutable` unset on it"
+    )
+}
+
+/// Nothing else takes the credentials out of it.
+pub fn deleted_instead(secret: &str) -> String {
+    format!(
+        "Secret `{secret}` was marked immutable and could not be emptied, so it was deleted; leave \
+         `immutable` unset on such a Secret"
+    )
+}
+
+/// More names than can be kept track of.
+pub fn too_many_names(secret: &str, names: &[String]) -> String {
+    bounded(&format!(
+        "the credentials cannot be moved to Secret `{secret}`, since moving them before was not \
+         finished: set spec.credentials.secretName to one of {} and wait until it is `Delivered`",
+        names.join(", ")
     ))
 }
 

@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     clock::SystemClock,
-    connection::{Namespaces, Registry},
+    connection::{Namespaces, Registry, escrow::Escrow},
     controller::{
         fixtures::world,
         fold::Outcome,
         plan::{Intent, Step},
     },
     metrics::Metrics,
+    owed::Debts,
 };
 
 /// An API server that refuses every patch, and shows the object with this version.
@@ -43,15 +44,24 @@ async fn refusing(version: &'static str) -> Context {
     let server = axum::serve(listener, Router::new().fallback(any(answer)));
     tokio::spawn(server.into_future());
     let client = crate::kubernetes::client(kube::Config::new(url.parse().unwrap())).unwrap();
+    let limit = Duration::from_secs(5);
+    let namespace = || "apono-system".to_owned();
     Context {
+        escrow: Escrow {
+            client: client.clone(),
+            namespace: namespace(),
+            kube_timeout: limit,
+            metrics: Metrics::new(),
+        },
+        debts: Debts::new(client.clone(), namespace(), limit, Metrics::new()),
         client,
         registry: Registry::new(Namespaces::unknown()),
         clock: std::sync::Arc::new(SystemClock),
         metrics: Metrics::new(),
         cluster: "cluster".to_owned(),
         is_namespaced: false,
-        kube_timeout: Duration::from_secs(5),
-        remote_timeout: Duration::from_secs(5),
+        kube_timeout: limit,
+        remote_timeout: limit,
         ttl_owner_labels: Vec::new(),
         resources: Mutex::new(HashMap::new()),
     }

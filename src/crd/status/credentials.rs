@@ -19,6 +19,16 @@ pub struct CredentialsStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub secret_name: Option<String>,
+    /// Further Secrets that may hold credentials, as while `spec.credentials.secretName` changes; at
+    /// most 10. They are emptied or deleted before the change is done, and before the end of the
+    /// access is reported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 10),
+        inner(length(min = 1, max = 253)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub other_secret_names: Vec<String>,
     /// How far the delivery is, over all sessions: the one that is furthest behind decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<CredentialsState>,

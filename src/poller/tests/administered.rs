@@ -28,10 +28,16 @@ impl Bench {
 
     /// Looks for the POST `n` of a resource in the list of its user.
     fn want_of(&self, name: &str, user: &str, n: u8, conclusive_in: i64) {
+        self.want_since(name, (user, n), 0, conclusive_in);
+    }
+
+    /// The same, where it was marked so many days ago.
+    fn want_since(&self, name: &str, (user, n): (&str, u8), days: i64, conclusive_in: i64) {
+        let marked_at = self.ago(days * 86_400);
         let wanted = Wanted {
             nonce: nonce(name, n),
-            marked_at: self.now(),
-            conclusive_from: self.now() + SignedDuration::from_secs(conclusive_in),
+            marked_at,
+            conclusive_from: marked_at + SignedDuration::from_secs(conclusive_in),
             api: API,
             user: Some(user.to_owned()),
         };
@@ -250,6 +256,40 @@ async fn only_a_complete_list_asked_for_late_enough_answers_a_look() {
     bench.world.forget_calls();
     pass(300).await;
     assert_eq!(bench.admin_lists(), [], "nothing is looked for any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_reached_back_a_day_says_nothing_of_an_older_create() {
+    let mut bench = Bench::start();
+    bench.want_of("new", "u", 1, 0);
+    pass(2).await;
+    assert_eq!(bench.wakes(), ["new"], "it is answered");
+    // After a long outage, one that was lost days ago turns up.
+    let back_to = bench.ago(5 * 86_400) - SignedDuration::from_hours(1);
+    bench.want_since("old", ("u", 1), 5, 30);
+    assert!(bench.admin_look("old").unwrap().since > back_to);
+    pass(1).await;
+    assert!(bench.admin_look("old").unwrap().since <= back_to);
+    assert_eq!(bench.wakes(), ["old"]);
+    assert_eq!(
+        bench.admin_lists().last(),
+        Some(&("u".to_owned(), 6)),
+        "five days and an hour"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_look_for_a_young_create_reaches_back_for_the_old_one_too() {
+    let bench = Bench::start();
+    bench.want_since("old", ("u", 1), 5, 30);
+    pass(2).await;
+    let back_to = bench.ago(5 * 86_400) - SignedDuration::from_hours(1);
+    bench.want_of("new", "u", 1, 30);
+    pass(60).await;
+    let reached = |name: &str| bench.admin_look(name).unwrap();
+    assert!(reached("new").asked_at > bench.ago(40));
+    assert!(reached("old").since <= back_to, "as long as it is wanted");
+    assert!(bench.admin_lists().iter().all(|(_, days)| *days >= 6));
 }
 
 #[tokio::test(start_paused = true)]

@@ -95,6 +95,37 @@ fn the_ways_of_asking_are_limited() {
             &[],
         ),
         (json!({"integrations": ["x"]}), pairs(), &[]),
+        (json!({"integrations": ["x"]}), target(), &[]),
+    ]);
+}
+
+#[test]
+fn a_limit_on_integrations_is_not_escaped_through_a_bundle() {
+    let pairs = || json!({"access": {"entitlements": [{"resourceId": "r", "permissionId": "p"}]}});
+    let words = &[
+        "spec.access.bundle is `prod-read`",
+        "spec.allow.integrations allows `x`",
+        "spec.allow.bundles",
+    ];
+    holds(&[
+        (json!({"integrations": ["x"]}), json!({}), words),
+        // Naming the way of asking names no bundle.
+        (
+            json!({"integrations": ["x"], "access": ["Bundle", "Entitlements"]}),
+            json!({}),
+            words,
+        ),
+        (
+            json!({"integrations": ["x"], "bundles": ["prod-*"]}),
+            json!({}),
+            &[],
+        ),
+        (
+            json!({"integrations": ["x"], "access": ["Entitlements"]}),
+            pairs(),
+            &[],
+        ),
+        (json!({"integrations": ["x"]}), pairs(), &[]),
     ]);
 }
 
@@ -114,6 +145,23 @@ fn grantees_are_limited() {
                 "spec.grantee is `dana@example.com.evil`",
                 "`self`, `*@example.com`",
             ],
+        ),
+        // The user of the token is named like anybody, by what a pattern allows.
+        (rules(), for_whom("robot@example.com"), &[]),
+        (
+            rules(),
+            for_whom("user-1"),
+            &["spec.grantee is `user-1`", "`*@example.com`"],
+        ),
+        (
+            json!({"grantees": ["dana@example.com"]}),
+            for_whom("robot@example.com"),
+            &["spec.grantee is `robot@example.com`"],
+        ),
+        (
+            json!({"grantees": ["self"]}),
+            for_whom("robot@example.com"),
+            &["spec.grantee is `robot@example.com`", "`self`"],
         ),
         // Nobody is called "self", and "*" is not the user of the token.
         (rules(), for_whom("self"), &["spec.grantee is `self`"]),

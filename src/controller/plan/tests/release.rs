@@ -97,27 +97,24 @@ fn deletion_looks_for_a_lost_answer_before_it_lets_go() {
 }
 
 #[test]
-fn deletion_waits_for_a_connection() {
-    for sight in [
-        ConnectionSight::Missing {
-            message: String::new(),
-        },
-        ConnectionSight::Unauthorized {
-            message: String::new(),
-            orphan: false,
-        },
-        ConnectionSight::NotReady {
-            message: String::new(),
-            callable: false,
-            unreachable: false,
-            orphan: false,
-        },
-    ] {
-        let (world, _) = asked("Active");
-        let mut world = world.deleted();
-        world.observed.connection = sight;
-        assert_eq!(world.plan().step, Step::Wait);
-    }
+fn deletion_waits_for_a_connection_that_cannot_be_used_yet_and_hands_over_at_the_deadline() {
+    let (world, _) = asked("Active");
+    let mut world = world.deleted();
+    world.observed.connection = ConnectionSight::NotReady {
+        message: String::new(),
+        callable: false,
+        unreachable: false,
+        orphan: false,
+    };
+    let waiting = world.plan();
+    assert_eq!(waiting.step, Step::Wait);
+    assert!(waiting.requeue.is_some(), "the deadline wakes it");
+    let late = world.after(world_deadline());
+    assert!(matches!(late.plan().step, Step::HandOver(_)));
+}
+
+fn world_deadline() -> std::time::Duration {
+    std::time::Duration::from_mins(10)
 }
 
 #[test]
@@ -233,4 +230,47 @@ fn orphaning_needs_no_remote() {
         orphan: true,
     };
     assert_eq!(world.plan().step, Step::Release);
+}
+
+#[test]
+fn what_waits_to_leave_with_others_is_not_handed_over_twice() {
+    let (world, _) = asked("Active");
+    let mut world = world.deleted();
+    let tried = RevokeTry {
+        count: 0,
+        failures: 0,
+        last: world.now,
+        refusal: None,
+    };
+    let memory = &mut world.observed.memory;
+    memory.revokes.insert("r1".to_owned(), tried);
+    memory.handed_over.insert("r1".to_owned());
+    let mut world = world.after(SECOND * 3600);
+    let plan = world.plan();
+    assert_eq!(plan.step, Step::Wait);
+    // Not in a loop: its answer wakes.
+    assert!(plan.requeue.unwrap() >= SECOND * 5, "{plan:?}");
+    world.observed.memory.handed_over.clear();
+    let revoke = Step::Revoke {
+        id: "r1".to_owned(),
+    };
+    assert_eq!(world.plan().step, revoke, "it came to nothing");
+}
+
+#[test]
+fn the_first_sight_of_access_is_news_until_it_is_stored() {
+    let first_sight =
+        |world: &World| Picture::of(&world.resource, &world.observed, world.now).has_first_sight;
+    for word in ["Active", "Revoking"] {
+        let (mut world, nonce) = asked("Pending");
+        assert!(!first_sight(&world));
+        world.see(remote("r1", word, &nonce));
+        let mut world = world.deleted();
+        assert!(first_sight(&world), "{word}");
+        world.fold(&Outcome::Nothing);
+        assert!(!first_sight(&world), "{word}");
+        // So a revoke that fails is no grant that failed.
+        world.see(remote("r1", "Failed", &nonce));
+        assert!(!has_ended(&world.status().requests[0], &world.observed));
+    }
 }

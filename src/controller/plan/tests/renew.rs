@@ -266,3 +266,51 @@ fn access_that_was_taken_back_early_is_not_renewed() {
     assert_eq!(reason(&world), "RevokedUpstream");
     assert_eq!(world.after(SECOND * 100).plan().step, Step::Wait);
 }
+
+/// Two requests of one create; the first ends at eight, the second at nine. The renewal of the
+/// first waits for an approver for longer than it may.
+fn waiting_renewal_beside_a_sibling() -> (World, Nonce, Nonce) {
+    let mut world = world();
+    let pair = |nonce: &Nonce| {
+        let mut second = remote("r2", "Active", nonce);
+        second.revocation_date = Some("2026-11-23T21:00:00Z".parse().unwrap());
+        vec![remote("r1", "Active", nonce), second]
+    };
+    let first = world.ask(|nonce| Reply::Made(pair(nonce)));
+    for one in pair(&first) {
+        world.see(one);
+    }
+    world.fold(&Outcome::Nothing);
+    world.resource.spec.renewal = due().resource.spec.renewal;
+    world.resource.spec.pending_timeout = Some("10m".into());
+    let mut world = world.after(HOUR * 15 / 2);
+    let second = world.ask(|nonce| Reply::Made(vec![later("r3", "Pending", nonce)]));
+    let mut world = world.after(HOUR / 2);
+    world.see(remote("r1", "Revoked", &first));
+    world.fold(&Outcome::Nothing);
+    (world, first, second)
+}
+
+#[test]
+fn a_renewal_that_nobody_approves_never_takes_access_with_it() {
+    let (world, first, second) = waiting_renewal_beside_a_sibling();
+    // The sibling is renewed by itself; nothing is latched and nothing taken back.
+    let mut world = world.after(HOUR / 4);
+    assert!(!matches!(world.plan().step, Step::Latch(_)));
+    let mut renewed = world.clone();
+    renewed.see(later("r3", "Active", &second));
+    renewed.fold(&Outcome::Nothing);
+    assert!(!matches!(renewed.plan().step, Step::Latch(_)));
+    // When the last access has ended, what nobody approved is cancelled at once.
+    world.resource.spec.suspend = Some(true);
+    let mut world = world.after(HOUR);
+    world.see(remote("r2", "Revoked", &first));
+    world.latch();
+    let cancel = Step::Revoke {
+        id: "r3".to_owned(),
+    };
+    assert_eq!(world.plan().step, cancel);
+    world.see(later("r3", "Revoked", &second));
+    world.fold(&Outcome::Nothing);
+    assert_eq!(reason(&world), "ApprovalTimedOut");
+}

@@ -345,3 +345,79 @@ fn a_number_without_room_for_the_next_is_no_panic() {
     world.plan();
     world.fold(&Outcome::Nothing);
 }
+
+#[test]
+fn more_than_can_be_remembered_is_asked_again_as_a_whole() {
+    let mut world = world();
+    let many = |nonce: &Nonce| {
+        let ids = (0..30).map(|n| format!("r{n}"));
+        ids.map(|id| remote(&id, "Rejected", nonce)).collect()
+    };
+    world.ask(|nonce| Reply::Made(many(nonce)));
+    assert_eq!(world.status().requests.len(), 20);
+    world.annotate(REQUEST_AGAIN_ANNOTATION, "1");
+    let Step::Create { ledger, .. } = world.plan().step else {
+        panic!("{:?}", world.plan())
+    };
+    assert_eq!((ledger.number, ledger.again), (2, Some(2)));
+    world.ask(|nonce| Reply::Made(vec![remote("all", "Pending", nonce)]));
+    assert_eq!(world.plan().step, Step::Wait, "once");
+}
+
+#[test]
+fn what_is_still_to_be_asked_again_is_not_forgotten_for_what_ended_meanwhile() {
+    let mut world = world();
+    let old = |n: u32, nonce: &Nonce| {
+        let mut old = remote(&format!("old{n:02}"), "Rejected", nonce);
+        old.creation_date = Some("2026-11-20T12:00:00Z".parse().unwrap());
+        old
+    };
+    world.ask(|nonce| Reply::Made((0..15).map(|n| old(n, nonce)).collect()));
+    world.annotate(REQUEST_AGAIN_ANNOTATION, "1");
+    let mut asked = Vec::new();
+    while let Some(of) = world.asks_again() {
+        let new = |nonce: &Nonce| remote(&format!("new-{of}"), "Rejected", nonce);
+        world.ask(|nonce| Reply::Made(vec![new(nonce)]));
+        assert!(world.status().requests.len() <= 20);
+        asked.push(of);
+    }
+    assert_eq!(asked.len(), 15, "{asked:?}");
+    asked.dedup();
+    assert_eq!(asked.len(), 15, "each once");
+}
+
+#[test]
+fn a_latch_ends_what_is_found_where_the_record_was_lost_as_a_whole() {
+    let (mut world, _) = asked("Active");
+    world.resource.metadata.annotations = None;
+    let mut status = world.status();
+    status.attempt = None;
+    world.resource.status = Some(status);
+    world.annotate(REVOKE_ANNOTATION, "1");
+    world.latch();
+    assert_eq!(reason(&world), "Revoking");
+    assert_eq!(world.plan().step, revoke("r1"));
+    // And nothing is asked where the rest is lost too.
+    world.resource.status = None;
+    world.observed.view.sights.clear();
+    assert!(!matches!(world.plan().step, Step::Create { .. }));
+}
+
+#[test]
+fn the_time_to_live_counts_from_the_end_and_not_from_a_trouble_before_it() {
+    let mut world = world();
+    world.resource.spec.ttl_seconds_after_finished = Some(600);
+    let usable = world.observed.connection.clone();
+    world.observed.connection = ConnectionSight::Missing {
+        message: String::new(),
+    };
+    world.fold(&Outcome::Nothing);
+    assert_eq!(reason(&world), "ConnectionNotFound");
+    let mut world = world.after(Duration::from_hours(10));
+    world.observed.connection = usable;
+    world.ask(|_| Reply::Refused("400".to_owned()));
+    assert_eq!(reason(&world), "RequestRefused");
+    assert_eq!(world.plan().step, Step::Wait);
+    let world = world.after(SECOND * 600);
+    assert_eq!(world.plan().step, Step::Delete);
+}

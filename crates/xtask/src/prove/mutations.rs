@@ -1,0 +1,253 @@
+//! The code, broken on purpose: each mutation is applied to a copy of the workspace, and the proof
+//! that it names has to fail there. One that nobody notices, or whose text is not there any more, is
+//! an error: so the list cannot rot.
+//!
+//! # Why text and a copy
+//! What is judged is the code as it is shipped. A switch inside it would be code of its own, and
+//! decisions broken at the model's border would prove nothing of the real ones.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process::{self, spoken};
+use crate::test::cargo;
+
+/// One way to break the code.
+pub(super) struct Mutation {
+    /// What is wrong then.
+    name: &'static str,
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
+    /// What has to notice.
+    caught_by: Proof,
+}
+
+/// What has to notice a mutation.
+#[derive(Clone, Copy)]
+enum Proof {
+    /// This test of the model.
+    Model(&'static str),
+    /// This unit test.
+    Unit(&'static str),
+}
+
+const LOST: Proof = Proof::Model("a_lost_answer_and_a_crash_never_ask_twice");
+const REMOTE: Proof = Proof::Model("what_fails_or_is_revoked_by_others_comes_to_an_end");
+const PEOPLE: Proof = Proof::Model("what_people_ask_for_is_done_once");
+const SECOND: Proof =
+    Proof::Model("an_object_applied_again_takes_over_what_is_live_and_nothing_of_others");
+const BEYOND: Proof = Proof::Model("beyond_the_settle_window_the_second_create_is_taken_back");
+
+/// The list.
+pub(super) const MUTATIONS: [Mutation; 11] = [
+    Mutation {
+        name: "absence is concluded from a look that was asked for too early",
+        file: "src/controller/picture.rs",
+        from: "let judged = |look: &Look| look.asked_at >= settled && look.since",
+        to: "let judged = |look: &Look| look.asked_at <= settled.max(look.asked_at) && look.since",
+        caught_by: LOST,
+    },
+    Mutation {
+        name: "a lost answer is taken for a POST that was not sent",
+        file: "src/controller/fold.rs",
+        from: "        Reply::NotSent => Some(PostOutcome::NotSent),
+        Reply::Empty | Reply::Lost => None,",
+        to: "        Reply::NotSent | Reply::Lost => Some(PostOutcome::NotSent),
+        Reply::Empty => None,",
+        caught_by: LOST,
+    },
+    Mutation {
+        name: "an open POST is ignored on release",
+        file: "src/controller/plan.rs",
+        from: "if !searching && standing().next().is_none() {",
+        to: "if standing().next().is_none() {",
+        caught_by: LOST,
+    },
+    Mutation {
+        name: "the finalizer goes before the revoke is read back",
+        file: "src/controller/plan.rs",
+        from: "State::Rejected | State::Revoked => true,",
+        to: "State::Rejected | State::Revoked | State::Revoking => true,",
+        caught_by: LOST,
+    },
+    Mutation {
+        name: "what is live when the object is deleted is not revoked",
+        file: "src/controller/plan.rs",
+        from: "let revocable = || standing().filter(|request| state(request) != State::Revoking);",
+        to: "let revocable = || standing().filter(|request| state(request) == State::Unknown);",
+        caught_by: LOST,
+    },
+    Mutation {
+        name: "a failed request counts as ended although something of it is granted",
+        file: "src/controller/failed.rs",
+        from: "Word::Granted | Word::Unknown => false,",
+        to: "Word::Granted | Word::Unknown => true,",
+        caught_by: REMOTE,
+    },
+    Mutation {
+        name: "the latch is ignored for what is found late",
+        file: "src/controller/latch.rs",
+        from: "all.filter(|one| picture.ledger.is_ended(attempt(one)))",
+        to: "all.filter(|one| picture.ledger.is_ended(attempt(one)) && one.adopted.is_none())",
+        caught_by: PEOPLE,
+    },
+    Mutation {
+        name: "a request of somebody else that names the object is taken for ours",
+        file: "src/controller/picture.rs",
+        from: "None if mark.nonce.is_of(&uid) => Entry {",
+        to: "None if mark.nonce.is_of(&uid) || !uid.is_empty() => Entry {",
+        caught_by: SECOND,
+    },
+    Mutation {
+        name: "a dropped finalizer is not restored",
+        file: "src/controller/picture.rs",
+        from: "matters && (!has_finalizer || record_lost)",
+        to: "matters && record_lost && has_finalizer",
+        caught_by: Proof::Unit("a_dropped_finalizer_and_record_are_put_back_first"),
+    },
+    Mutation {
+        name: "a twin stays",
+        file: "src/controller/picture.rs",
+        from: "first.is_some_and(|first| first.nonce != request.nonce)",
+        to: "first.is_some_and(|first| first.nonce != request.nonce && first.id == request.id)",
+        caught_by: BEYOND,
+    },
+    Mutation {
+        name: "the record of an earlier resource counts as this one's own",
+        file: "src/controller/attempt.rs",
+        from: "Some(record) if record.uid == uid => ledger.merge(&record),",
+        to: "Some(record) if record.uid == uid || !uid.is_empty() => ledger.merge(&record),",
+        caught_by: Proof::Unit("a_reapplied_resource_whose_requests_have_ended_starts_anew"),
+    },
+];
+
+/// Applies each mutation to a copy, and demands that its proof fails.
+pub(super) fn run() -> Result<ExitCode> {
+    let folder = crate::target().join("mutations");
+    let copy = folder.join("workspace");
+    println!("mutations: in a copy, {}", copy.display());
+    renew(&copy)?;
+    let mut missed = Vec::new();
+    for mutation in &MUTATIONS {
+        let started = Instant::now();
+        let file = copy.join(mutation.file);
+        let text = read(&file)?;
+        fs::write(&file, mutated(mutation, &text)?)?;
+        let outcome = is_caught(mutation, &copy, &folder.join("target"));
+        fs::write(&file, text)?;
+        let time = spoken(started.elapsed());
+        if outcome? {
+            println!("caught  {} ({time})", mutation.name);
+        } else {
+            println!("MISSED  {} ({time})", mutation.name);
+            missed.push(mutation.name);
+        }
+    }
+    let caught = MUTATIONS.len() - missed.len();
+    println!("mutations: {caught} of {} are caught", MUTATIONS.len());
+    Ok(if missed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Whether the proof fails with this mutation: built, run, and found wrong.
+fn is_caught(mutation: &Mutation, copy: &Path, target: &Path) -> Result<bool> {
+    let (kind, test): (&[&str], _) = match mutation.caught_by {
+        Proof::Model(test) => (&["--test", "model"], test),
+        Proof::Unit(test) => (&["--lib"], test),
+    };
+    let mut command = cargo();
+    command
+        .current_dir(copy)
+        .env("CARGO_TARGET_DIR", target)
+        // One line differs from one build to the next.
+        .env("CARGO_INCREMENTAL", "1")
+        .env("MODEL", "sample")
+        .args(["test", "--package", "apono-operator"])
+        .args(kind)
+        .arg(test);
+    let watched = super::tested(command, mutation.name)?;
+    if watched.output.contains("running 0 tests") || !watched.output.contains("running 1 test") {
+        bail!(
+            "`{}` did not run:\n{}",
+            mutation.name,
+            process::tail(&watched.output)
+        );
+    }
+    Ok(!watched.status.success())
+}
+
+/// The text of the file with the mutation in it.
+fn mutated(mutation: &Mutation, text: &str) -> Result<String> {
+    let times = text.matches(mutation.from).count();
+    if times != 1 {
+        bail!(
+            "the mutation `{}` names a text that occurs {times} times in {}; mend the list in \
+             prove/mutations.rs",
+            mutation.name,
+            mutation.file
+        );
+    }
+    Ok(text.replace(mutation.from, mutation.to))
+}
+
+/// Brings the copy in line with the workspace. What is the same keeps its time, so that Cargo builds
+/// it once.
+fn renew(copy: &Path) -> Result<()> {
+    let listed = process::capture(
+        std::process::Command::new("git")
+            .current_dir(crate::workspace())
+            .args(["ls-files", "--cached", "--others", "--exclude-standard"]),
+    )?;
+    for name in listed.lines() {
+        let (from, to) = (crate::workspace().join(name), copy.join(name));
+        let Ok(wanted) = fs::read(&from) else {
+            // Deleted and not yet committed.
+            continue;
+        };
+        if fs::read(&to).is_ok_and(|present| present == wanted) {
+            continue;
+        }
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(&to, wanted).with_context(|| format!("cannot write {}", to.display()))?;
+    }
+    Ok(())
+}
+
+fn read(file: &PathBuf) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mutation_names_a_text_that_occurs_once_and_a_test_that_is_there() {
+        let root = crate::workspace();
+        let model = read(&root.join("tests/model.rs")).unwrap();
+        for mutation in &MUTATIONS {
+            let text = read(&root.join(mutation.file)).unwrap();
+            let changed = mutated(mutation, &text).unwrap();
+            assert_ne!(changed, text, "{}", mutation.name);
+            if let Proof::Model(test) = mutation.caught_by {
+                assert!(model.contains(&format!("fn {test}()")), "{test}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_gone_is_an_error() {
+        let error = mutated(&MUTATIONS[0], "something else").unwrap_err();
+        assert!(error.to_string().contains("occurs 0 times"), "{error}");
+    }
+}

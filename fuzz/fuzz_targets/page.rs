@@ -1,0 +1,5 @@
+//! See `page` in `src/lib.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| apono_operator_fuzz::page(data));

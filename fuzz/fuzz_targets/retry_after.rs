@@ -1,0 +1,5 @@
+//! See `retry_after` in `src/lib.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| apono_operator_fuzz::retry_after(data));

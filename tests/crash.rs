@@ -1,0 +1,80 @@
+//! The real operator made to die before and after each remote call and each write to the API server
+//! of a full life, one life per point; then started again. See `src/failpoint.rs`.
+//!
+//! Judged by the remote's ledger and the apiserver's objects: one remote request for each question,
+//! credentials read once or made anew for each further read, nothing live once the resource has
+//! gone, and gone it must be.
+//!
+//! `cargo xtask test` runs a fixed sample of the points; `APONO_PROVE=full` runs all of them.
+//! `APONO_CRASH_POINT=revoke` runs those whose name contains that.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `points.rs` | which points there are |
+//! | `life.rs` | the life, and what must hold in it |
+//! | `release.rs` | that a release build holds no point |
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use futures::{FutureExt as _, StreamExt as _};
+
+#[path = "crash/life.rs"]
+mod life;
+#[path = "crash/points.rs"]
+mod points;
+#[path = "crash/release.rs"]
+mod release;
+mod support;
+
+/// So many lives are lived at once: most of a life is waiting.
+const AT_ONCE: usize = 10;
+
+#[tokio::test]
+async fn a_full_life_passes_the_points_that_are_listed() {
+    let recorded = life::record().await;
+    let unlisted: Vec<_> = recorded
+        .iter()
+        .filter(|one| !points::is_known(one))
+        .collect();
+    assert!(unlisted.is_empty(), "not in the list: {unlisted:#?}");
+    let missed: Vec<_> = points::all()
+        .into_iter()
+        .filter(|one| !recorded.contains(one))
+        .collect();
+    assert!(missed.is_empty(), "not passed: {missed:#?}\n{recorded:#?}");
+    println!(
+        "{} points passed, {} listed",
+        recorded.len(),
+        points::all().len()
+    );
+}
+
+#[tokio::test]
+async fn a_process_that_dies_at_any_io_keeps_both_promises() {
+    let points = points::wanted();
+    assert!(!points.is_empty(), "APONO_CRASH_POINT names none");
+    println!("{} of {} crash points", points.len(), points::all().len());
+    let lives = points.into_iter().map(|point| async move {
+        let started = Instant::now();
+        let lived = AssertUnwindSafe(life::dying_at(&point)).catch_unwind();
+        let is_well = lived.await.is_ok();
+        let word = if is_well { "well" } else { "FAILED" };
+        println!("{word}: {point} ({:.1?})", started.elapsed());
+        (!is_well).then_some(point)
+    });
+    let failed: Vec<_> = futures::stream::iter(lives)
+        .buffer_unordered(AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
+    assert!(failed.is_empty(), "{} failed: {failed:#?}", failed.len());
+}

@@ -1,0 +1,268 @@
+//! The life of one resource, each step of which is waited for: asked for, approved, granted, active,
+//! credentials delivered, made anew, renewed, deleted. Only commands move the remote, so every life
+//! passes the same states.
+
+use std::time::{Duration, Instant};
+
+use apono_operator::crd::AccessRequest;
+use apono_simulator::{Credentials, Request, Session, Status};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::support::{Setup, World, text};
+
+const NAME: &str = "orders";
+const SECRET: &str = "orders-db";
+/// `SIGABRT`.
+const ABORTED: i32 = 6;
+/// A create that was lost before it was done is repeated half a minute after its mark.
+const PATIENCE: Duration = Duration::from_secs(150);
+/// So long after the resource has gone the operator may still say so.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+/// Renewal is due when no more than this is left: longer than whatever a crash costs, so that the
+/// old access lives through it.
+const BEFORE: SignedDuration = SignedDuration::from_mins(5);
+/// The end comes so near that renewal is due after this. Not at once: access that never lasted as
+/// long as `BEFORE` is renewed at half its time.
+const SOON: SignedDuration = SignedDuration::from_secs(1);
+
+fn setup() -> Setup {
+    Setup::explicit()
+        .setting("REMOTE_TIMEOUT", "1s")
+        .setting("RUST_LOG", "info")
+        .stopped()
+}
+
+/// The points one undisturbed life passes, in order.
+pub async fn record() -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("points");
+    let path_text = path.to_str().unwrap();
+    let world = World::new(setup().setting("APONO_FAILPOINT_RECORD", path_text)).await;
+    live(world, 0).await;
+    let recorded = std::fs::read_to_string(path).unwrap();
+    recorded.lines().map(str::to_owned).collect()
+}
+
+/// A life in which the operator dies at this point, once.
+pub async fn dying_at(point: &str) {
+    let world = World::new(setup().setting("APONO_FAILPOINT", point)).await;
+    live(world, 1).await;
+}
+
+struct Life {
+    world: World,
+    crashes: u32,
+}
+
+/// Lives it; the operator dies so often.
+async fn live(world: World, crashes: u32) {
+    let mut life = Life { world, crashes: 0 };
+    life.world.operator.start();
+    let renewal = json!({"before": "5m", "maxRenewals": 3});
+    let spec = json!({
+        "access": {"bundle": "prod-read"}, "renewal": renewal,
+        "credentials": {"secretName": SECRET}
+    });
+    life.world.ask(NAME, spec).await;
+    life.becomes_active().await;
+    life.gets_new_credentials().await;
+    life.is_renewed().await;
+    life.goes().await;
+    life.dies(crashes).await;
+    life.judge();
+    life.world.end().await;
+}
+
+impl Life {
+    async fn becomes_active(&mut self) {
+        let first = self.asked(1).await.remove(0).id;
+        self.world.simulator.route(&first).unwrap();
+        self.reason("PendingApproval").await;
+        self.world.simulator.approve(&first).unwrap();
+        self.reason("Granting").await;
+        self.world.simulator.activate(&first).unwrap();
+        self.delivered(&first).await;
+    }
+
+    async fn gets_new_credentials(&mut self) {
+        let first = self.world.remote(NAME).remove(0).id;
+        let annotations = json!({"access.apono.io/reset-credentials": "one"});
+        let patch = json!({"metadata": {"annotations": annotations}});
+        self.world.patch(NAME, patch).await;
+        let session = session(&self.world, &first).id;
+        self.until("credentials made anew and read", async |world| {
+            let uses = world.simulator.session_uses(&session);
+            let is_so = uses.resets >= 1 && uses.consuming_reads >= 2;
+            is_so.then_some(()).ok_or_else(|| format!("{uses:?}"))
+        })
+        .await;
+        self.delivered(&first).await;
+    }
+
+    async fn is_renewed(&mut self) {
+        let first = self.world.remote(NAME).remove(0);
+        let left = first.planned_end.unwrap() - self.world.simulator.now();
+        let left = SignedDuration::try_from(left).unwrap();
+        let nearer = BEFORE + SOON - left;
+        self.world.simulator.extend(&first.id, nearer).unwrap();
+        let second = self.asked(2).await.remove(1);
+        assert_eq!(second.again_of.as_ref(), Some(&first.id));
+        self.world.simulator.route(&second.id).unwrap();
+        self.reason("Renewing").await;
+        self.world.simulator.activate(&second.id).unwrap();
+        self.delivered(&second.id).await;
+    }
+
+    async fn goes(&mut self) {
+        self.world.delete(NAME).await;
+        self.until("everything is being taken back", async |world| {
+            let all = world.remote(NAME);
+            let is_so = all.iter().all(|one| one.status == Status::Revoking);
+            is_so.then_some(()).ok_or_else(|| format!("{all:#?}"))
+        })
+        .await;
+        self.reason("Revoking").await;
+        for one in self.world.remote(NAME) {
+            self.world.simulator.finish_revoke(&one.id).unwrap();
+        }
+        self.until("the resource is gone", async |world| {
+            let found = world.find(NAME).await;
+            found.map_or(Ok(()), |found| Err(shown(&found)))
+        })
+        .await;
+        // At this very moment, not some time later.
+        self.world.assert_live(0);
+        self.until("the Secret is gone", async |world| {
+            let found = world.secret(SECRET).await;
+            found.map_or(Ok(()), |_| Err("it is there".to_owned()))
+        })
+        .await;
+    }
+
+    /// The last points are passed when the resource has gone already.
+    async fn dies(&mut self, crashes: u32) {
+        let started = Instant::now();
+        while self.crashes < crashes {
+            assert!(started.elapsed() < LAST_WORDS, "the point was not passed");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            self.revive();
+        }
+        assert_eq!(self.crashes, crashes);
+    }
+
+    /// The whole of what the remote saw.
+    fn judge(&self) {
+        let all = self.world.simulator.requests();
+        let states = self.world.remote_states();
+        assert_eq!(all.len(), 2, "asked for twice: {states:#?}");
+        for session in self.world.simulator.sessions() {
+            let uses = self.world.simulator.session_uses(&session.id);
+            let made = session.passwords.len() as u64;
+            assert!(uses.consuming_reads >= 1, "{uses:?}");
+            assert!(uses.consuming_reads <= made, "{uses:?} of {made}");
+            assert_eq!(uses.consuming_reads_elsewhere, 0);
+        }
+    }
+
+    /// So many requests have been made, never more, and not sooner than their turn.
+    async fn asked(&mut self, count: usize) -> Vec<Request> {
+        self.until("requests at the remote", async |world| {
+            let all = world.remote(NAME);
+            let states = world.remote_states();
+            assert!(all.len() <= count, "asked for twice: {states:#?}");
+            let words = || format!("{} of {count}", all.len());
+            let is_so = all.len() == count;
+            is_so.then(|| all.clone()).ok_or_else(words)
+        })
+        .await
+    }
+
+    async fn reason(&mut self, wanted: &str) {
+        self.until(wanted, async |world| {
+            let found = world.get(NAME).await;
+            let is_so = status(&found)["reason"] == wanted;
+            is_so.then_some(()).ok_or_else(|| shown(&found))
+        })
+        .await;
+    }
+
+    /// Active, and the Secret holds the password that works.
+    async fn delivered(&mut self, request: &str) {
+        self.until("access with credentials", async |world| {
+            let found = world.get(NAME).await;
+            let (is_active, state) = {
+                let status = status(&found);
+                let state = status["credentials"]["state"].clone();
+                (status["reason"] == "Active", state)
+            };
+            let password = session(world, request).password().map(str::to_owned);
+            let secret = world.secret(SECRET).await;
+            let keys = secret.as_ref().and_then(|one| one.data.as_ref());
+            let is_there = keys.is_some_and(|keys| keys.contains_key("password"));
+            let stored = secret
+                .filter(|_| is_there)
+                .map(|one| text(&one, "password"));
+            let is_current = stored.is_some() && stored == password;
+            let is_so = is_active && state == "Delivered" && is_current;
+            is_so
+                .then_some(())
+                .ok_or_else(|| format!("current: {is_current}, {}", shown(&found)))
+        })
+        .await;
+    }
+
+    /// Looks until there is an answer. Meanwhile a process that died is started again, and the
+    /// remote ends the resets it was asked for.
+    async fn until<T>(
+        &mut self,
+        what: &str,
+        mut look: impl AsyncFnMut(&World) -> Result<T, String>,
+    ) -> T {
+        let started = Instant::now();
+        loop {
+            self.revive();
+            for session in self.world.simulator.sessions() {
+                if session.credentials == Credentials::Resetting {
+                    self.world.simulator.finish_reset(&session.id).unwrap();
+                }
+            }
+            let missing = match look(&self.world).await {
+                Ok(found) => return found,
+                Err(missing) => missing,
+            };
+            assert!(
+                started.elapsed() < PATIENCE,
+                "not within {PATIENCE:?}: {what}\n{missing}\n{}",
+                self.world.last_words()
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn revive(&mut self) {
+        let Some(signal) = self.world.operator.ended() else {
+            return;
+        };
+        let words = self.world.last_words();
+        assert_eq!(signal, ABORTED, "ended by something else: {words}");
+        self.crashes += 1;
+        self.world.operator.set("APONO_FAILPOINT", "");
+        self.world.operator.start();
+    }
+}
+
+fn status(found: &AccessRequest) -> Value {
+    serde_json::to_value(&found.status).unwrap()
+}
+
+fn shown(found: &AccessRequest) -> String {
+    format!("{:#}", status(found))
+}
+
+/// The session of a request.
+fn session(world: &World, request: &str) -> Session {
+    let mut all = world.simulator.sessions_of(request);
+    assert_eq!(all.len(), 1, "{all:#?}");
+    all.remove(0)
+}

@@ -1,0 +1,311 @@
+//! The real `plan` and `fold`, through everything that can happen in small worlds.
+//!
+//! # What is real and what is modelled
+//! Every decision is taken by the functions the operator runs: `plan`, `fold`, and what they are
+//! made of. Modelled is what surrounds them: the writes of a pass one by one (`operator.rs`), what
+//! the poller hands over (`view.rs`), the API server with its versions, its finalizers and a watch
+//! that lags, the remote, and people. Not modelled: ids that are not found, other users' tokens, the
+//! admin API and requests for somebody else; these have tests of their own.
+//!
+//! # Why a search of our own
+//! stateright would ask for states that are compared and hashed as they are. Ours hold a Kubernetes
+//! object and the code's own types, which are neither, and what the code observes is derived from
+//! the world in each state. And it proves "in the end" along the paths it happens to walk first,
+//! which misses ends that lie behind a state that is known already; here a fair schedule is run from
+//! each state, to its end. What is left to write is a breadth first search.
+//!
+//! # Bounds
+//! `MODEL=small` (the default), `sample` or `full`. Each configuration bounds how often each thing
+//! happens in one trace; within that the search is exhaustive unless it says that it was cut.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+#[path = "model/config.rs"]
+mod config;
+#[path = "model/credentials.rs"]
+mod credentials;
+#[path = "model/fair.rs"]
+mod fair;
+#[path = "model/moves.rs"]
+mod moves;
+#[path = "model/operator.rs"]
+mod operator;
+#[path = "model/properties.rs"]
+mod properties;
+#[path = "model/search.rs"]
+mod search;
+#[path = "model/view.rs"]
+mod view;
+#[path = "model/world.rs"]
+mod world;
+
+use std::time::Instant;
+
+use config::{Act, Budget, Config};
+use search::{Limits, Report, search};
+
+/// What most of a configuration has in common: faults, and one person who deletes.
+const BASE: Config = Config {
+    name: "one request, faults, deletion",
+    array: 1,
+    lag: 15,
+    acts: &[Act::Delete],
+    renewal: false,
+    pending_timeout: false,
+    foreign: false,
+    budget: Budget {
+        faults: 3,
+        crashes: 1,
+        losses: 1,
+        lags: 1,
+        acts: 1,
+        failures: 0,
+        outside: 0,
+        stalls: 0,
+        ticks: 3,
+    },
+};
+
+const FAULTLESS: Budget = Budget {
+    faults: 3,
+    crashes: 0,
+    losses: 0,
+    lags: 0,
+    acts: 2,
+    failures: 1,
+    outside: 1,
+    stalls: 0,
+    ticks: 3,
+};
+
+const ARRAYS: Config = Config {
+    name: "arrays of two",
+    array: 2,
+    budget: Budget {
+        ticks: 2,
+        ..BASE.budget
+    },
+    ..BASE
+};
+
+const REMOTE: Config = Config {
+    name: "failures, revokes from outside",
+    budget: Budget {
+        crashes: 1,
+        losses: 1,
+        failures: 1,
+        outside: 1,
+        lags: 0,
+        ..BASE.budget
+    },
+    ..BASE
+};
+
+const PEOPLE: Config = Config {
+    name: "revoke, request-again, suspension",
+    acts: &[Act::Delete, Act::Revoke, Act::Again, Act::Suspend],
+    budget: Budget {
+        losses: 1,
+        ..FAULTLESS
+    },
+    ..BASE
+};
+
+const SECOND: Config = Config {
+    name: "applied again",
+    acts: &[
+        Act::Delete,
+        Act::Strip,
+        Act::DropRecord,
+        Act::Reapply,
+        Act::Restore,
+    ],
+    foreign: true,
+    budget: Budget {
+        acts: 3,
+        losses: 1,
+        crashes: 0,
+        failures: 0,
+        outside: 0,
+        ..FAULTLESS
+    },
+    ..BASE
+};
+
+const RENEWAL: Config = Config {
+    name: "renewal",
+    array: 1,
+    renewal: true,
+    acts: &[Act::Delete, Act::Revoke],
+    budget: Budget {
+        acts: 1,
+        losses: 1,
+        crashes: 1,
+        failures: 0,
+        outside: 0,
+        ticks: 5,
+        ..FAULTLESS
+    },
+    ..BASE
+};
+
+const TIMEOUT: Config = Config {
+    name: "nobody approves in time",
+    pending_timeout: true,
+    acts: &[Act::Delete, Act::Again],
+    budget: Budget {
+        acts: 1,
+        losses: 1,
+        crashes: 1,
+        failures: 0,
+        outside: 0,
+        ticks: 4,
+        ..FAULTLESS
+    },
+    ..BASE
+};
+
+const BEYOND: Config = Config {
+    name: "lists later than the window",
+    lag: 75,
+    budget: Budget {
+        ticks: 5,
+        ..BASE.budget
+    },
+    ..BASE
+};
+
+const STALLED: Config = Config {
+    name: "a pass that stands still",
+    budget: Budget {
+        stalls: 1,
+        crashes: 1,
+        losses: 1,
+        lags: 0,
+        ..BASE.budget
+    },
+    ..BASE
+};
+
+fn holds(config: &Config) {
+    let (faults, limits) = bounds();
+    let mut config = *config;
+    config.budget.faults = config.budget.faults.min(faults);
+    let started = Instant::now();
+    match search(&config, limits) {
+        Ok(report) => println!("{}", line(&config, &report, started)),
+        Err(violation) => panic!("{}", violation.0),
+    }
+}
+
+/// How far this run goes: how many faults a trace may have, and how many states are looked at.
+fn bounds() -> (u8, Limits) {
+    let bound = std::env::var("MODEL").unwrap_or_default();
+    let (faults, states) = match bound.as_str() {
+        "" | "small" => (1, 2_500),
+        "sample" => (1, 15_000),
+        "full" => (3, 300_000),
+        other => panic!("MODEL is small, sample or full, not `{other}`"),
+    };
+    let states = std::env::var("MODEL_STATES").map_or(states, |one| one.parse().unwrap());
+    (faults, Limits { states, every: 1 })
+}
+
+/// What `cargo xtask prove` shows: one line for each configuration.
+fn line(config: &Config, report: &Report, started: Instant) -> String {
+    let extent = if report.is_whole { "whole" } else { "cut" };
+    format!(
+        "proved: model: {}: {} states, {} moves, {} deep, {} fair runs, {extent}, {:.0?}",
+        config.name,
+        report.states,
+        report.moves,
+        report.depth,
+        report.fair_runs,
+        started.elapsed(),
+    )
+}
+
+#[test]
+fn a_lost_answer_and_a_crash_never_ask_twice() {
+    holds(&BASE);
+}
+
+#[test]
+fn all_of_an_array_are_adopted_and_taken_back() {
+    holds(&ARRAYS);
+}
+
+#[test]
+fn what_fails_or_is_revoked_by_others_comes_to_an_end() {
+    holds(&REMOTE);
+}
+
+#[test]
+fn what_people_ask_for_is_done_once() {
+    holds(&PEOPLE);
+}
+
+#[test]
+fn an_object_applied_again_takes_over_what_is_live_and_nothing_of_others() {
+    holds(&SECOND);
+}
+
+#[test]
+fn a_renewal_is_asked_for_once() {
+    holds(&RENEWAL);
+}
+
+#[test]
+fn what_nobody_approves_in_time_is_cancelled() {
+    holds(&TIMEOUT);
+}
+
+#[test]
+fn beyond_the_settle_window_the_second_create_is_taken_back() {
+    holds(&BEYOND);
+}
+
+#[test]
+fn a_mark_that_became_too_old_sends_nothing() {
+    holds(&STALLED);
+}
+
+#[test]
+fn credentials_are_consumed_once_for_each_reset() {
+    let (faults, _) = bounds();
+    let started = Instant::now();
+    let bounds = |crashes, losses, others, persons| credentials::Bounds {
+        crashes,
+        losses,
+        others,
+        persons,
+        ticks: 2,
+    };
+    let all = if faults > 1 {
+        vec![bounds(1, 1, 1, 1)]
+    } else {
+        vec![
+            bounds(1, 0, 1, 0),
+            bounds(1, 0, 0, 1),
+            bounds(0, 1, 1, 0),
+            bounds(0, 1, 0, 1),
+        ]
+    };
+    for bounds in all {
+        match credentials::search(bounds) {
+            Ok((states, moves)) => println!(
+                "proved: model: credentials, {bounds:?}: {states} states, {moves} moves, \
+                 {states} fair runs, whole, {:.0?}",
+                started.elapsed(),
+            ),
+            Err(violation) => panic!("{violation}"),
+        }
+    }
+}

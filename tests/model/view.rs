@@ -1,0 +1,218 @@
+//! What a pass of the model observes: in place of `observe.rs` and of the poller's store. Only what
+//! these two hand to the deciding code is put together here; nothing is decided.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use apono_client::{Entitlement, State, Status};
+use apono_operator::{
+    controller::{
+        entitlements, latch,
+        observed::{ConnectionSight, Memory, Observed},
+        picture::{Picture, state},
+        plan::Intent,
+        resolution::Resolution,
+    },
+    crd::{AccessRequest, RemoteApi},
+    marker::{Mark, Nonce, Origin, RANDOM_BYTES, marked},
+    poller::{Look, Reign, Sight, Snapshot, View},
+};
+use jiff::Timestamp;
+
+use crate::world::{Knowledge, Object, World, id, index, moment};
+
+/// The validity of a mark, the deadline of a call and the default settle window, in seconds.
+pub const SETTLED: i64 = 5 + 10 + 15;
+/// The connection's, long enough for a lost answer to be looked for in vain, short enough to pass.
+const DEADLINE: Duration = Duration::from_mins(2);
+
+/// Where the requests of the modelled object come from.
+pub fn origin() -> Origin {
+    Origin::new("cluster", "payments", "orders-read")
+}
+
+/// The intent of a pass over this object.
+pub fn intent(object: &Object) -> Intent {
+    if object.is_deleting() {
+        Intent::Release
+    } else {
+        Intent::Hold
+    }
+}
+
+/// What is observed of an object.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one part after the other, none of use by itself"
+)]
+pub fn observe(
+    world: &World,
+    object: &Object,
+    knowledge: &Knowledge,
+    memory: &Memory,
+    at: i64,
+) -> Observed {
+    let now = moment(at);
+    let mut observed = blank(memory, u8::try_from(world.posts.len()).unwrap_or(u8::MAX));
+    // As by a process that saw the deletion come.
+    let deleted_at = object.resource.metadata.deletion_timestamp.as_ref();
+    observed.memory.releasing_since = deleted_at.map(|time| time.0);
+    let picture = Picture::of(&object.resource, &observed, now);
+    let intent = intent(object);
+    let is_release = |picture: &Picture| {
+        intent == Intent::Release
+            || latch::reading(&object.resource, picture, Intent::Hold) == Intent::Release
+    };
+    let deleting = is_release(&picture);
+    let tracked: Vec<usize> = picture
+        .requests
+        .iter()
+        .filter(|one| !state(one).is_terminal() || deleting && state(one) == State::Failed)
+        .map(|one| index(&one.id))
+        .collect();
+    let wanted: Vec<Nonce> = picture
+        .searching()
+        .map(|entry| entry.nonce.clone())
+        .chain(
+            knowledge
+                .answered
+                .iter()
+                .map(|post| world.posts[*post].nonce.clone()),
+        )
+        .collect();
+    let look = knowledge.look.map(|asked_at| Look {
+        asked_at: moment(asked_at),
+        since: Timestamp::MIN,
+    });
+    observed.view.look = look
+        .map(|look| (RemoteApi::UserV4, look))
+        .into_iter()
+        .collect();
+    for index in &tracked {
+        let sight = match knowledge.readings.get(index) {
+            Some(reading) => Sight::Seen(snapshot(world, *index, *reading)),
+            None => Sight::Unread,
+        };
+        observed.view.sights.insert(id(*index), sight);
+    }
+    for nonce in wanted {
+        let made = knowledge.readings.iter().filter(|(index, _)| {
+            let post = world.remotes[**index].post;
+            post.is_some_and(|post| world.posts[post].nonce == nonce)
+        });
+        let found = made.map(|(index, reading)| snapshot(world, *index, *reading));
+        let found = found.collect();
+        observed.view.by_nonce.insert(nonce, found);
+    }
+    for (index, reading) in &knowledge.readings {
+        if !tracked.contains(index) && !reading.is_terminal() {
+            let snapshot = snapshot(world, *index, *reading);
+            let justification = snapshot.request.justification.as_deref();
+            let mark = justification.and_then(Mark::parse);
+            observed
+                .view
+                .strays
+                .extend(mark.map(|mark| (mark, snapshot)));
+        }
+    }
+    describe(world, object, &mut observed, intent, now);
+    observed
+}
+
+/// The entitlements that are due, as they truly are.
+fn describe(
+    world: &World,
+    object: &Object,
+    observed: &mut Observed,
+    intent: Intent,
+    now: Timestamp,
+) {
+    let resource = &object.resource;
+    let picture = Picture::of(resource, observed, now);
+    let reading = latch::reading(resource, &picture, intent);
+    let wanted = entitlements::wanted(resource, &picture, observed, reading, now);
+    for id in wanted.now {
+        let remote = &world.remotes[index(&id)];
+        let word = if remote.access { "granted" } else { "failure" };
+        let one = Entitlement {
+            integration: apono_client::Named::default(),
+            resource: apono_client::Resource::default(),
+            permission: "read".to_owned(),
+            status: word.into(),
+        };
+        observed.entitlements.insert(id, vec![one]);
+    }
+}
+
+fn blank(memory: &Memory, roll: u8) -> Observed {
+    Observed {
+        connection: ConnectionSight::Usable {
+            orphan: false,
+            paused: None,
+        },
+        view: View {
+            identity: Some("user-1".to_owned()),
+            reigns: vec![Reign {
+                from: Timestamp::MIN,
+                until: Timestamp::MAX,
+            }],
+            ..View::default()
+        },
+        entitlements: BTreeMap::new(),
+        resolution: Resolution::AsWritten,
+        memory: memory.clone(),
+        origin: origin(),
+        revocation_deadline: DEADLINE,
+        settled_after: Duration::from_secs(SETTLED.unsigned_abs()),
+        stale_after: Duration::from_mins(3),
+        asks_for_another: false,
+        asks_admin: false,
+        user: Some("user-1".to_owned()),
+        credentials: None,
+        hastened: None,
+        gitops_owner: None,
+        random: [roll.saturating_add(1); RANDOM_BYTES],
+    }
+}
+
+/// A remote request as the remote answers it.
+pub fn request(world: &World, index: usize, state: State) -> apono_client::AccessRequest {
+    let remote = &world.remotes[index];
+    let nonce = match remote.post {
+        Some(post) => world.posts[post].nonce.clone(),
+        None => Nonce::new("somebody-else", [99; RANDOM_BYTES]),
+    };
+    apono_client::AccessRequest {
+        id: id(index),
+        status: Status::from(state),
+        duration: None,
+        justification: Some(marked(&nonce, &origin(), Some("why"))),
+        creation_date: Some(moment(0)),
+        revocation_date: Some(moment(remote.ends)),
+        custom_fields: BTreeMap::new(),
+        access_groups: Vec::new(),
+        requestor: Some(apono_client::Identity {
+            id: "user-1".to_owned(),
+            source_id: String::new(),
+        }),
+        grantee: None,
+        bundle: None,
+        friendly_id: None,
+        target: None,
+    }
+}
+
+fn snapshot(world: &World, index: usize, state: State) -> Arc<Snapshot> {
+    Arc::new(Snapshot {
+        request: request(world, index, state),
+        api: RemoteApi::UserV4,
+        // Nothing that is modelled depends on it.
+        asked_at: moment(0),
+    })
+}
+
+/// Everything that a status of this resource names.
+pub fn known(resource: &AccessRequest) -> Vec<usize> {
+    let status = resource.status.as_ref();
+    let requests = status.into_iter().flat_map(|status| &status.requests);
+    requests.map(|one| index(&one.id)).collect()
+}

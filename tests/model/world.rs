@@ -1,0 +1,262 @@
+//! The world of the model: one object at the API server, what the watch showed of it, the remote,
+//! and the operator's process. Values only; what can happen in it stands in `moves.rs`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+use apono_client::State;
+use apono_operator::{
+    controller::{observed::Memory, plan::Step},
+    crd::{AccessRequest, AccessRequestStatus},
+    marker::Nonce,
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use crate::config::Budget;
+
+/// The first second of every world.
+const START: i64 = 1_795_000_000;
+
+/// A moment of the world as the code sees it.
+pub fn moment(second: i64) -> Timestamp {
+    Timestamp::from_second(START + second).expect("a bounded time")
+}
+
+/// A moment of the code as the world counts it.
+pub fn second(moment: Timestamp) -> i64 {
+    moment.as_second() - START
+}
+
+/// One version of the custom resource.
+#[derive(Clone, Debug)]
+pub struct Object {
+    pub resource: Arc<AccessRequest>,
+    /// Compared, never hashed: only which of two is the newer matters.
+    pub version: u32,
+    pub digest: u64,
+}
+
+impl Object {
+    pub fn new(mut resource: AccessRequest, version: u32) -> Self {
+        resource.status = resource.status.map(without_words);
+        let text = serde_json::to_string(&resource).expect("a resource encodes");
+        Self {
+            resource: Arc::new(resource),
+            version,
+            digest: digest(&text),
+        }
+    }
+
+    pub fn uid(&self) -> String {
+        self.resource.uid().unwrap_or_default()
+    }
+
+    pub fn is_deleting(&self) -> bool {
+        self.resource.metadata.deletion_timestamp.is_some()
+    }
+}
+
+/// A POST that was marked, as it truly is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Post {
+    pub nonce: Nonce,
+    /// Which resource asks: a uid that carries the record of another is of the same line.
+    pub uid: String,
+    pub line: u8,
+    pub n: i64,
+    pub of: String,
+    pub marked: i64,
+    pub is_sent: bool,
+}
+
+/// A request at the remote, as it truly is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Remote {
+    /// Absent for one that is not ours.
+    pub post: Option<usize>,
+    pub state: State,
+    /// Whether somebody has access by it.
+    pub access: bool,
+    /// From when on lists show it.
+    pub shown: i64,
+    pub ends: i64,
+}
+
+impl Remote {
+    /// Whether it is, or may become, access that nobody is taking back.
+    pub fn is_live(&self) -> bool {
+        self.access || !self.state.is_terminal()
+    }
+}
+
+/// A POST that was sent, whose answer nobody will read, and which has not arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Flight {
+    pub post: usize,
+    pub size: u8,
+    /// It arrives at this time at the latest.
+    pub by: i64,
+}
+
+/// What the poller has read; in place of the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Knowledge {
+    pub readings: BTreeMap<usize, State>,
+    /// When the newest complete look was asked for.
+    pub look: Option<i64>,
+    /// The POSTs that were answered to this process, until all they made is tracked.
+    pub answered: BTreeSet<usize>,
+}
+
+/// What came of the step of a pass.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Came {
+    Nothing,
+    Made(Vec<usize>),
+    Refused,
+    NotSent,
+    Empty,
+    Lost,
+    Revoked,
+    Latched,
+}
+
+/// How far a pass is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// It is decided, and nothing is done.
+    Planned,
+    /// The mark stands, and the POST has not left.
+    Marked(usize),
+    /// The remote is done with; the status is not written.
+    Done(Option<usize>, Came),
+}
+
+/// A pass under way: what it saw, and how far it is.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    pub object: Object,
+    pub knowledge: Arc<Knowledge>,
+    pub memory: Arc<Memory>,
+    pub at: i64,
+    /// Follows from the rest, so it is not hashed.
+    pub step: Arc<Step>,
+    pub stage: Stage,
+}
+
+/// The operator's process. A crash leaves nothing of it.
+#[derive(Clone, Debug, Default)]
+pub struct Operator {
+    pub uid: String,
+    /// The version of its own last write.
+    pub written: u32,
+    pub knowledge: Knowledge,
+    pub memory: Memory,
+    pub pass: Option<Pass>,
+}
+
+/// The world.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub now: i64,
+    pub object: Option<Object>,
+    pub cache: Option<Object>,
+    pub versions: u32,
+    /// How many resources of the name there were.
+    pub resources: u8,
+    /// The annotation that somebody exported with the resource before.
+    pub exported: Option<String>,
+    /// The uids whose finalizer our operator took off.
+    pub released: BTreeSet<String>,
+    /// The ids and nonces that debts name.
+    pub owed: BTreeSet<String>,
+    /// The uids whose finalizer or record somebody else took off: what follows is his doing.
+    pub tampered: BTreeSet<String>,
+    pub line: u8,
+    /// Whether access lasts longer than the world.
+    pub is_endless: bool,
+    pub posts: Vec<Post>,
+    pub remotes: Vec<Remote>,
+    pub flights: Vec<Flight>,
+    pub operator: Operator,
+    pub budget: Budget,
+    /// What was done that must never be.
+    pub violation: Option<String>,
+}
+
+impl World {
+    /// What tells this state from others.
+    pub fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let object = |one: &Option<Object>| one.as_ref().map(|one| one.digest);
+        let version = |one: &Option<Object>| one.as_ref().map(|one| one.version);
+        (self.now, object(&self.object), object(&self.cache)).hash(&mut hasher);
+        let is_cache_fresh = version(&self.cache) == version(&self.object);
+        let is_fenced = version(&self.cache) < Some(self.operator.written);
+        (is_cache_fresh, is_fenced).hash(&mut hasher);
+        (self.resources, &self.exported, self.line).hash(&mut hasher);
+        (&self.released, &self.owed, &self.tampered).hash(&mut hasher);
+        (&self.posts, &self.remotes, &self.flights).hash(&mut hasher);
+        (&self.operator.uid, &self.operator.knowledge).hash(&mut hasher);
+        remembered(&self.operator.memory).hash(&mut hasher);
+        if let Some(pass) = &self.operator.pass {
+            let is_current = Some(pass.object.version) == version(&self.object);
+            (pass.object.digest, is_current, pass.at).hash(&mut hasher);
+            (&*pass.knowledge, remembered(&pass.memory), &pass.stage).hash(&mut hasher);
+        }
+        (&self.budget, &self.violation).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Stores a new version of the object; one that is held by nothing goes.
+    pub fn store(&mut self, resource: AccessRequest) -> Object {
+        self.versions += 1;
+        let object = Object::new(resource, self.versions);
+        let is_held = !object.resource.finalizers().is_empty();
+        if object.is_deleting() && !is_held {
+            self.object = None;
+        } else {
+            self.object = Some(object.clone());
+        }
+        object
+    }
+}
+
+/// A status without what is only for people: two that differ in nothing else are one state.
+pub fn without_words(mut status: AccessRequestStatus) -> AccessRequestStatus {
+    status.message = None;
+    status.expires = None;
+    for condition in &mut status.conditions {
+        condition.message.clear();
+        condition.last_transition_time = Time(moment(0));
+    }
+    status
+}
+
+/// The id of a remote request.
+pub fn id(index: usize) -> String {
+    format!("r{index}")
+}
+
+/// The remote request of an id.
+pub fn index(id: &str) -> usize {
+    id.trim_start_matches('r').parse().expect("an id of ours")
+}
+
+fn remembered(memory: &Memory) -> String {
+    if memory.revokes.is_empty() && memory.empty_answers.is_empty() {
+        return String::new();
+    }
+    format!("{:?} {:?}", memory.revokes, memory.empty_answers)
+}
+
+fn digest(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}

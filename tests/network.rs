@@ -1,0 +1,38 @@
+//! Faults between the operator and its two servers, and lies of both: through a TCP link that goes
+//! silent, is cut or down, through a gate before the apiserver that garbles what it says, and by
+//! the faults of the simulated remote.
+//!
+//! Judged as `tests/faults.rs` is: by the remote's ledger and the apiserver's objects. Each test
+//! prints how many faults it put in.
+//!
+//! | file | what goes wrong |
+//! | --- | --- |
+//! | `silence.rs` | half-open connections, partitions, an apiserver that is down |
+//! | `watches.rs` | watch events lost, repeated, cut off; 410; stale lists; conflicts on each write |
+//! | `lies.rs` | every read of the remote: garbled, cut, oversized, stale, drifting; clocks apart |
+//! | `link.rs` | the link |
+//! | `gate.rs` | the gate |
+//!
+//! An apiserver that restarts is a link that is down here: the tests of one binary share a control
+//! plane, and none of them may stop it under the others.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+#[path = "network/gate.rs"]
+mod gate;
+#[path = "network/lies.rs"]
+mod lies;
+#[path = "network/link.rs"]
+mod link;
+#[path = "network/silence.rs"]
+mod silence;
+mod support;
+#[path = "network/watches.rs"]
+mod watches;

@@ -1,0 +1,256 @@
+//! A gate before the apiserver: plain HTTP on loopback towards the operator, the administrator's
+//! own client towards the apiserver. It passes everything, except for what a test tells it to
+//! garble, and counts that.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    extract::{Request, State},
+    http::{Method, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use futures::{Stream, StreamExt as _};
+use kube::Client;
+use serde_json::{Value, json};
+
+/// A watch that ends is begun again more and more slowly, so not every event ends one.
+const EVERY: usize = 6;
+
+/// What becomes of the events of the watches of access requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Events {
+    /// They pass.
+    Pass,
+    /// Each comes twice.
+    Twice,
+    /// One in [`EVERY`] breaks off in its middle, and the connection with it.
+    Cut,
+    /// One in [`EVERY`] is lost; the server says 410 Gone in its place.
+    Gone,
+    /// None comes.
+    Held,
+}
+
+/// What the gate does.
+#[derive(Debug)]
+struct Orders {
+    events: Events,
+    /// Lists of access requests are answered by this.
+    stale: Option<Bytes>,
+    /// Whatever is written has changed a moment before, every other time.
+    are_writes_late: bool,
+}
+
+/// The gate; gone when dropped.
+pub struct Gate {
+    inner: Arc<Inner>,
+    url: String,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+struct Inner {
+    client: Client,
+    orders: Mutex<Orders>,
+    faults: AtomicUsize,
+    writes: AtomicUsize,
+    events: AtomicUsize,
+}
+
+impl Gate {
+    /// A gate before the apiserver this client talks to.
+    pub async fn new(client: Client) -> Self {
+        let orders = Orders {
+            events: Events::Pass,
+            stale: None,
+            are_writes_late: false,
+        };
+        let inner = Arc::new(Inner {
+            client,
+            orders: Mutex::new(orders),
+            faults: AtomicUsize::new(0),
+            writes: AtomicUsize::new(0),
+            events: AtomicUsize::new(0),
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(pass).with_state(Arc::clone(&inner));
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self {
+            inner,
+            url,
+            serving,
+        }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What becomes of events from now on.
+    pub fn events(&self, events: Events) {
+        self.inner.orders.lock().unwrap().events = events;
+    }
+
+    /// What lists answer from now on; nothing: the truth.
+    pub fn stale(&self, list: Option<Bytes>) {
+        self.inner.orders.lock().unwrap().stale = list;
+    }
+
+    /// Every other write meets an object that has just changed.
+    pub fn late_writes(&self) {
+        self.inner.orders.lock().unwrap().are_writes_late = true;
+    }
+
+    /// How many faults it put in.
+    pub fn faults(&self) -> usize {
+        self.inner.faults.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn pass(State(inner): State<Arc<Inner>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, 8 << 20).await else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let query = parts.uri.query().unwrap_or_default();
+    let is_collection =
+        parts.method == Method::GET && parts.uri.path().ends_with("/accessrequests");
+    let is_watch = query.contains("watch=true") || query.contains("watch=1");
+    if is_collection && !is_watch {
+        let stale = inner.orders.lock().unwrap().stale.clone();
+        if let Some(list) = stale {
+            inner.faults.fetch_add(1, Ordering::SeqCst);
+            return ([(header::CONTENT_TYPE, "application/json")], list).into_response();
+        }
+    }
+    if parts.method == Method::PATCH {
+        inner.change_before(parts.uri.path(), &body).await;
+    }
+    let Some(answer) = inner.forward(&parts, body).await else {
+        return StatusCode::BAD_GATEWAY.into_response();
+    };
+    if !(is_collection && is_watch && answer.status().is_success()) {
+        return answer;
+    }
+    let (parts, body) = answer.into_parts();
+    Response::from_parts(parts, Body::from_stream(garbled(inner, body)))
+}
+
+impl Inner {
+    async fn forward(&self, parts: &axum::http::request::Parts, body: Bytes) -> Option<Response> {
+        let path = parts.uri.path_and_query()?.as_str();
+        let mut request = axum::http::Request::builder()
+            .method(parts.method.clone())
+            .uri(path);
+        for name in [header::ACCEPT, header::CONTENT_TYPE, header::USER_AGENT] {
+            if let Some(value) = parts.headers.get(&name) {
+                request = request.header(name, value);
+            }
+        }
+        let request = request.body(kube::client::Body::from(body.to_vec())).ok()?;
+        let (mut parts, body) = self.client.send(request).await.ok()?.into_parts();
+        parts.headers.remove(header::TRANSFER_ENCODING);
+        parts.headers.remove(header::CONTENT_LENGTH);
+        Some(Response::from_parts(parts, Body::new(body)))
+    }
+
+    /// Somebody else is quicker: changes the object that is about to be written, every other time.
+    async fn change_before(&self, path: &str, body: &[u8]) {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let is_guarded = !body["metadata"]["resourceVersion"].is_null();
+        if !is_guarded || !self.orders.lock().unwrap().are_writes_late {
+            return;
+        }
+        let number = self.writes.fetch_add(1, Ordering::SeqCst);
+        if number % 2 == 1 {
+            return;
+        }
+        let object = path.trim_end_matches("/status");
+        let patch =
+            json!({"metadata": {"annotations": {"example.com/touched": number.to_string()}}});
+        let request = axum::http::Request::patch(object)
+            .header(header::CONTENT_TYPE, "application/merge-patch+json")
+            .body(kube::client::Body::from(patch.to_string().into_bytes()));
+        let changed = self.client.send(request.unwrap()).await;
+        if changed.is_ok_and(|answer| answer.status().is_success()) {
+            self.faults.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// A watch, one event a line, as it is to be heard.
+fn garbled(
+    inner: Arc<Inner>,
+    body: Body,
+) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send {
+    let lines = futures::stream::unfold(
+        (body.into_data_stream(), Vec::new()),
+        async |(mut stream, mut buffer): (axum::body::BodyDataStream, Vec<u8>)| loop {
+            if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+                let rest = buffer.split_off(end + 1);
+                return Some((Bytes::from(buffer), (stream, rest)));
+            }
+            match stream.next().await {
+                Some(Ok(more)) => buffer.extend_from_slice(&more),
+                _ => return None,
+            }
+        },
+    );
+    let heard = lines.flat_map(move |line| futures::stream::iter(inner.hear(&line)));
+    // Nothing comes after an end.
+    heard
+        .scan(false, |has_ended, item| {
+            let before =
+                std::mem::replace(has_ended, *has_ended || !matches!(item, Heard::Line(_)));
+            std::future::ready((!before).then_some(item))
+        })
+        .filter_map(|item| {
+            std::future::ready(match item {
+                Heard::Line(line) => Some(Ok(line)),
+                Heard::End => None,
+                Heard::Break => Some(Err(std::io::Error::other("cut"))),
+            })
+        })
+}
+
+enum Heard {
+    Line(Bytes),
+    End,
+    Break,
+}
+
+impl Inner {
+    fn hear(&self, line: &Bytes) -> Vec<Heard> {
+        let number = self.events.fetch_add(1, Ordering::SeqCst);
+        let events = self.orders.lock().unwrap().events;
+        let whole = Heard::Line(line.clone());
+        let heard = match events {
+            Events::Pass => return vec![whole],
+            Events::Cut | Events::Gone if number % EVERY < EVERY - 1 => return vec![whole],
+            Events::Twice => vec![whole, Heard::Line(line.clone())],
+            Events::Held => Vec::new(),
+            Events::Cut => vec![Heard::Line(line.slice(..line.len() / 2)), Heard::Break],
+            Events::Gone => {
+                let gone = json!({"type": "ERROR", "object": {
+                    "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                    "message": "too old resource version", "reason": "Expired", "code": 410
+                }});
+                vec![Heard::Line(Bytes::from(format!("{gone}\n"))), Heard::End]
+            }
+        };
+        self.faults.fetch_add(1, Ordering::SeqCst);
+        heard
+    }
+}
