@@ -102,7 +102,7 @@ async fn the_definitions_are_applied_without_a_warning() {
             "-f",
             folder,
         ]);
-        assert_eq!(out.matches("serverside-applied").count(), 3, "{out}");
+        assert_eq!(out.matches("serverside-applied").count(), 4, "{out}");
         assert_eq!(errors, "");
     })
     .await;

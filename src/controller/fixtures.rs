@@ -118,6 +118,13 @@ impl World {
         self
     }
 
+    /// Deleted, and this process knows of it.
+    pub(crate) fn releasing(self) -> Self {
+        let mut world = self.deleted();
+        world.observed.memory.releasing_since = Some(world.now);
+        world
+    }
+
     pub(crate) fn plan(&self) -> Plan {
         plan(&self.resource, &self.observed, self.intent, self.now)
     }

@@ -122,10 +122,10 @@ pub struct OwedRevocationSpec {
 /// The AccessRequest whose access is owed.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwedOrigin {
-    /// Its namespace.
+    /// The namespace the AccessRequest was in.
     #[schemars(length(min = 1, max = 63))]
     pub namespace: String,
-    /// Its name.
+    /// The name of the AccessRequest.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// Its uid, which no other resource ever has.
@@ -140,7 +140,7 @@ pub struct OwedConnection {
     /// Its kind: ClusterAponoConnection or AponoConnection. One of a namespace was in that of the
     /// origin.
     pub kind: ConnectionKind,
-    /// Its name.
+    /// The name of the connection.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// Its uid. Absent where nothing was known of it any more.
@@ -167,7 +167,7 @@ pub struct OwedConnection {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OwedRequest {
-    /// The id at Apono.
+    /// The id of the request at Apono.
     #[schemars(length(min = 1, max = 1024))]
     pub id: String,
     /// Where it lives: UserV4, Delegated or AdminV3. Absent: UserV4.

@@ -24,7 +24,7 @@ const fn calls(name: &'static str, times: u32, sample: &'static [u32]) -> Calls 
 
 /// Remote calls, then calls of the API server: writes, and the few reads that are not watches.
 /// Where a life varies by a few (polls, status writes under load), as many as every life has.
-const CALLS: [Calls; 22] = [
+const CALLS: [Calls; 27] = [
     calls("create_access_request", 1, &[1]),
     calls("request_again", 1, &[1]),
     calls("revoke_access_request", 2, &[1]),
@@ -50,6 +50,11 @@ const CALLS: [Calls; 22] = [
     calls("read the Secret", 3, &[]),
     calls("read the token's Secret", 1, &[]),
     calls("list the custom resources", 1, &[]),
+    calls("read the connection", 4, &[]),
+    calls("patch the finalizers of the connection", 3, &[1]),
+    calls("create the copy of a token", 1, &[1]),
+    calls("read the copy of a token", 1, &[]),
+    calls("remove the copy of a token", 1, &[1]),
 ];
 
 /// Every one.

@@ -490,6 +490,9 @@ async fn where_no_secret_may_be_made_nothing_is_read() {
     let world = World::new(setup()).await;
     world.operator.ready().await;
     world.wait_connection("apono", "True", "Ready").await;
+    // So that the copy of the token is there, without which nothing at all is asked for.
+    world.ask_bundle("first", "prod-read").await;
+    world.wait_reason("first", "Active").await;
     let quotas = world.cluster.api("", "v1", "ResourceQuota");
     let quota = json!({
         "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"},

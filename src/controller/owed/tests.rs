@@ -56,7 +56,7 @@ fn a_finalizer_that_is_gone_before_the_access_leaves_a_debt_at_once() {
 #[test]
 fn everything_else_is_owed_at_the_deadline_and_not_before() {
     let (world, _) = asked("Revoking");
-    let world = world.deleted();
+    let world = world.releasing();
     let early = world
         .clone()
         .after(DEADLINE.saturating_sub(Duration::from_secs(1)));
@@ -113,7 +113,7 @@ fn the_reason_is_the_plainest_there_is() {
         ("Active", None, OwedReason::ApiUnavailable),
     ] {
         let (world, _) = asked(word);
-        let mut world = world.deleted().after(DEADLINE);
+        let mut world = world.releasing().after(DEADLINE);
         let tries = &mut world.observed.memory.revokes;
         tries.insert("r1".to_owned(), tried(status));
         assert_eq!(handed(&world).unwrap().reason, reason, "{word} {status:?}");

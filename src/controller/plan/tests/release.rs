@@ -99,7 +99,7 @@ fn deletion_looks_for_a_lost_answer_before_it_lets_go() {
 #[test]
 fn deletion_waits_for_a_connection_that_cannot_be_used_yet_and_hands_over_at_the_deadline() {
     let (world, _) = asked("Active");
-    let mut world = world.deleted();
+    let mut world = world.releasing();
     world.observed.connection = ConnectionSight::NotReady {
         message: String::new(),
         callable: false,
