@@ -72,6 +72,7 @@ fn mutants() -> Vec<Mutant> {
     let mut all = of("AccessRequest", bases::access_request());
     all.extend(of("AponoConnection", bases::connection()));
     all.extend(of("ClusterAponoConnection", bases::cluster_connection()));
+    all.extend(of("OwedRevocation", bases::owed_revocation()));
     all
 }
 
@@ -102,7 +103,7 @@ async fn verdict(cluster: &Cluster, mutant: &Mutant) -> Result<Option<String>, S
 #[test]
 fn every_property_of_every_kind_is_changed() {
     let all = mutants();
-    for kind in ["AccessRequest", "AponoConnection", "ClusterAponoConnection"] {
+    for kind in table::KINDS {
         let of_kind = all.iter().filter(|mutant| mutant.kind == kind);
         let changed: BTreeSet<_> = of_kind
             .filter_map(|mutant| mutant.what.split(' ').nth(2))

@@ -14,7 +14,7 @@
 //! | `gate.rs` | the gate |
 //!
 //! An apiserver that restarts is a link that is down here: the tests of one binary share a control
-//! plane, and none of them may stop it under the others.
+//! plane, and none of them may stop it under the others. `tests/restarts.rs` has one to itself.
 
 #![allow(
     clippy::unwrap_used,

@@ -12,10 +12,19 @@ use serde_json::{Map, Value, json};
 use super::structural;
 
 /// The files with the cases.
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "access_request.yaml",
     "connection.yaml",
     "cluster_connection.yaml",
+    "owed_revocation.yaml",
+];
+
+/// The kinds that a person or the operator writes.
+pub const KINDS: [&str; 4] = [
+    "AccessRequest",
+    "AponoConnection",
+    "ClusterAponoConnection",
+    "OwedRevocation",
 ];
 
 /// One case for one kind.
@@ -174,13 +183,12 @@ pub fn refusals(kind: &str, new: &Value, old: Option<&Value>) -> Vec<String> {
 /// The rules of the schema, compiled once for all cases.
 fn rules(kind: &str) -> &'static CompiledSchema {
     static RULES: LazyLock<BTreeMap<&'static str, CompiledSchema>> = LazyLock::new(|| {
-        let kinds = ["AccessRequest", "AponoConnection", "ClusterAponoConnection"];
         let compiled = |kind| {
             let rules = compile_schema(schema(kind));
             assert!(!rules.has_errors(), "{:?}", rules.compilation_errors());
             (kind, rules)
         };
-        kinds.map(compiled).into()
+        KINDS.map(compiled).into()
     });
     &RULES[kind]
 }

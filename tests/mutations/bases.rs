@@ -56,7 +56,8 @@ pub fn connection() -> Vec<Value> {
             "requireJustification": true, "orphan": false, "credentialsForOthers": false
         },
         "limits": {"requestsPerSecond": 10, "burst": 20, "concurrency": 32},
-        "polling": {"fast": "1s", "pending": "10s", "active": "60s"}
+        "polling": {"fast": "1s", "pending": "10s", "active": "60s"},
+        "revocationDeadline": "10m"
     });
     vec![
         full,
@@ -75,4 +76,22 @@ pub fn cluster_connection() -> Vec<Value> {
         }
     });
     all
+}
+
+/// Specs of what is owed.
+pub fn owed_revocation() -> Vec<Value> {
+    let time = "2026-11-23T18:00:00Z";
+    vec![json!({
+        "origin": {"namespace": "payments", "name": "orders", "uid": "3c1d"},
+        "reason": "Unauthorized", "owedSince": time,
+        "connection": {
+            "kind": "ClusterAponoConnection", "name": "apono", "uid": "77aa",
+            "endpoint": "https://api.apono.io", "insecure": false, "caBundle": "aGVsbG8=",
+            "limits": {"requestsPerSecond": 10, "burst": 20, "concurrency": 32}
+        },
+        "tokenSecretRef": {"name": "apono-token", "key": "token"},
+        "requests": [{"id": "req-1", "api": "UserV4", "requestorId": "user-1", "wasAccess": true}],
+        "marks": [{"nonce": "n1", "searchUntil": time, "api": "AdminV3", "user": "alex@example.com"}],
+        "writtenOff": {"by": "dana@example.com", "reason": "by hand"}
+    })]
 }

@@ -88,7 +88,11 @@ async fn serve_definitions(client: &Client) {
 impl Cluster {
     /// A namespace of its own; the definitions are served when this returns.
     pub async fn new() -> Self {
-        let kubeconfig = variable("APONO_TEST_KUBECONFIG");
+        Self::at(variable("APONO_TEST_KUBECONFIG")).await
+    }
+
+    /// The same in a cluster of the test's own.
+    pub async fn at(kubeconfig: String) -> Self {
         let client = connect(&kubeconfig).await;
         SERVED.get_or_init(|| serve_definitions(&client)).await;
         let namespace = format!("test-{:08x}", rand::random::<u32>());

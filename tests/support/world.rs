@@ -14,6 +14,7 @@ pub struct Setup {
     remote: Config,
     connection: Option<Value>,
     environment: Vec<(String, String)>,
+    kubeconfig: Option<String>,
     is_started: bool,
 }
 
@@ -27,6 +28,7 @@ impl Default for Setup {
                 "polling": {"fast": "100ms", "pending": "200ms", "active": "300ms"}
             })),
             environment: Vec::new(),
+            kubeconfig: None,
             is_started: true,
         }
     }
@@ -64,6 +66,12 @@ impl Setup {
         self
     }
 
+    /// In a cluster of the test's own.
+    pub fn cluster(mut self, kubeconfig: &str) -> Self {
+        self.kubeconfig = Some(kubeconfig.to_owned());
+        self
+    }
+
     /// The operator waits for `world.operator.start()`.
     pub fn stopped(mut self) -> Self {
         self.is_started = false;
@@ -93,7 +101,10 @@ impl World {
             None => remote.users = vec![User::new(DEFAULT_USER, token.clone())],
         }
         let simulator = Simulator::start(&remote).expect("a free port");
-        let cluster = Cluster::new().await;
+        let cluster = match setup.kubeconfig {
+            None => Cluster::new().await,
+            Some(kubeconfig) => Cluster::at(kubeconfig).await,
+        };
         let settings = [
             ("KUBECONFIG", cluster.kubeconfig()),
             ("OPERATOR_NAMESPACE", &cluster.namespace),

@@ -13,6 +13,7 @@ mod run;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -35,7 +36,9 @@ const OPERATOR_NAME: &str = "apono-operator";
 /// `cargo xtask control-plane ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
-    /// Start one and keep it until Ctrl-C; prints the variables with which others use it.
+    /// Start one and keep it until Ctrl-C; prints the variables with which others use it. A line
+    /// `restart etcd` (or kube-apiserver, kube-controller-manager) on standard input kills that
+    /// process and starts it again on what it stored; the same line is printed when it serves.
     Up,
     /// Only build its binaries, if they are not in the cache, and print their folder.
     Build,
@@ -217,6 +220,10 @@ impl ControlPlane {
             ),
             ("APONO_TEST_KUBECTL", self.kubectl().into()),
         ];
+        // Tests that need one to themselves start it with this.
+        if let Ok(xtask) = process::supervised::executable_for_others() {
+            variables.push(("APONO_TEST_XTASK", xtask.into_os_string()));
+        }
         for (name, path) in [
             ("APONO_TEST_AUDIT_LOG", self.audit_log()),
             ("APONO_TEST_SA_KUBECONFIG", self.operator_kubeconfig()),
@@ -229,6 +236,15 @@ impl ControlPlane {
     /// Fails if one that we started has ended.
     pub(crate) fn check(&mut self) -> Result<()> {
         self.running.as_mut().map_or(Ok(()), Running::check)
+    }
+
+    /// Does what a line `restart NAME` asks for.
+    fn restart(&mut self, line: &str) -> Result<()> {
+        let name = line
+            .strip_prefix("restart ")
+            .with_context(|| format!("`{line}` is not `restart NAME`"))?;
+        let running = self.running.as_mut();
+        running.context("it is not ours to restart")?.restart(name)
     }
 
     /// A file of the same run, wherever the kubeconfig came from.
@@ -306,11 +322,29 @@ fn up() -> Result<ExitCode> {
     }
     eprintln!("control plane: up until Ctrl-C");
     // A signal is how this is meant to end, hence a success.
+    let lines = lines_of_input();
     while interrupt::check().is_ok() {
         plane.check()?;
+        for line in lines.try_iter() {
+            plane.restart(line.trim())?;
+            println!("{}", line.trim());
+        }
         std::thread::sleep(Duration::from_millis(100));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The lines of standard input as they come; none any more when it ends.
+fn lines_of_input() -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
 }
 
 /// As a shell reads it back.

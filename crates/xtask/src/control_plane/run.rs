@@ -43,6 +43,8 @@ struct PortTaken;
 #[derive(Debug)]
 pub(crate) struct Running {
     components: Vec<Component>,
+    plan: Plan,
+    binaries: Binaries,
     folder: RunFolder,
 }
 
@@ -100,6 +102,24 @@ impl Running {
         Ok(())
     }
 
+    /// Kills one of the processes and starts it again on what it stored, then waits until it serves.
+    pub(crate) fn restart(&mut self, name: &str) -> Result<()> {
+        let Some(at) = self.components.iter().position(|one| one.name == name) else {
+            let names: Vec<_> = self.components.iter().map(|one| one.name).collect();
+            bail!(
+                "there is no `{name}` to restart; there is {}",
+                names.join(", ")
+            );
+        };
+        // It has ended when this returns, so the next can take its port.
+        drop(self.components.remove(at));
+        match name {
+            "etcd" => self.launch_etcd(),
+            "kube-apiserver" => self.launch_apiserver(),
+            _ => self.launch_controller_manager(),
+        }
+    }
+
     fn attempt(binaries: &Binaries) -> Result<Self> {
         let folder = RunFolder::create()?;
         let [etcd_port, port] = free_ports()?;
@@ -111,34 +131,43 @@ impl Running {
         plan.write_files()?;
         let mut running = Self {
             components: Vec::new(),
+            plan,
+            binaries: binaries.clone(),
             folder,
         };
+        running.launch_etcd()?;
+        running.launch_apiserver()?;
+        // Only now: it gives up when there is no apiserver for ten seconds.
+        running.launch_controller_manager()?;
+        Ok(running)
+    }
 
-        running.launch("etcd", &plan.etcd(binaries))?;
+    fn launch_etcd(&mut self) -> Result<()> {
+        let command = self.plan.etcd(&self.binaries);
+        self.launch("etcd", &command)?;
         // Its own word, in its own log: a stranger on the same port must not pass for it.
-        running.wait("etcd does not serve", |running| {
+        self.wait("etcd does not serve", |running| {
             let log = fs::read_to_string(running.folder().join("etcd.log")).unwrap_or_default();
             Ok(log.contains("ready to serve client requests"))
-        })?;
-        running.launch("kube-apiserver", &plan.apiserver(binaries))?;
-        running.wait("kube-apiserver is not ready", |_| {
-            Ok(plan.is_ready(binaries))
-        })?;
-        // Only now: it gives up when there is no apiserver for ten seconds.
-        running.launch(
-            "kube-controller-manager",
-            &plan.controller_manager(binaries),
-        )?;
-        running.wait(
-            "no controller made the service account `default/default`",
-            |_| {
-                Ok(plan.kubectl(
-                    binaries,
-                    &["get", "serviceaccount", "default", "-n", "default"],
-                ))
-            },
-        )?;
-        Ok(running)
+        })
+    }
+
+    fn launch_apiserver(&mut self) -> Result<()> {
+        let command = self.plan.apiserver(&self.binaries);
+        self.launch("kube-apiserver", &command)?;
+        self.wait("kube-apiserver is not ready", |running| {
+            Ok(running.plan.is_ready(&running.binaries))
+        })
+    }
+
+    fn launch_controller_manager(&mut self) -> Result<()> {
+        let command = self.plan.controller_manager(&self.binaries);
+        self.launch("kube-controller-manager", &command)?;
+        let missing = "no controller made the service account `default/default`";
+        self.wait(missing, |running| {
+            let account = ["get", "serviceaccount", "default", "-n", "default"];
+            Ok(running.plan.kubectl(&running.binaries, &account))
+        })
     }
 
     fn launch(&mut self, name: &'static str, command: &Command) -> Result<()> {
@@ -187,6 +216,7 @@ impl Drop for Running {
 }
 
 /// Where everything of one start is, and the command lines that follow from it.
+#[derive(Debug)]
 struct Plan {
     folder: PathBuf,
     etcd_port: u16,

@@ -110,6 +110,14 @@ impl Drop for Supervised {
     }
 }
 
+/// The path by which others start this very program, as long as we run.
+pub(crate) fn executable_for_others() -> Result<PathBuf> {
+    if cfg!(target_os = "linux") {
+        return Ok(PathBuf::from(format!("/proc/{}/exe", std::process::id())));
+    }
+    own_executable()
+}
+
 /// The path of this very program, also after a build has put another in its place.
 pub(crate) fn own_executable() -> Result<PathBuf> {
     if cfg!(target_os = "linux") {
