@@ -5,6 +5,8 @@
 //! apiserver would hold a pass for ever. Here nothing is retried behind a pass's back; a call ends
 //! after its deadline; a watch is renewed every 25 s and given up after 30 s of silence.
 
+mod pool;
+
 use std::{future::Future, time::Duration};
 
 use axum::http::{HeaderValue, header};
@@ -134,7 +136,7 @@ pub fn client(mut config: Config) -> Result<Client, Error> {
     // Without it the time a pooled connection sat idle would count as silence.
     config.reset_reader_on_write = true;
     config.headers.push((header::USER_AGENT, USER_AGENT));
-    Client::try_from(config).map_err(|source| Error::BuildClient(Box::new(source)))
+    pool::client(config).map_err(|source| Error::BuildClient(Box::new(source)))
 }
 
 /// Puts a deadline around a call. `doing` completes "could not ...".

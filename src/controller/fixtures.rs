@@ -70,6 +70,7 @@ pub(crate) fn world() -> World {
         memory: Memory::default(),
         origin: origin(),
         settled_after: SETTLED,
+        clock_set: None,
         revocation_deadline: Duration::from_mins(10),
         stale_after: Duration::from_mins(3),
         asks_for_another: false,

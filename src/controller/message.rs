@@ -68,7 +68,7 @@ pub fn recovering<'a>(
              the requests of the grantee"
         ));
     }
-    let until = open.map(|entry| entry.time + observed.settled_after).max();
+    let until = open.map(|entry| observed.settled_at(entry.time)).max();
     let until = until.map_or_else(String::new, |until| {
         format!(", which takes until {} at least", second(until))
     });

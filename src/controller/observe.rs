@@ -14,7 +14,7 @@ use super::{
     bounds, entitlements,
     fold::likely_api,
     latch,
-    observed::{ConnectionSight, Memory, Observed, is_definite},
+    observed::{ClockSet, ConnectionSight, Memory, Observed, is_definite},
     owed,
     picture::{Picture, is_live, state},
     plan::Intent,
@@ -60,12 +60,23 @@ pub async fn observe(
     now: Timestamp,
 ) -> Observation {
     let mut memory = context.memory(resource);
+    let (connection, sight) = connection(context, resource, intent);
+    let clock_set = connection.as_ref().and_then(|connection| {
+        let now = context.clock.now();
+        let at = connection.store.heed_clock(now)?;
+        Some(ClockSet { at, now })
+    });
+    let set_at = clock_set.map(|set| set.at);
+    if set_at.is_some() && memory.clock_set != set_at {
+        memory.forget_times(set_at);
+        context.remember(resource, &memory);
+    }
     if intent == Intent::Release && memory.releasing_since.is_none() {
         memory.releasing_since = Some(now);
         context.remember(resource, &memory);
     }
-    let (connection, sight) = connection(context, resource, intent);
     let mut observed = values(context, resource, sight, connection.as_deref(), memory);
+    observed.clock_set = clock_set;
     if let Some(connection) = &connection {
         let uid = resource.uid().unwrap_or_default();
         connection.hold.need(&uid, owed::needs_connection(resource));
@@ -271,6 +282,7 @@ fn values(
         memory,
         origin: Origin::new(&context.cluster, &namespace, &resource.name_any()),
         settled_after: MARK_VALID + context.remote_timeout + settle,
+        clock_set: None,
         revocation_deadline: deadline.unwrap_or(REVOCATION_DEADLINE),
         stale_after: STALE_AFTER.min(active.saturating_mul(3)),
         asks_for_another: resource.spec.grantee.is_some(),
@@ -362,7 +374,7 @@ fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
         apis.iter().map(|api| Wanted {
             nonce: entry.nonce.clone(),
             marked_at: entry.time,
-            conclusive_from: entry.time + observed.settled_after,
+            conclusive_from: observed.settled_at(entry.time),
             api: *api,
             user: resource
                 .spec

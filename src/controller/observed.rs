@@ -7,7 +7,7 @@ use std::{
 };
 
 use apono_client::Entitlement;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::credentials::{Made, scene::CredentialMemory};
 use super::resolution::{Consulted, Resolution};
@@ -33,6 +33,8 @@ pub struct Observed {
     pub origin: Origin,
     /// How long a look has to wait after a mark before absence means anything.
     pub settled_after: Duration,
+    /// When the clock was set under this process, if it was.
+    pub clock_set: Option<ClockSet>,
     /// How long a deletion waits for the access to end before what is left becomes owed.
     pub revocation_deadline: Duration,
     /// How long the remote may be out of reach before the status counts as stale.
@@ -159,6 +161,32 @@ impl ConnectionSight {
     }
 }
 
+/// The clock was set while this process ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockSet {
+    /// What it showed just after it was set last.
+    pub at: Timestamp,
+    /// What it shows now.
+    pub now: Timestamp,
+}
+
+/// More than by which a mark is dated ahead: it is rounded up to a whole second.
+pub const ROUNDED_UP: SignedDuration = SignedDuration::from_secs(2);
+
+impl Observed {
+    /// From when on a look that does not find a POST of this mark proves that it made nothing. A POST
+    /// from before the clock was set counts as of that moment: how long ago it was sent is not to be
+    /// told from the two times.
+    pub fn settled_at(&self, marked: Timestamp) -> Timestamp {
+        let from = match self.clock_set {
+            None => marked,
+            Some(ClockSet { at, now }) if marked > now + ROUNDED_UP => at,
+            Some(ClockSet { at, .. }) => marked.max(at),
+        };
+        from + self.settled_after
+    }
+}
+
 /// What this process remembers of its own calls. Lost in a crash, and nothing depends on it but
 /// the pace of repeats: after an empty answer and a crash, one create is sent once more.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -185,6 +213,31 @@ pub struct Memory {
     pub consulted: Option<Consulted>,
     /// When this process began to work on the deletion.
     pub releasing_since: Option<Timestamp>,
+    /// When the clock was set last before anything of this was noted.
+    pub clock_set: Option<Timestamp>,
+}
+
+impl Memory {
+    /// Forgets what was dated by the clock before it was set: what is due is due now, and what was
+    /// read is read anew. As after a restart, nothing but the pace depends on it.
+    pub fn forget_times(&mut self, clock_set: Option<Timestamp>) {
+        for tried in self.revokes.values_mut() {
+            tried.last = Timestamp::UNIX_EPOCH;
+        }
+        let credentials = &mut self.credentials;
+        for reset in credentials.resets.values_mut() {
+            reset.sent = reset.sent.map(|_| Timestamp::UNIX_EPOCH);
+        }
+        credentials.look_at = None;
+        credentials.remove_at = None;
+        credentials.restart_failed = None;
+        self.undescribed.clear();
+        self.entitlements_failed = None;
+        self.entitlements_read = None;
+        self.consulted = None;
+        self.releasing_since = None;
+        self.clock_set = clock_set;
+    }
 }
 
 /// The revokes of one remote request.

@@ -449,7 +449,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn is_looked_for(entry: &Entry, observed: &Observed) -> bool {
-    let settled = entry.time + observed.settled_after;
+    let settled = observed.settled_at(entry.time);
     let reaches_back = entry.time.as_second() - LOOK_MARGIN_SECONDS;
     let judged = |look: &Look| look.asked_at >= settled && look.since.as_second() <= reaches_back;
     let by = |api: RemoteApi| observed.view.look.get(&api).is_some_and(judged);

@@ -308,7 +308,7 @@ pub fn is_unread(request: &OwnedRequest, observed: &Observed) -> bool {
 fn settled(picture: &Picture, observed: &Observed, now: Timestamp) -> Option<Timestamp> {
     let at = picture
         .searching()
-        .map(|entry: &Entry| entry.time + observed.settled_after)
+        .map(|entry: &Entry| observed.settled_at(entry.time))
         .max();
     at.filter(|at| *at > now)
 }

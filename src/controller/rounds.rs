@@ -20,7 +20,7 @@ use jiff::Timestamp;
 
 use super::{
     attempt::{Entry, Question, With},
-    observed::doubled,
+    observed::{ROUNDED_UP, doubled},
     picture::{MOST_ENDED, Picture, attempt, is_live},
     renewal,
     rulings::{self, Ruling},
@@ -152,6 +152,12 @@ fn unfinished(
             if let Fate::Repeat(at) = fate(picture, n, of)
                 && is_wanted(picture, n, of, now)
             {
+                // No pause is that long: the mark is of a clock that was set back since.
+                let at = if at > now + REPEAT_CAP + ROUNDED_UP {
+                    now
+                } else {
+                    at
+                };
                 all.push((at, question(n, of)));
             }
         }

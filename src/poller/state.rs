@@ -7,6 +7,7 @@ mod answers;
 mod follow;
 mod looking;
 mod standing;
+mod steps;
 mod suspects;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub(super) use self::suspects::Suspect;
 use super::record::{Group, Record};
 use super::words::Words;
 use super::{Interest, Look, ResourceKey, View};
+use crate::clock::Steps;
 use crate::crd::RemoteApi;
 use crate::marker::{Nonce, Origin};
 
@@ -82,6 +84,7 @@ pub(super) struct Knowledge {
     is_refused: bool,
     paused_until: Option<Instant>,
 
+    steps: Steps,
     wake: Option<mpsc::UnboundedSender<ResourceKey>>,
     unsent: BTreeSet<ResourceKey>,
 }

@@ -52,6 +52,16 @@ impl Store {
         }
     }
 
+    /// Takes what the wall clock shows now. Gives what it showed just after it was set last, if it
+    /// was: then nothing that was concluded before counts.
+    pub fn heed_clock(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut knowledge = self.lock();
+        if knowledge.heed_clock(now, Instant::now()) {
+            self.announce();
+        }
+        knowledge.stepped_at()
+    }
+
     /// What is known of what the resource declared.
     pub fn view(&self, key: &ResourceKey) -> View {
         self.lock().view(key)

@@ -6,9 +6,11 @@ mod doubting;
 mod following;
 mod looking;
 mod standing;
+mod steps;
 mod world;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use apono_client::State;
@@ -24,14 +26,18 @@ use crate::marker::{Nonce, Origin, RANDOM_BYTES};
 
 const CLUSTER: &str = "prod";
 
-/// The wall clock of a test: it goes as tokio's does.
-#[derive(Clone, Copy, Debug)]
-struct TestClock(Instant);
+/// The wall clock of a test: it goes as tokio's does, and can be set.
+#[derive(Debug)]
+struct TestClock {
+    start: Instant,
+    set_by: AtomicI64,
+}
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        let elapsed = SignedDuration::try_from(self.0.elapsed()).unwrap();
-        Timestamp::from_second(1_800_000_000).unwrap() + elapsed
+        let elapsed = SignedDuration::try_from(self.start.elapsed()).unwrap();
+        let set_by = SignedDuration::from_secs(self.set_by.load(Ordering::Relaxed));
+        Timestamp::from_second(1_800_000_000).unwrap() + elapsed + set_by
     }
 }
 
@@ -46,7 +52,10 @@ struct Bench {
 
 impl Bench {
     fn start() -> Self {
-        let clock = Arc::new(TestClock(Instant::now()));
+        let clock = Arc::new(TestClock {
+            start: Instant::now(),
+            set_by: AtomicI64::new(0),
+        });
         let world = Arc::new(World::default());
         let store = Arc::new(Store::new(CLUSTER));
         let (wake, woken) = mpsc::unbounded_channel();

@@ -88,8 +88,24 @@ pub fn refusals(schema: &Value, value: &Value, path: &str) -> Vec<String> {
             .is_some_and(|bound| number > bound);
         refuse(below || above, "Invalid value: out of bounds".to_owned());
     }
-    if let (Value::Array(items), Some("set")) = (value, schema["x-kubernetes-list-type"].as_str()) {
-        let distinct: BTreeSet<_> = items.iter().map(ToString::to_string).collect();
+    if let (Value::String(text), Some("date-time")) = (value, schema["format"].as_str()) {
+        let is_one = text.parse::<jiff::Timestamp>().is_ok();
+        refuse(
+            !is_one,
+            "Invalid value: must be of type date-time".to_owned(),
+        );
+    }
+    let keys = schema["x-kubernetes-list-map-keys"].as_array();
+    let identity = |item: &Value| match keys {
+        None => item.to_string(),
+        Some(keys) => {
+            let parts = keys.iter().filter_map(|key| item.get(key.as_str()?));
+            parts.map(ToString::to_string).collect()
+        }
+    };
+    let kind = schema["x-kubernetes-list-type"].as_str();
+    if let (Value::Array(items), Some("set" | "map")) = (value, kind) {
+        let distinct: BTreeSet<_> = items.iter().map(identity).collect();
         refuse(distinct.len() < items.len(), "Duplicate value".to_owned());
     }
     found.extend(below(schema, value, path));

@@ -163,6 +163,7 @@ fn blank(memory: &Memory, roll: u8) -> Observed {
         origin: origin(),
         revocation_deadline: DEADLINE,
         settled_after: Duration::from_secs(SETTLED.unsigned_abs()),
+        clock_set: None,
         stale_after: Duration::from_mins(3),
         asks_for_another: false,
         asks_admin: false,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use apono_operator::crd::AccessRequest;
+use apono_operator::crd::{AccessRequest, CredentialsState};
 use kube::{ResourceExt as _, api::ListParams};
 
 use crate::support::{World, row};
@@ -97,7 +97,21 @@ pub fn reason(resource: &AccessRequest) -> &str {
 
 /// Whether nothing more is to come by itself.
 pub fn is_at_rest(resource: &AccessRequest) -> bool {
-    AT_REST.contains(&row(resource).as_str())
+    AT_REST.contains(&row(resource).as_str()) || awaits_leave_to_reset(resource)
+}
+
+/// Whether credentials wait for a person: somebody else uses the session too, or has read it.
+fn awaits_leave_to_reset(resource: &AccessRequest) -> bool {
+    let credentials = resource.status.as_ref();
+    let credentials = credentials.and_then(|status| status.credentials.as_ref());
+    reason(resource) == "DeliveringCredentials"
+        && credentials.is_some_and(|credentials| {
+            let state = credentials.state;
+            matches!(
+                state,
+                Some(CredentialsState::Shared | CredentialsState::ViewedElsewhere)
+            )
+        })
 }
 
 /// Whether the whole connection waits for the remote to let its user in.

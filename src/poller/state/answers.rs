@@ -51,7 +51,12 @@ impl Knowledge {
             Snapshot {
                 request,
                 api,
-                asked_at,
+                // Asked for before the clock was set back: of then, whenever that was.
+                asked_at: if asked_at > now {
+                    Timestamp::MIN
+                } else {
+                    asked_at
+                },
             },
             now,
         );
@@ -106,6 +111,7 @@ impl Knowledge {
                 .entry(id.clone())
                 .or_insert_with(|| Record::new(api));
             record.answered.insert(nonce.clone());
+            record.route = api;
             self.by_nonce
                 .entry(nonce.clone())
                 .or_default()
@@ -125,8 +131,14 @@ impl Knowledge {
     fn is_of_another_api(&self, request: &AccessRequest, api: RemoteApi) -> bool {
         let is_admin = api == RemoteApi::AdminV3;
         let record = self.records.get(&request.id);
+        let record_of_reply = record.filter(|record| !record.answered.is_empty());
         if let Some(record) = record.filter(|record| !record.owners.is_empty()) {
             return record.admin.is_some() != is_admin;
+        }
+        // The answer to our own POST says where it lives, before anybody follows it and whatever the
+        // remote leaves of the mark.
+        if let Some(record) = record_of_reply {
+            return (record.route == RemoteApi::AdminV3) != is_admin;
         }
         let mark = request.justification.as_deref().and_then(Mark::parse);
         let residents = mark.and_then(|mark| self.residents.get(&mark.origin));

@@ -32,7 +32,7 @@ pub(in crate::poller) enum Lane {
 /// How one lane fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::poller) struct LaneHealth {
-    since: Timestamp,
+    pub(super) since: Timestamp,
     rounds: u32,
     error: String,
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     controller::{
         attempt::MOST_POSTS,
+        observed::ClockSet,
         resolution::{Consulted, Resolution},
         rounds::REPEAT_AFTER_NOT_SENT,
     },
@@ -210,6 +211,36 @@ fn a_look_with_another_users_token_concludes_nothing() {
     for world in [world, shared] {
         assert!(matches!(world.plan().step, Step::Create { .. }));
         assert_eq!(world.deleted().plan().step, Step::Release);
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_neither_shortens_nor_stretches_the_wait_for_a_lost_answer() {
+    let hour = Duration::from_hours(1);
+    for is_forward in [true, false] {
+        let (world, _) = lost();
+        let mut world = world.after(SECOND);
+        world.now = if is_forward {
+            world.now + hour
+        } else {
+            world.now - hour
+        };
+        let at = world.now;
+        let clock_set = |now| Some(ClockSet { at, now });
+        world.observed.clock_set = clock_set(at);
+        world.look();
+        world.fold(&Outcome::Nothing);
+        assert_eq!(world.plan().step, Step::Wait, "{is_forward}");
+        let mut world = world.after(SETTLED);
+        world.observed.clock_set = clock_set(world.now);
+        assert_eq!(world.plan().step, Step::Wait, "nobody has looked since");
+        world.look();
+        let look = world.observed.view.look.values_mut().next().unwrap();
+        look.since = Timestamp::MIN;
+        assert!(
+            matches!(world.plan().step, Step::Create { .. }),
+            "{is_forward}"
+        );
     }
 }
 
