@@ -1,4 +1,5 @@
-//! The page of the contract names every operation once, and only tests that exist.
+//! The page of the contract names every operation once; it and the page of the promises name only
+//! tests that exist.
 
 #![expect(
     clippy::expect_used,
@@ -44,9 +45,11 @@ fn operations() -> Vec<String> {
     all
 }
 
-/// Every source file of tests, and of the crates, where tests also stand beside the code.
+/// Every source file: tests also stand beside the code.
 fn sources() -> Vec<(PathBuf, String)> {
-    let mut folders = vec![root().join("tests"), root().join("crates")];
+    let mut folders = ["tests", "crates", "src"]
+        .map(|name| root().join(name))
+        .to_vec();
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder") {
@@ -67,6 +70,34 @@ fn sources() -> Vec<(PathBuf, String)> {
 fn is_test_name(text: &str) -> bool {
     let fits = |one: char| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '_';
     text.contains('_') && text.chars().all(fits)
+}
+
+/// The test that each invariant of the page of the promises names, at least one each.
+#[test]
+fn every_invariant_names_tests_that_exist() {
+    let path = root().join("docs/reliability.md");
+    let page = fs::read_to_string(path).expect("the page");
+    let sources = sources();
+    let is_there = |name: &str| sources.iter().any(|(_, text)| is_function_of(text, name));
+    let (mut invariants, mut named) = (0, 0);
+    for line in page.lines() {
+        let names: Vec<_> = quoted(line).filter(|word| is_test_name(word)).collect();
+        for name in &names {
+            assert!(is_there(name), "no test {name}: {line}");
+        }
+        let number = line
+            .strip_prefix("| ")
+            .and_then(|rest| rest.split(' ').next());
+        if number.is_some_and(|number| number.parse::<u32>().is_ok()) {
+            invariants += 1;
+            assert!(!names.is_empty(), "no test in {line}");
+        }
+        named += names.len();
+    }
+    assert!(
+        invariants >= 10 && named > invariants,
+        "{invariants}, {named}"
+    );
 }
 
 fn is_function_of(text: &str, name: &str) -> bool {
