@@ -279,7 +279,8 @@ impl Trial<'_> {
         while let Some(found) = self.eyes.find(name) {
             if !is_asked && started.elapsed() > TO_ASK && reason(&found) == "RevokeFailed" {
                 is_asked = true;
-                for request in self.requests(name).iter().filter(|one| is_live(one)) {
+                let requests = self.requests(name);
+                for request in requests.iter().filter(|one| !one.status.is_terminal()) {
                     self.remote.revoke(&request.id).unwrap();
                 }
             }

@@ -9,6 +9,11 @@ use crate::control_plane::{ControlPlane, Which};
 use crate::process;
 use crate::tools;
 
+/// How many tests of a binary run at once: libtest's own variable.
+const THREADS: &str = "RUST_TEST_THREADS";
+/// Most of a test is waiting, so that two cores are busy with twice as many.
+const AT_ONCE: &str = "4";
+
 /// What to run, and against what.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -32,6 +37,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         .args(["test", "--workspace"])
         .args(&arguments.arguments)
         .envs(plane.environment());
+    if std::env::var_os(THREADS).is_none() {
+        tests.env(THREADS, AT_ONCE);
+    }
     let status = process::run(&tests)?;
     // Tests that failed because it went away must not be searched for a fault of their own.
     plane.check()?;
