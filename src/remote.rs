@@ -2,7 +2,8 @@
 //!
 //! It decides when a call may leave and learns from its answer; what to call, and whether to call
 //! again, is the caller's. Nothing is retried here. The order: circuit, pause, a free place, rate,
-//! then the call, then metrics and health.
+//! then the call, then metrics and health. The rate is the connection's, and below it the one that
+//! the API's 429s leave (`throttle.rs`).
 //!
 //! # Lanes
 //! A quarter of the places is kept for calls that ask for access or take it back, so that reading
@@ -28,8 +29,10 @@ use crate::{failpoint, metrics::Metrics};
 mod gate;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use gate::{Ended, Gate, Obstacle, Ticket};
+use throttle::{Class, Throttle};
 
 /// A call waits this long for the end of a pause; for longer ones it fails, so that its pass makes
 /// room for another.
@@ -190,6 +193,7 @@ struct Inner {
     /// Places for routine calls, fewer than `places`.
     routine: Semaphore,
     limiter: Option<DefaultDirectRateLimiter>,
+    throttle: Mutex<Throttle>,
     metrics: Metrics,
 }
 
@@ -217,6 +221,7 @@ impl Remote {
             places: Semaphore::new(places),
             routine: Semaphore::new(places - kept),
             limiter,
+            throttle: Mutex::new(Throttle::new()),
             metrics,
         };
         Self {
@@ -235,6 +240,7 @@ impl Remote {
         self.fail_early()?;
         let _places = self.places(endpoint).await;
         self.rate().await;
+        self.turn(class_of(endpoint)).await;
         let ticket = self.admit().await?;
         let mut call = InFlight {
             remote: self,
@@ -306,12 +312,16 @@ impl Remote {
         }
     }
 
-    /// How much is left of the pause the API asked for.
+    /// How much is left of the pause the API asked for, or how long a call would wait for its turn
+    /// where that is longer than it may.
     pub fn paused(&self) -> Option<Duration> {
-        match self.gate().obstacle(Instant::now()) {
-            Some(gate::Obstacle::Pause(until)) => Some(until - Instant::now()),
+        let now = Instant::now();
+        let pause = match self.gate().obstacle(now) {
+            Some(gate::Obstacle::Pause(until)) => Some(until - now),
             _ => None,
-        }
+        };
+        let wait = self.throttle().wait(now);
+        pause.max(Some(wait).filter(|wait| *wait > PATIENCE))
     }
 
     /// Follows whether the circuit is open.
@@ -324,6 +334,30 @@ impl Remote {
             .gate
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.inner
+            .throttle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the call's turn, where the API has refused some for being too many.
+    async fn turn(&self, class: Class) {
+        let admitted = self.throttle().admit(class, Instant::now());
+        let Err(mut next) = admitted else {
+            return;
+        };
+        let _waiting = Waiting::begin(self, class);
+        loop {
+            tokio::time::sleep_until(next).await;
+            let admitted = self.throttle().admit(class, Instant::now());
+            match admitted {
+                Ok(()) => return,
+                Err(later) => next = later,
+            }
+        }
     }
 
     /// Fails for what will not pass soon; the rest is waited for after a place is found.
@@ -393,6 +427,25 @@ struct Places<'a> {
     _place: Option<SemaphorePermit<'a>>,
 }
 
+/// A call that waits for its turn; others see it until it is dropped.
+struct Waiting<'a> {
+    remote: &'a Remote,
+    class: Class,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(remote: &'a Remote, class: Class) -> Self {
+        remote.throttle().begin_waiting(class);
+        Self { remote, class }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.remote.throttle().end_waiting(self.class);
+    }
+}
+
 /// Tells the gate how the call ended, also when it is dropped half way.
 struct InFlight<'a> {
     remote: &'a Remote,
@@ -402,8 +455,16 @@ struct InFlight<'a> {
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
+        let now = Instant::now();
+        match self.ended {
+            Ended::Failed(ErrorClass::Throttled, _) => {
+                self.remote.throttle().refused(self.ticket.left(), now);
+            }
+            Ended::Answered | Ended::Failed(..) => self.remote.throttle().taken(now),
+            Ended::Dropped => {}
+        }
         let mut gate = self.remote.gate();
-        if gate.ended(self.ticket, self.ended, Instant::now()) {
+        if gate.ended(self.ticket, self.ended, now) {
             self.remote.inner.circuit_open.send_replace(gate.is_open());
         }
     }
@@ -419,4 +480,20 @@ fn is_urgent(endpoint: Endpoint) -> bool {
             | Endpoint::CreateAdminRequest
             | Endpoint::RevokeAdminRequests
     )
+}
+
+/// Who goes first where calls wait for their turn.
+fn class_of(endpoint: Endpoint) -> Class {
+    if is_urgent(endpoint) {
+        return Class::Urgent;
+    }
+    match endpoint {
+        Endpoint::ListAccessRequests
+        | Endpoint::ListDelegatedAccessRequests
+        | Endpoint::ListAdminRequests
+        | Endpoint::GetAccessRequest
+        | Endpoint::GetDelegatedAccessRequest
+        | Endpoint::GetAdminRequest => Class::Routine,
+        _ => Class::Pass,
+    }
 }

@@ -42,6 +42,13 @@ pub(super) struct Ticket {
     left: Instant,
 }
 
+impl Ticket {
+    /// When the call left.
+    pub(super) const fn left(self) -> Instant {
+        self.left
+    }
+}
+
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
