@@ -237,6 +237,30 @@ async fn a_reply_counts_until_something_newer_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_an_own_post_made_is_followed_where_it_was_made_whatever_other_list_shows_it() {
+    let bench = Bench::start();
+    bench.track("n", &[]);
+    let asked = bench.now();
+    let shown = |bench: &Bench| bench.view("n").by_nonce[&nonce("n", 1)][0].api;
+    // The admin API shows it without our mark: before the answer to the POST is taken, and after.
+    let later = asked + SignedDuration::from_secs(1);
+    let list = |bench: &Bench, at| {
+        let item = request("a", "Pending", asked);
+        let mut knowledge = bench.store.lock();
+        knowledge.take(item, RemoteApi::AdminV3, at, later, Source::List)
+    };
+    assert!(list(&bench, asked).is_empty());
+    let reply = vec![request("a", "Initializing", asked)];
+    let key = key("n");
+    bench
+        .store
+        .record_reply(&key, &nonce("n", 1), reply, RemoteApi::Delegated, asked);
+    assert_eq!(shown(&bench), RemoteApi::Delegated);
+    assert!(list(&bench, later).is_empty());
+    assert_eq!(shown(&bench), RemoteApi::Delegated);
+}
+
+#[tokio::test(start_paused = true)]
 async fn declaring_the_same_again_reads_nothing() {
     let bench = Bench::following(["a"], State::Revoked).await;
     for _ in 0..100 {
