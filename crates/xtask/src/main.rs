@@ -1,5 +1,6 @@
 //! The tasks of this repository. One file per task; this one only parses the command line.
 
+mod bench;
 mod check;
 mod control_plane;
 mod demo;
@@ -29,6 +30,8 @@ struct Command {
 enum Task {
     /// Show the operator at work: a control plane, a simulated Apono, three requests, their end.
     Demo(demo::Arguments),
+    /// Measure the operator under load, and judge it first.
+    Bench(bench::Arguments),
     /// Run every test, against a Kubernetes control plane of their own.
     Test(test::Arguments),
     /// Run the long proofs: the model of the decisions, and mutations of the code.
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Demo(arguments) => demo::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Prove(arguments) => prove::run(&arguments),
         Task::Check => check::run(),

@@ -1,0 +1,457 @@
+//! One turn: everything that is done in it, in order.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use kube::Client;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    audit::{self, Audit},
+    load::{self, Load, millis},
+    programs::{self, Figures, Program},
+    remote::{Profile, Remote},
+    results::{Burst, Life, Restart, Steady, Times, Turn},
+    subject::{Subject, filled},
+};
+
+/// The token of the remote's user.
+const TOKEN: &str = "bench-token";
+/// Where the load is, and one object of somebody else.
+const NAMESPACE: &str = "load";
+const OTHER: &str = "other";
+/// How many lives are measured one after the other.
+const LIVES: usize = 10;
+/// How many are measured one at a time beside the others, and changed at the remote.
+const SINGLES: usize = 20;
+/// What is at rest must be left alone for so long first.
+const SETTLE: Duration = Duration::from_secs(5);
+/// After a restart calls and writes are counted for so long.
+const AFTER_RESTART: Duration = Duration::from_secs(10);
+
+/// What to do.
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// The file that describes the operator under test.
+    #[arg(long)]
+    subject: PathBuf,
+    /// Its program, in the place of `{operator}`.
+    #[arg(long)]
+    operator: PathBuf,
+    /// The program of the simulated remote.
+    #[arg(long)]
+    simulator: PathBuf,
+    /// A folder for logs.
+    #[arg(long)]
+    logs: PathBuf,
+    /// How many objects.
+    #[arg(long)]
+    size: usize,
+    /// How the remote answers.
+    #[arg(long, default_value = "instant")]
+    profile: Profile,
+    /// How long it is watched at rest, in seconds; 0 leaves that out, and what comes after a
+    /// change at the remote.
+    #[arg(long, default_value_t = 60)]
+    steady: u64,
+    /// How many are created one at a time before the burst.
+    #[arg(long, default_value_t = 0)]
+    idle: usize,
+    #[arg(long, env = "KUBECONFIG")]
+    kubeconfig: PathBuf,
+    #[arg(long, env = "APONO_TEST_AUDIT_LOG")]
+    audit_log: PathBuf,
+}
+
+/// Everything that runs.
+struct Bench<'a> {
+    plan: &'a Plan,
+    subject: Arc<Subject>,
+    remote: Remote,
+    operator: Option<Program>,
+    load: Load,
+    audit: Audit,
+    result: Turn,
+}
+
+/// Runs one turn.
+pub async fn run(plan: &Plan) -> Result<Turn> {
+    let mut bench = Bench::set_up(plan).await?;
+    bench.lives().await?;
+    bench.idle().await?;
+    bench.burst().await?;
+    bench.one_more().await?;
+    bench.steady().await?;
+    bench.freshness().await?;
+    bench.restart().await?;
+    bench.revoke().await?;
+    bench.judge().await?;
+    Ok(bench.result)
+}
+
+impl<'a> Bench<'a> {
+    async fn set_up(plan: &'a Plan) -> Result<Self> {
+        let subject = Arc::new(Subject::read(&plan.subject)?);
+        let client = Client::try_default().await?;
+        for file in files(Path::new(&subject.definitions))? {
+            load::apply(&client, &std::fs::read_to_string(file)?).await?;
+        }
+        let log = plan.logs.join("simulator.log");
+        let remote = Remote::start(&plan.simulator, TOKEN, plan.profile, &log).await?;
+        for namespace in [NAMESPACE, OTHER] {
+            let yaml = format!("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {namespace}\n");
+            load::apply(&client, &yaml).await?;
+        }
+        // The apiserver serves a new kind a moment after it has taken its definition.
+        let load = served(&client, &subject).await?;
+        let places = [("endpoint", remote.url.as_str()), ("token", TOKEN)];
+        load::apply(&client, &filled(&subject.objects, &places)).await?;
+        let mut bench = Self {
+            audit: Audit::new(&plan.audit_log, &subject.user_agent),
+            result: Turn {
+                subject: subject.name.clone(),
+                size: plan.size,
+                profile: plan.profile.name().to_owned(),
+                ..Turn::default()
+            },
+            operator: None,
+            plan,
+            subject,
+            remote,
+            load,
+        };
+        bench.start("operator.log")?;
+        // The first of all waits for the operator to come up; it is not measured.
+        bench
+            .load
+            .one(NAMESPACE, "first", bench.patience(1))
+            .await?;
+        bench.load.delete_all(NAMESPACE, bench.patience(1)).await?;
+        Ok(bench)
+    }
+
+    fn start(&mut self, log: &str) -> Result<()> {
+        let (kubeconfig, operator) = (text(&self.plan.kubeconfig)?, text(&self.plan.operator)?);
+        let places = [("kubeconfig", kubeconfig), ("operator", operator)];
+        let command = self.subject.command.iter();
+        let command: Vec<_> = command.map(|part| filled(part, &places)).collect();
+        let environment = self.subject.environment.iter();
+        let environment: Vec<_> = environment
+            .map(|(name, value)| (name.clone(), filled(value, &places)))
+            .collect();
+        let log = self.plan.logs.join(log);
+        self.operator = Some(Program::start(&command, &environment, &log)?);
+        Ok(())
+    }
+
+    fn operator(&self) -> Result<&Program> {
+        self.operator.as_ref().context("the operator does not run")
+    }
+
+    /// Far more than any goal: what takes longer is stuck.
+    fn patience(&self, count: usize) -> Duration {
+        let each = match self.plan.profile {
+            Profile::Limited => Duration::from_secs(1),
+            Profile::Instant | Profile::Slow => Duration::from_millis(100),
+        };
+        Duration::from_mins(1) + each * u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// What one object costs, from its creation to its end.
+    async fn lives(&mut self) -> Result<()> {
+        let (calls, writes) = (self.remote.calls().await?, self.audit.writes()?);
+        for number in 0..LIVES {
+            let name = format!("life-{number}");
+            self.load.one(NAMESPACE, &name, self.patience(1)).await?;
+            sleep(Duration::from_secs(1)).await;
+            self.load.delete_all(NAMESPACE, self.patience(1)).await?;
+        }
+        let calls = audit::difference(&calls, &self.remote.calls().await?);
+        let writes = audit::difference(&writes, &self.audit.writes()?);
+        let each = |count: u64| share(count, LIVES);
+        let is_list =
+            |endpoint: &str| endpoint.contains("list_access_requests") || endpoint == "list";
+        self.result.life = Some(Life {
+            lists: calls
+                .iter()
+                .filter(|(name, _)| is_list(name))
+                .map(|(_, count)| each(*count))
+                .sum(),
+            calls: calls
+                .iter()
+                .filter(|(name, _)| !is_list(name))
+                .map(|(name, count)| (name.clone(), each(*count)))
+                .collect(),
+            writes: writes
+                .iter()
+                .map(|(name, count)| (name.clone(), each(*count)))
+                .collect(),
+        });
+        Ok(())
+    }
+
+    async fn idle(&mut self) -> Result<()> {
+        let mut times = Vec::new();
+        for number in 0..self.plan.idle {
+            let name = format!("idle-{number}");
+            times.push(self.load.one(NAMESPACE, &name, self.patience(1)).await?);
+            sleep(Duration::from_millis(500)).await;
+        }
+        self.result.idle = Times::of(times);
+        Ok(())
+    }
+
+    fn names(&self) -> Vec<String> {
+        (0..self.plan.size)
+            .map(|number| format!("load-{number:05}"))
+            .collect()
+    }
+
+    async fn burst(&mut self) -> Result<()> {
+        let (names, patience) = (self.names(), self.patience(self.plan.size));
+        let started = Instant::now();
+        let writing = async {
+            let sent = self.load.create_all(NAMESPACE, &names).await;
+            sent.map(|sent| (sent, started.elapsed()))
+        };
+        let other = async {
+            // When half of what comes is there, as far as that can be told.
+            let half = names.len() / 2;
+            self.load
+                .ready(NAMESPACE, names.get(..half).unwrap_or_default(), patience)
+                .await?;
+            self.load.one(OTHER, "other", patience).await
+        };
+        let (written, other) = tokio::join!(writing, other);
+        let (sent, writing) = written?;
+        let ready = self.load.ready(NAMESPACE, &names, patience).await;
+        let ready = match ready {
+            Ok(ready) => ready,
+            Err(error) => {
+                self.result.wrong.push(format!("burst: {error}"));
+                return Ok(());
+            }
+        };
+        let last = ready.iter().max().copied().unwrap_or(started);
+        let pairs = sent.iter().zip(&ready);
+        let times = pairs.map(|(sent, ready)| millis(ready.saturating_duration_since(*sent)));
+        let requests = self.remote.requests().await?;
+        let made = requests.iter().filter(|one| is_of_burst(one)).count();
+        self.result.other_tenant_ms = Some(other?);
+        self.result.burst = Some(Burst {
+            all_ready_s: (last - started).as_secs_f64(),
+            written_s: writing.as_secs_f64(),
+            times: Times::of(times.collect()).unwrap_or_default(),
+            creates_per_object: share(u64::try_from(made)?, names.len()),
+        });
+        if made != names.len() {
+            let objects = names.len();
+            self.result
+                .wrong
+                .push(format!("{made} requests for {objects} objects"));
+        }
+        Ok(())
+    }
+
+    async fn one_more(&mut self) -> Result<()> {
+        let mut times = Vec::new();
+        for number in 0..SINGLES {
+            let name = format!("more-{number}");
+            times.push(self.load.one(NAMESPACE, &name, self.patience(1)).await?);
+            sleep(Duration::from_millis(250)).await;
+        }
+        self.result.one_more = Times::of(times);
+        Ok(())
+    }
+
+    async fn steady(&mut self) -> Result<()> {
+        if self.plan.steady == 0 {
+            return Ok(());
+        }
+        sleep(SETTLE).await;
+        let folder = self.plan.audit_log.parent().context("a log in no folder")?;
+        let folder = folder.canonicalize()?;
+        let ids = [
+            Some(self.operator()?.id()?),
+            programs::find("kube-apiserver", &folder),
+            programs::find("etcd", &folder),
+        ];
+        let cpu = || {
+            ids.map(|id| {
+                id.and_then(|id| Figures::of(id).ok())
+                    .map_or(0.0, |it| it.cpu_s)
+            })
+        };
+        let (calls, writes) = (self.remote.calls().await?, self.audit.writes()?);
+        let (started, before) = (Instant::now(), cpu());
+        sleep(Duration::from_secs(self.plan.steady)).await;
+        let (after, seconds) = (cpu(), started.elapsed().as_secs_f64());
+        let calls = audit::difference(&calls, &self.remote.calls().await?);
+        let [resources, leases, events] = audit::since(&writes, &self.audit.writes()?);
+        let a_minute = |count: u64| share(count, 1) * 60.0 / seconds;
+        let mut cpu_percent = [0.0; 3];
+        for ((percent, after), before) in cpu_percent.iter_mut().zip(after).zip(before) {
+            *percent = (after - before) / seconds * 100.0;
+        }
+        let figures = Figures::of(self.operator()?.id()?)?;
+        self.result.steady = Some(Steady {
+            seconds,
+            calls_a_minute: a_minute(calls.values().sum()),
+            writes_a_minute: a_minute(resources + events),
+            leases_a_minute: a_minute(leases),
+            cpu_percent,
+            rss_mib: figures.rss_mib,
+            open_files: figures.open_files,
+        });
+        Ok(())
+    }
+
+    async fn freshness(&mut self) -> Result<()> {
+        if self.plan.steady == 0 {
+            return Ok(());
+        }
+        let names: Vec<_> = (0..SINGLES)
+            .map(|number| format!("more-{number}"))
+            .collect();
+        let requests = self.remote.requests().await?;
+        let mut changed = Vec::new();
+        for name in &names {
+            let ends = format!("/{name}]");
+            let is_its = |why: &str| why.contains(&ends);
+            let mut its = requests
+                .iter()
+                .filter(|one| one.justification.as_deref().is_some_and(is_its));
+            let request = its.find(|one| one.is_live()).context("a request of it")?;
+            changed.push(Instant::now());
+            self.remote.revoke(&request.id).await?;
+            sleep(Duration::from_secs(3)).await;
+        }
+        let seen = self
+            .load
+            .unready(NAMESPACE, &names, Duration::from_mins(3))
+            .await?;
+        let pairs = changed.iter().zip(&seen);
+        let times = pairs.map(|(changed, seen)| millis(seen.saturating_duration_since(*changed)));
+        self.result.freshness = Times::of(times.collect());
+        Ok(())
+    }
+
+    async fn restart(&mut self) -> Result<()> {
+        self.note_peak()?;
+        let operator = self.operator.take().context("the operator does not run")?;
+        operator.end().await?;
+        let (calls, writes) = (self.remote.calls().await?, self.audit.writes()?);
+        let needed = self.plan.size.div_ceil(self.subject.objects_per_read);
+        let started = Instant::now();
+        self.start("operator-again.log")?;
+        let patience = self.patience(self.plan.size);
+        let verified = loop {
+            let so_far = audit::difference(&calls, &self.remote.calls().await?);
+            if so_far.values().sum::<u64>() >= u64::try_from(needed)? {
+                break started.elapsed();
+            }
+            if started.elapsed() > patience {
+                self.result
+                    .wrong
+                    .push("not all were looked at after the restart".to_owned());
+                return Ok(());
+            }
+            sleep(Duration::from_millis(20)).await;
+        };
+        sleep(AFTER_RESTART).await;
+        let calls = audit::difference(&calls, &self.remote.calls().await?);
+        let [resources, _, events] = audit::since(&writes, &self.audit.writes()?);
+        self.result.restart = Some(Restart {
+            verified_s: verified.as_secs_f64(),
+            writes: resources + events,
+            calls: calls.values().sum(),
+        });
+        Ok(())
+    }
+
+    async fn revoke(&mut self) -> Result<()> {
+        let started = Instant::now();
+        let patience = self.patience(self.plan.size);
+        let (load, other) = tokio::join!(
+            self.load.delete_all(NAMESPACE, patience),
+            self.load.delete_all(OTHER, patience)
+        );
+        if let Err(error) = load.and(other) {
+            self.result.wrong.push(format!("deletion: {error}"));
+            return Ok(());
+        }
+        self.result.revoke_s = Some(started.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    fn note_peak(&mut self) -> Result<()> {
+        let figures = Figures::of(self.operator()?.id()?)?;
+        self.result.peak_mib = self.result.peak_mib.max(figures.peak_mib);
+        Ok(())
+    }
+
+    /// What must be true at the end, whatever was measured.
+    async fn judge(&mut self) -> Result<()> {
+        self.note_peak()?;
+        let requests = self.remote.requests().await?;
+        let live = requests.iter().filter(|one| one.is_live()).count();
+        let left = self.load.count().await?;
+        if live > 0 || left > 0 {
+            self.result.wrong.push(format!(
+                "at the end {live} requests are live and {left} objects left"
+            ));
+        }
+        let asked = self.plan.size + self.plan.idle + SINGLES + LIVES + 2;
+        if requests.len() != asked {
+            let made = requests.len();
+            self.result
+                .wrong
+                .push(format!("{made} requests were made for {asked} objects"));
+        }
+        let refusals = self.remote.refusals().await?;
+        eprintln!("429: {refusals}");
+        Ok(())
+    }
+}
+
+fn is_of_burst(request: &crate::remote::Request) -> bool {
+    let why = request.justification.as_deref();
+    why.is_some_and(|why| why.contains("/load-"))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are small")]
+fn share(count: u64, of: usize) -> f64 {
+    count as f64 / of.max(1) as f64
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("a path that is no text")
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder);
+    let entries = entries.with_context(|| format!("no folder `{}`", folder.display()))?;
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|kind| kind == "yaml"));
+    files.retain(|path| {
+        path.file_name()
+            .is_none_or(|name| name != "kustomization.yaml")
+    });
+    files.sort();
+    Ok(files)
+}
+
+async fn served(client: &Client, subject: &Arc<Subject>) -> Result<Load> {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        match Load::begin(client.clone(), Arc::clone(subject)).await {
+            Err(_) if Instant::now() < until => sleep(Duration::from_millis(100)).await,
+            begun => return begun,
+        }
+    }
+}
