@@ -73,9 +73,9 @@ const CALLS: [Calls; 27] = [
 /// life's calls this one makes too, but where dying is nothing new.
 const OWED: [Calls; 18] = [
     calls("create the OwedRevocation", 1, &[1]),
-    calls("write the status of the debt", 4, &[]),
+    calls("write the status of the debt", 5, &[]),
     calls("delete the OwedRevocation", 1, &[1]),
-    calls("remove the finalizer of the OwedRevocation", 1, &[]),
+    calls("remove the finalizer of the OwedRevocation", 1, &[1]),
     calls("renew the copy of a token", 1, &[]),
     calls("create the copy of a token", 3, &[]),
     calls("read the copy of a token", 3, &[]),
