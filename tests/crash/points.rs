@@ -48,7 +48,7 @@ const CALLS: [Calls; 27] = [
     calls("list_entitlements", 2, &[]),
     calls("get_access_request", 12, &[]),
     Calls {
-        later: &[16, 20, 24, 28, 32, 36, 40],
+        later: &[16, 20, 24, 28],
         ..calls("list_access_requests", 12, &[])
     },
     calls("mark the resource", 2, &[1, 2]),
@@ -62,8 +62,8 @@ const CALLS: [Calls; 27] = [
     calls("read the Secret", 3, &[]),
     calls("read the token's Secret", 1, &[]),
     calls("list the custom resources", 1, &[]),
-    calls("read the connection", 4, &[]),
-    calls("patch the finalizers of the connection", 3, &[1]),
+    calls("read the connection", 3, &[]),
+    calls("patch the finalizers of the connection", 2, &[1]),
     calls("create the copy of a token", 1, &[1]),
     calls("read the copy of a token", 1, &[]),
     calls("remove the copy of a token", 1, &[1]),
