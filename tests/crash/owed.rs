@@ -5,7 +5,7 @@
 use apono_operator::crd::OwedRevocation;
 use apono_simulator::{DEFAULT_USER, Status};
 use kube::api::{DeleteParams, ListParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     life::{Life, NAME, is_held},
@@ -23,11 +23,26 @@ pub async fn live(life: &mut Life) {
     life.world.simulator.route(&id).unwrap();
     life.world.simulator.activate(&id).unwrap();
     life.reason("Active").await;
+    knows_what_it_made(life).await;
     is_handed_over(life, &id).await;
     is_taken_back(life, &id).await;
     loses_the_connection(life).await;
     life.world.simulator.finish_revoke(&id).unwrap();
     is_paid(life).await;
+}
+
+/// After a crash the request may be found before it is sure that it is all there is. What is still
+/// looked for when the resource goes is looked for by the debt, for a day.
+async fn knows_what_it_made(life: &mut Life) {
+    life.until("no open question", async |world| {
+        let found = serde_json::to_value(world.get(NAME).await.status).unwrap();
+        let posts = found["attempt"]["posts"].as_array().cloned();
+        let posts = posts.unwrap_or_default();
+        let is_settled = |one: &Value| one["outcome"].is_string() && one["outcome"] != "Open";
+        let is_so = !posts.is_empty() && posts.iter().all(is_settled);
+        is_so.then_some(()).ok_or_else(|| format!("{found:#}"))
+    })
+    .await;
 }
 
 async fn is_handed_over(life: &mut Life, id: &str) {
