@@ -309,7 +309,7 @@ fn what_is_not_granted_is_said_before_it_is_missed() {
     let (_, said) = checked();
     assert!(line(&said, "apiserver").starts_with("ok "), "{said}");
     assert!(line(&said, "custom resources").starts_with("ok "), "{said}");
-    for needed in ["serving the cluster", "reading the tokens"] {
+    for needed in ["serving the cluster", "reading tokens"] {
         assert!(line(&said, needed).starts_with("ok "), "{said}");
     }
     let credentials = line(&said, "spec.credentials");
@@ -330,10 +330,7 @@ fn what_is_not_granted_is_said_before_it_is_missed() {
             assert!(!is_content, "{said}");
             let lacks = "patch accessrequests.access.apono.io/status";
             assert!(serving.contains(lacks), "{said}");
-            assert!(
-                line(&said, "reading the tokens").starts_with("ok "),
-                "{said}"
-            );
+            assert!(line(&said, "reading tokens").starts_with("ok "), "{said}");
             return;
         }
         // Roles are forgotten a moment after they are gone.
