@@ -22,6 +22,7 @@ use crate::test::cargo;
 const COUNTED: &str = "proved: ";
 /// What the crash proof says of each life, see `tests/crash.rs`.
 const LIVED: &str = "well: ";
+const LOST: &str = "FAILED: ";
 
 /// Which proofs.
 #[derive(Debug, Args)]
@@ -164,10 +165,9 @@ fn run_all(proofs: &[Bounded], which: &Which) -> Result<ExitCode> {
         }
         let started = Instant::now();
         let watched = process::watch(&command, Progress::new(name), |line| {
-            if line.starts_with(LIVED) {
-                return Some("lives");
-            }
-            line.starts_with(COUNTED).then_some("parts")
+            let words = [(COUNTED, "parts"), (LIVED, "lives"), (LOST, "failures")];
+            let mut words = words.into_iter();
+            words.find_map(|(start, word)| line.starts_with(start).then_some(word))
         })?;
         process::interrupt::check()?;
         // A proof that failed because it went away must not be searched for a fault of its own.
