@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     owed,
     points::Course,
-    support::{Setup, World, text},
+    support::{CONNECTION, Setup, World, text},
 };
 
 /// The resource of each life.
@@ -159,6 +159,17 @@ impl Life {
         self.until("the Secret is gone", async |world| {
             let found = world.secret(SECRET).await;
             found.map_or(Ok(()), |_| Err("it is there".to_owned()))
+        })
+        .await;
+        self.lets_the_connection_go().await;
+    }
+
+    /// Waits until no finalizer of ours holds the connection.
+    pub async fn lets_the_connection_go(&mut self) {
+        self.until("the connection is let go", async |world| {
+            let found = world.cluster.connections().get(CONNECTION).await.unwrap();
+            let words = || format!("{:#?}", found.metadata);
+            (!is_held(&found)).then_some(()).ok_or_else(words)
         })
         .await;
     }

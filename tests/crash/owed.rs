@@ -70,12 +70,8 @@ async fn is_handed_over(life: &mut Life, id: &str) {
         is_so.then_some(()).ok_or_else(|| format!("{all:#?}"))
     })
     .await;
-    life.until("the debt does not hold the connection", async |world| {
-        let found = world.cluster.connections().get(CONNECTION).await.unwrap();
-        let words = || format!("{:#?}", found.metadata);
-        (!is_held(&found)).then_some(()).ok_or_else(words)
-    })
-    .await;
+    // A debt does not hold the connection.
+    life.lets_the_connection_go().await;
 }
 
 async fn is_taken_back(life: &mut Life, id: &str) {
