@@ -62,7 +62,7 @@ const CALLS: [Calls; 27] = [
     calls("read the Secret", 3, &[]),
     calls("read the token's Secret", 1, &[]),
     calls("list the custom resources", 1, &[]),
-    calls("read the connection", 3, &[]),
+    calls("read the connection", 2, &[]),
     calls("patch the finalizers of the connection", 2, &[1]),
     calls("create the copy of a token", 1, &[1]),
     calls("read the copy of a token", 1, &[]),
@@ -88,7 +88,7 @@ const OWED: [Calls; 18] = [
     calls("patch the status", 3, &[]),
     calls("publish an event", 4, &[]),
     calls("read the token's Secret", 8, &[]),
-    calls("read the connection", 3, &[]),
+    calls("read the connection", 2, &[]),
     calls("write the status", 3, &[]),
 ];
 
