@@ -15,11 +15,13 @@
 //! | `search.rs` | io: the looks for what lost answers made |
 //! | `remotes.rs` | io: what a debt is paid through |
 //! | `status.rs` | pure: what the debt says of itself |
-//! | `controller.rs` | io: passes, and what ends a debt |
+//! | `controller.rs` | io: passes |
+//! | `end.rs` | io: what ends a debt |
 //!
 //! Nothing here asks for access.
 
 mod controller;
+mod end;
 mod known;
 mod plan;
 mod progress;

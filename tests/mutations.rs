@@ -137,10 +137,6 @@ async fn the_apiserver_and_the_schema_agree_on_every_mutant() {
         }
     }
     let accepted = all.len() - refused;
-    println!(
-        "mutants judged: {}, accepted {accepted}, refused {refused}",
-        all.len()
-    );
     assert!(accepted > 100 && refused > 100, "{accepted} and {refused}");
     let count = wrong.len();
     wrong.truncate(40);
@@ -148,5 +144,10 @@ async fn the_apiserver_and_the_schema_agree_on_every_mutant() {
         wrong.is_empty(),
         "{count} verdicts differ:\n{}",
         wrong.join("\n")
+    );
+    println!(
+        "proved: objects: {} judged alike by apiserver and schema, {accepted} accepted, {refused} \
+         refused",
+        all.len()
     );
 }

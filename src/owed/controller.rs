@@ -1,11 +1,11 @@
-//! Passes over debts, and what ends one. IO; what is done next is decided in `plan.rs`.
+//! Passes over debts. IO; what is done next is decided in `plan.rs`, what ends a debt is in `end.rs`.
 //!
 //! ```text
 //! plan     pure  -> one step              plan.rs
 //! work     io    the step, at the remote  work.rs       again until nothing is due
 //! store    io    what was learned and must not be lost
 //! status   io    only if it differs       status.rs
-//! end      io    paid or written off: event, delete, escrow, finalizer
+//! end      io    paid or written off: delete, escrow, finalizer, event      end.rs
 //! ```
 //!
 //! Guarantees: the finalizer goes only when the status says of this very generation that everything
@@ -19,12 +19,11 @@ use std::{
 
 use futures::StreamExt as _;
 use kube::{
-    Resource as _, ResourceExt as _,
-    api::{DeleteParams, Patch, PatchParams, Preconditions},
+    ResourceExt as _,
+    api::{Patch, PatchParams},
     runtime::{
         Config as ControllerConfig, Controller,
         controller::{self, Action},
-        events::{Event, EventType, Recorder},
     },
 };
 use serde_json::json;
@@ -33,18 +32,22 @@ use tokio::time::Instant;
 
 use super::{
     Debts,
+    end::{end, forget},
     known::Guarded,
     plan::{self, Step},
     progress::{Progress, Trouble},
-    remotes::{Remotes, key},
-    status::{self, is_paid, origin},
+    remotes::Remotes,
+    status::{self, is_paid},
     work::work,
     write::{WriteError, precondition},
 };
 use crate::{
     app::Shell,
     clock::Clock,
-    connection::{Registry, escrow, escrow::Escrow, escrow::EscrowError},
+    connection::{
+        Registry,
+        escrow::{Escrow, EscrowError},
+    },
     crd::{FIELD_MANAGER, OWED_FINALIZER, OwedRevocation, OwedRevocationStatus},
     kubernetes::{self, deadline, watch_config},
     metrics::{Controller as Which, DebtEnd, KubeWrite, PassOutcome},
@@ -54,17 +57,15 @@ use crate::{
 /// As many steps as one pass makes before others have their turn.
 const MOST_STEPS: usize = 100;
 /// After a pass that has more to do.
-const SOON: Duration = Duration::from_millis(5);
+pub(super) const SOON: Duration = Duration::from_millis(5);
 /// The longest a debt is left alone.
 const LOOK: Duration = Duration::from_mins(5);
 /// After a failed pass.
 const FAILED: Duration = Duration::from_secs(5);
-/// The API server refuses longer notes.
-const NOTE_BYTES: usize = 1000;
 
 /// A pass over a debt failed; it is repeated.
 #[derive(Debug, Error)]
-enum Failure {
+pub(super) enum Failure {
     #[error("could not change the debt")]
     Write(#[source] WriteError),
     #[error("could not write the status of the debt")]
@@ -75,16 +76,16 @@ enum Failure {
     Escrow(#[source] EscrowError),
 }
 
-struct Context {
-    debts: Debts,
-    remotes: Remotes,
-    registry: Registry,
-    escrow: Escrow,
+pub(super) struct Context {
+    pub(super) debts: Debts,
+    pub(super) remotes: Remotes,
+    pub(super) registry: Registry,
+    pub(super) escrow: Escrow,
     clock: Arc<dyn Clock>,
     /// By uid.
     progress: Mutex<HashMap<String, Progress>>,
     /// One debt ends at a time, so that of two that share a Secret the second removes it.
-    ending: tokio::sync::Mutex<()>,
+    pub(super) ending: tokio::sync::Mutex<()>,
 }
 
 /// Pays debts until the shell stops.
@@ -308,7 +309,19 @@ async fn write_status(
     if debt.status.as_ref() == Some(&new) {
         return Ok(());
     }
-    let patch = Patch::Merge(json!({"metadata": precondition(debt), "status": whole(&new)}));
+    match patch_status(context, debt, &new).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.is_conflict() || error.is_not_found() => Ok(()),
+        Err(error) => Err(Failure::Status(error)),
+    }
+}
+
+pub(super) async fn patch_status(
+    context: &Context,
+    debt: &OwedRevocation,
+    new: &OwedRevocationStatus,
+) -> Result<OwedRevocation, kubernetes::Error> {
+    let patch = Patch::Merge(json!({"metadata": precondition(debt), "status": whole(new)}));
     let parameters = PatchParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
@@ -318,11 +331,7 @@ async fn write_status(
     let limit = context.debts.kube_timeout;
     let written = deadline("write the status of the debt", limit, write).await;
     context.debts.metrics.kube_write(KubeWrite::Status);
-    match written {
-        Ok(_) => Ok(()),
-        Err(error) if error.is_conflict() || error.is_not_found() => Ok(()),
-        Err(error) => Err(Failure::Status(error)),
-    }
+    written
 }
 
 /// Every property, so that a merge leaves nothing old behind.
@@ -335,122 +344,8 @@ fn whole(status: &OwedRevocationStatus) -> serde_json::Value {
     })
 }
 
-/// The debt is over: said, deleted, and its token forgotten if nobody else needs it. The finalizer
-/// goes last.
-async fn end(context: &Context, debt: &OwedRevocation, how: DebtEnd) -> Result<Action, Failure> {
-    let _alone = context.ending.lock().await;
-    let limit = context.debts.kube_timeout;
-    let (api, name) = (context.debts.api(), debt.name_any());
-    let mut going = debt.clone();
-    if debt.metadata.deletion_timestamp.is_none() {
-        let parameters = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: debt.uid(),
-                resource_version: debt.resource_version(),
-            }),
-            ..DeleteParams::default()
-        };
-        let delete = api.delete(&name, &parameters);
-        let deleted = deadline("delete the OwedRevocation", limit, delete).await;
-        context.debts.metrics.kube_write(KubeWrite::Debt);
-        match deleted {
-            Ok(answer) => going = answer.left().unwrap_or(going),
-            Err(error) if error.is_not_found() || error.is_conflict() => {
-                return Ok(Action::requeue(SOON));
-            }
-            Err(error) => return Err(Failure::End(error)),
-        }
-    }
-    leave_escrow(context, debt).await?;
-    match context.debts.unhold(&going).await {
-        Ok(()) => {}
-        Err(error) if error.is_conflict() => return Ok(Action::requeue(SOON)),
-        Err(error) => return Err(Failure::End(error)),
-    }
-    context.debts.metrics.debt_ended(how);
-    say(context, debt, how).await;
-    forget(context, debt);
-    Ok(Action::await_change())
-}
-
-/// Removes the copy of the token, unless another debt or the connection itself needs it.
-async fn leave_escrow(context: &Context, debt: &OwedRevocation) -> Result<(), Failure> {
-    let secret = debt.spec.token_secret_ref.as_ref();
-    let Some(secret) = secret.filter(|secret| escrow::is_copy(secret)) else {
-        return Ok(());
-    };
-    let name = debt.name_any();
-    if context.debts.is_needed_but_for(&secret.name, &name) != Some(false) {
-        return Ok(());
-    }
-    let removed = match context
-        .registry
-        .with_uid(debt.spec.connection.uid.as_deref())
-    {
-        Some(connection) => {
-            let others = context.registry.needs(&key(debt));
-            connection.hold.leave_copy(&context.escrow, others).await
-        }
-        None => context.escrow.remove(&secret.name).await,
-    };
-    match removed {
-        // Or nothing of ours is there.
-        Ok(()) | Err(EscrowError::NotOurs(_)) => {}
-        Err(error) => return Err(Failure::Escrow(error)),
-    }
-    context.remotes.forget(&secret.name);
-    Ok(())
-}
-
-fn forget(context: &Context, debt: &OwedRevocation) {
-    context.debts.forget(&debt.name_any());
-    let uid = debt.uid().unwrap_or_default();
-    context.progress().remove(&uid);
-}
-
-async fn say(context: &Context, debt: &OwedRevocation, how: DebtEnd) {
-    let whose = origin(debt);
-    let (type_, reason, mut note) = match (how, &debt.spec.written_off) {
-        (DebtEnd::WrittenOff, Some(off)) => (
-            EventType::Warning,
-            "WrittenOff",
-            format!(
-                "{whose} was written off by {}: {}; what was still live at Apono stays so",
-                off.by, off.reason
-            ),
-        ),
-        (DebtEnd::Paid | DebtEnd::WrittenOff, _) => (
-            EventType::Normal,
-            "Paid",
-            format!("{whose}: everything has ended, as read back from Apono"),
-        ),
-    };
-    tracing::info!(reason, "{note}");
-    note.truncate(note.floor_char_boundary(NOTE_BYTES));
-    let event = Event {
-        type_,
-        reason: reason.to_owned(),
-        note: Some(note),
-        action: reason.to_owned(),
-        secondary: None,
-    };
-    publish(context, debt, &event).await;
-}
-
-/// Best effort.
-async fn publish(context: &Context, debt: &OwedRevocation, event: &Event) {
-    let recorder = Recorder::new(context.debts.client.clone(), FIELD_MANAGER.into());
-    let reference = debt.object_ref(&());
-    let published = recorder.publish(event, &reference);
-    context.debts.metrics.kube_write(KubeWrite::Event);
-    let limit = context.debts.kube_timeout;
-    if let Err(error) = deadline("publish an event", limit, published).await {
-        tracing::debug!(%error, "event lost");
-    }
-}
-
 impl Context {
-    fn progress(&self) -> std::sync::MutexGuard<'_, HashMap<String, Progress>> {
+    pub(super) fn progress(&self) -> std::sync::MutexGuard<'_, HashMap<String, Progress>> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -68,6 +68,20 @@ pub(super) fn is_paid(debt: &OwedRevocation) -> bool {
         && status.conditions.iter().any(is_paid)
 }
 
+/// The status of a paid debt that has just been deleted, which made it another generation: what was
+/// said of the one before holds for it. Absent where it is of this generation already.
+pub(super) fn still_paid(going: &OwedRevocation) -> Option<OwedRevocationStatus> {
+    let mut status = going.status.clone()?;
+    if status.observed_generation == going.metadata.generation {
+        return None;
+    }
+    status.observed_generation = going.metadata.generation;
+    for condition in &mut status.conditions {
+        condition.observed_generation = going.metadata.generation;
+    }
+    Some(status)
+}
+
 fn say(reason: &'static str, is_stalled: bool, message: String) -> Row {
     Row {
         reason,
@@ -214,4 +228,45 @@ pub(super) fn origin(debt: &OwedRevocation) -> String {
         origin.namespace,
         origin.name
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crd::OwedRevocationSpec;
+
+    fn paid(said_of: i64, generation: i64) -> OwedRevocation {
+        let mut debt = OwedRevocation::new("owed-1", OwedRevocationSpec::default());
+        debt.metadata.generation = Some(said_of);
+        let spec = &debt.spec;
+        let new = status(
+            &debt,
+            &Progress::of(&debt),
+            "apono-system",
+            Timestamp::UNIX_EPOCH,
+        );
+        assert!(spec.requests.is_empty() && new.conditions[0].reason == PAID);
+        debt.status = Some(new);
+        debt.metadata.generation = Some(generation);
+        debt
+    }
+
+    #[test]
+    fn a_paid_debt_is_paid_of_the_generation_it_was_said_of_and_no_other() {
+        assert!(is_paid(&paid(1, 1)));
+        assert!(!is_paid(&paid(1, 2)));
+    }
+
+    #[test]
+    fn what_was_paid_is_said_again_of_the_generation_that_its_deletion_makes() {
+        let mut going = paid(1, 2);
+        going.status = still_paid(&going);
+        assert!(is_paid(&going));
+        let of = going.status.iter().flat_map(|status| &status.conditions);
+        assert!(
+            of.map(|one| one.observed_generation)
+                .all(|of| of == Some(2))
+        );
+        assert_eq!(still_paid(&going), None, "not again and again");
+    }
 }

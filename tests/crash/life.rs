@@ -1,17 +1,23 @@
-//! The life of one resource, each step of which is waited for: asked for, approved, granted, active,
-//! credentials delivered, made anew, renewed, deleted. Only commands move the remote, so every life
-//! passes the same states.
+//! A life in which the operator may die, each step of which is waited for. Only commands move the
+//! remote, so every life passes the same states. Here is the full one: asked for, approved, granted,
+//! active, credentials delivered, made anew, renewed, deleted; the other is in `owed.rs`.
 
 use std::time::{Duration, Instant};
 
 use apono_operator::crd::AccessRequest;
 use apono_simulator::{Credentials, Request, Session, Status};
 use jiff::SignedDuration;
+use kube::Resource;
 use serde_json::{Value, json};
 
-use crate::support::{Setup, World, text};
+use crate::{
+    owed,
+    points::Course,
+    support::{CONNECTION, Setup, World, text},
+};
 
-const NAME: &str = "orders";
+/// The resource of each life.
+pub const NAME: &str = "orders";
 const SECRET: &str = "orders-db";
 /// `SIGABRT`.
 const ABORTED: i32 = 6;
@@ -34,47 +40,64 @@ fn setup() -> Setup {
 }
 
 /// The points one undisturbed life passes, in order.
-pub async fn record() -> Vec<String> {
+pub async fn record(course: Course) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("points");
     let path_text = path.to_str().unwrap();
     let world = World::new(setup().setting("APONO_FAILPOINT_RECORD", path_text)).await;
-    live(world, 0).await;
+    live(course, world, 0).await;
     let recorded = std::fs::read_to_string(path).unwrap();
     recorded.lines().map(str::to_owned).collect()
 }
 
 /// A life in which the operator dies at this point, once.
-pub async fn dying_at(point: &str) {
+pub async fn dying_at(course: Course, point: &str) {
     let world = World::new(setup().setting("APONO_FAILPOINT", point)).await;
-    live(world, 1).await;
+    live(course, world, 1).await;
 }
 
-struct Life {
-    world: World,
+/// A life that is being lived.
+pub struct Life {
+    /// Where.
+    pub world: World,
     crashes: u32,
+    is_deleted: bool,
 }
 
 /// Lives it; the operator dies so often.
-async fn live(world: World, crashes: u32) {
-    let mut life = Life { world, crashes: 0 };
+async fn live(course: Course, world: World, crashes: u32) {
+    let mut life = Life {
+        world,
+        crashes: 0,
+        is_deleted: false,
+    };
     life.world.operator.start();
-    let renewal = json!({"before": "5m", "maxRenewals": 3});
-    let spec = json!({
-        "access": {"bundle": "prod-read"}, "renewal": renewal,
-        "credentials": {"secretName": SECRET}
-    });
-    life.world.ask(NAME, spec).await;
-    life.becomes_active().await;
-    life.gets_new_credentials().await;
-    life.is_renewed().await;
-    life.goes().await;
+    match course {
+        Course::Full => life.whole().await,
+        Course::Owed => owed::live(&mut life).await,
+    }
     life.dies(crashes).await;
-    life.judge();
+    match course {
+        Course::Full => life.judge(),
+        Course::Owed => owed::judge(&life.world),
+    }
     life.world.end().await;
 }
 
 impl Life {
+    async fn whole(&mut self) {
+        let renewal = json!({"before": "5m", "maxRenewals": 3});
+        let spec = json!({
+            "access": {"bundle": "prod-read"}, "renewal": renewal,
+            "credentials": {"secretName": SECRET}
+        });
+        self.world.ask(NAME, spec).await;
+        self.becomes_active().await;
+        self.gets_new_credentials().await;
+        self.is_renewed().await;
+        self.goes().await;
+    }
+
     async fn becomes_active(&mut self) {
         let first = self.asked(1).await.remove(0).id;
         self.world.simulator.route(&first).unwrap();
@@ -115,7 +138,7 @@ impl Life {
     }
 
     async fn goes(&mut self) {
-        self.world.delete(NAME).await;
+        self.delete().await;
         self.until("everything is being taken back", async |world| {
             let all = world.remote(NAME);
             let is_so = all.iter().all(|one| one.status == Status::Revoking);
@@ -138,6 +161,23 @@ impl Life {
             found.map_or(Ok(()), |_| Err("it is there".to_owned()))
         })
         .await;
+        self.lets_the_connection_go().await;
+    }
+
+    /// Waits until no finalizer of ours holds the connection.
+    pub async fn lets_the_connection_go(&mut self) {
+        self.until("the connection is let go", async |world| {
+            let found = world.cluster.connections().get(CONNECTION).await.unwrap();
+            let words = || format!("{:#?}", found.metadata);
+            (!is_held(&found)).then_some(()).ok_or_else(words)
+        })
+        .await;
+    }
+
+    /// From now on the resource may go, and nothing may be forgotten.
+    pub async fn delete(&mut self) {
+        self.world.delete(NAME).await;
+        self.is_deleted = true;
     }
 
     /// The last points are passed when the resource has gone already.
@@ -146,7 +186,7 @@ impl Life {
         while self.crashes < crashes {
             assert!(started.elapsed() < LAST_WORDS, "the point was not passed");
             tokio::time::sleep(Duration::from_millis(50)).await;
-            self.revive();
+            self.revive().await;
         }
         assert_eq!(self.crashes, crashes);
     }
@@ -166,7 +206,7 @@ impl Life {
     }
 
     /// So many requests have been made, never more, and not sooner than their turn.
-    async fn asked(&mut self, count: usize) -> Vec<Request> {
+    pub async fn asked(&mut self, count: usize) -> Vec<Request> {
         self.until("requests at the remote", async |world| {
             let all = world.remote(NAME);
             let states = world.remote_states();
@@ -178,7 +218,8 @@ impl Life {
         .await
     }
 
-    async fn reason(&mut self, wanted: &str) {
+    /// Waits until this is the leading reason.
+    pub async fn reason(&mut self, wanted: &str) {
         self.until(wanted, async |world| {
             let found = world.get(NAME).await;
             let is_so = status(&found)["reason"] == wanted;
@@ -214,14 +255,17 @@ impl Life {
 
     /// Looks until there is an answer. Meanwhile a process that died is started again, and the
     /// remote ends the resets it was asked for.
-    async fn until<T>(
+    pub async fn until<T>(
         &mut self,
         what: &str,
         mut look: impl AsyncFnMut(&World) -> Result<T, String>,
     ) -> T {
         let started = Instant::now();
         loop {
-            self.revive();
+            self.revive().await;
+            if self.is_deleted {
+                owed::nothing_is_forgotten(&self.world).await;
+            }
             for session in self.world.simulator.sessions() {
                 if session.credentials == Credentials::Resetting {
                     self.world.simulator.finish_reset(&session.id).unwrap();
@@ -240,16 +284,28 @@ impl Life {
         }
     }
 
-    fn revive(&mut self) {
+    async fn revive(&mut self) {
         let Some(signal) = self.world.operator.ended() else {
             return;
         };
         let words = self.world.last_words();
         assert_eq!(signal, ABORTED, "ended by something else: {words}");
+        if self.is_deleted {
+            // As the dead left it.
+            owed::nothing_is_forgotten(&self.world).await;
+        }
         self.crashes += 1;
         self.world.operator.set("APONO_FAILPOINT", "");
         self.world.operator.start();
     }
+}
+
+/// Whether a finalizer of the operator's holds it.
+pub fn is_held(object: &impl Resource) -> bool {
+    let finalizers = object.meta().finalizers.iter().flatten();
+    finalizers
+        .into_iter()
+        .any(|one| one.starts_with("access.apono.io/"))
 }
 
 fn status(found: &AccessRequest) -> Value {

@@ -161,6 +161,11 @@ async fn whatever_request_is_let_in_ends_in_a_row_of_the_table_and_disturbs_nobo
     world.wait_row("canary-before", ACTIVE).await;
     world.broke_nothing();
     world.end().await;
+    println!(
+        "proved: objects: {} let in and lived with, in {} rows of the table",
+        chosen.len(),
+        rows.len()
+    );
 }
 
 #[tokio::test]
@@ -215,4 +220,9 @@ async fn whatever_connection_is_let_in_says_what_it_is_and_disturbs_nobody() {
     world.wait_row("canary", ACTIVE).await;
     world.broke_nothing();
     world.end().await;
+    println!(
+        "proved: objects: {} connections let in and lived with, {} reasons",
+        chosen.len(),
+        reasons.len()
+    );
 }

@@ -7,6 +7,7 @@ mod demo;
 mod generate;
 mod process;
 mod prove;
+mod rights;
 mod test;
 mod tools;
 

@@ -2,8 +2,9 @@
 //! environment. What a proof counts it prints in lines that begin with `proved: `; they are shown
 //! again at the end, together.
 //!
-//! `--sample` runs the same proofs in fixed, smaller bounds, which are printed; `prove mutations`
-//! breaks the code on purpose, see `prove/mutations.rs`.
+//! `--sample` runs the model in fixed, smaller bounds, which are printed: of the other proofs
+//! `cargo xtask test` runs a sample already. `prove mutations` breaks the code on purpose, see
+//! `prove/mutations.rs`.
 
 mod mutations;
 
@@ -13,106 +14,171 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+use crate::control_plane::{ControlPlane, Which};
 use crate::process::{self, progress::Progress, spoken};
 use crate::test::cargo;
 
 /// What every line of counts begins with.
 const COUNTED: &str = "proved: ";
+/// What the crash proof says of each life, see `tests/crash.rs`.
+const LIVED: &str = "well: ";
+const LOST: &str = "FAILED: ";
 
 /// Which proofs.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     only: Option<Only>,
-    /// Fixed, smaller bounds: some minutes in place of an hour.
+    /// Fixed, smaller bounds: some minutes in place of an hour. Of the model; of the other proofs
+    /// `cargo xtask test` runs a sample.
     #[arg(long)]
     sample: bool,
+    #[command(flatten)]
+    which: Which,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Only {
     /// Only the model of `plan` and `fold`.
     Model,
+    /// Only the crashes: the operator dies at every IO it makes, one life for each.
+    Crash,
+    /// Only bad objects: all that are made out of the definitions.
+    Objects,
+    /// Only bad inputs: what others send, changed many times.
+    Inputs,
     /// Only the mutations: the code is broken on purpose, and each time a proof has to fail.
     Mutations,
 }
 
 /// One proof: what it is called, what runs it, and its bounds.
+#[derive(Clone, Copy)]
 struct Proof {
     name: &'static str,
     arguments: &'static [&'static str],
     full: &'static [(&'static str, &'static str)],
-    sample: &'static [(&'static str, &'static str)],
+    /// Absent where `cargo xtask test` runs the sample.
+    sample: Option<&'static [(&'static str, &'static str)]>,
     /// Packages that are worth optimizing when it runs in full.
     optimized: &'static [&'static str],
+    /// Whether it needs an apiserver.
+    is_clustered: bool,
 }
 
 const MODEL: Proof = Proof {
     name: "model",
     arguments: &["--package", "apono-operator", "--test", "model"],
     full: &[("MODEL", "full")],
-    sample: &[("MODEL", "sample")],
+    sample: Some(&[("MODEL", "sample")]),
     optimized: &["apono-operator"],
+    is_clustered: false,
 };
 
-const PROOFS: [Proof; 1] = [MODEL];
+const CRASH: Proof = Proof {
+    name: "crash",
+    arguments: &["--package", "apono-operator", "--test", "crash"],
+    full: &[("APONO_PROVE", "full")],
+    sample: None,
+    optimized: &[],
+    is_clustered: true,
+};
+
+const OBJECTS: Proof = Proof {
+    name: "objects",
+    arguments: &["--package", "apono-operator", "--test", "mutations"],
+    full: &[("APONO_TEST_ALL_MUTANTS", "1")],
+    sample: None,
+    optimized: &[],
+    is_clustered: true,
+};
+
+const INPUTS: Proof = Proof {
+    name: "inputs",
+    arguments: &["--package", "apono-operator", "--test", "fuzz"],
+    full: &[("APONO_PROVE", "full")],
+    sample: None,
+    optimized: &[],
+    is_clustered: false,
+};
+
+const PROOFS: [Proof; 4] = [MODEL, CRASH, OBJECTS, INPUTS];
 
 /// Runs the proofs.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    match arguments.only {
-        Some(Only::Mutations) => mutations::run(),
-        Some(Only::Model) => run_all(&[MODEL], arguments.sample),
-        None => {
-            let proven = run_all(&PROOFS, arguments.sample)?;
-            if arguments.sample {
-                return Ok(proven);
-            }
-            let caught = mutations::run()?;
-            Ok(if proven == ExitCode::SUCCESS {
-                caught
-            } else {
-                proven
-            })
-        }
+    let proofs = match arguments.only {
+        Some(Only::Mutations) => return mutations::run(),
+        Some(Only::Model) => &[MODEL],
+        Some(Only::Crash) => &[CRASH],
+        Some(Only::Objects) => &[OBJECTS],
+        Some(Only::Inputs) => &[INPUTS],
+        None => &PROOFS[..],
+    };
+    let proven = run_all(&chosen(proofs, arguments.sample), &arguments.which)?;
+    if arguments.sample || arguments.only.is_some() {
+        return Ok(proven);
     }
+    let caught = mutations::run()?;
+    Ok(if proven == ExitCode::SUCCESS {
+        caught
+    } else {
+        proven
+    })
 }
 
-fn run_all(proofs: &[Proof], is_sample: bool) -> Result<ExitCode> {
+/// A proof with the bounds it runs in.
+struct Bounded {
+    proof: Proof,
+    bounds: &'static [(&'static str, &'static str)],
+    is_full: bool,
+}
+
+/// What is to run; of a sample what has one.
+fn chosen(proofs: &[Proof], is_sample: bool) -> Vec<Bounded> {
+    let bounded = |proof: &Proof| {
+        let bounds = if is_sample {
+            proof.sample
+        } else {
+            Some(proof.full)
+        };
+        bounds.map(|bounds| Bounded {
+            proof: *proof,
+            bounds,
+            is_full: !is_sample,
+        })
+    };
+    proofs.iter().filter_map(bounded).collect()
+}
+
+fn run_all(proofs: &[Bounded], which: &Which) -> Result<ExitCode> {
+    let mut plane = None;
     let (mut counts, mut failed) = (Vec::new(), Vec::new());
-    for proof in proofs {
-        let bounds = if is_sample { proof.sample } else { proof.full };
-        let said: Vec<_> = bounds
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        println!(
-            "{}: {} cargo test {}",
-            proof.name,
-            said.join(" "),
-            proof.arguments.join(" ")
-        );
-        let started = Instant::now();
-        let mut command = cargo();
-        command
-            .arg("test")
-            .args(proof.arguments)
-            .envs(bounds.iter().copied());
-        for package in proof.optimized.iter().filter(|_| !is_sample) {
-            let profile = format!("profile.dev.package.{package}.opt-level=2");
-            command.args(["--config", &profile]);
+    for one in proofs {
+        let name = one.proof.name;
+        let mut command = one.command();
+        if one.proof.is_clustered {
+            let running = match plane.take() {
+                Some(running) => running,
+                None => ControlPlane::obtain(which)?,
+            };
+            command.envs(running.environment());
+            plane = Some(running);
         }
-        command.args(["--", "--nocapture"]);
-        let watched = process::watch(&command, Progress::new(proof.name), |line| {
-            line.starts_with(COUNTED).then_some("parts")
+        let started = Instant::now();
+        let watched = process::watch(&command, Progress::new(name), |line| {
+            let words = [(COUNTED, "parts"), (LIVED, "lives"), (LOST, "failures")];
+            let mut words = words.into_iter();
+            words.find_map(|(start, word)| line.starts_with(start).then_some(word))
         })?;
         process::interrupt::check()?;
+        // A proof that failed because it went away must not be searched for a fault of its own.
+        plane.as_mut().map_or(Ok(()), ControlPlane::check)?;
         counts.extend(counted(&watched.output));
         let time = spoken(started.elapsed());
         if watched.status.success() {
-            println!("ok      {} ({time})", proof.name);
+            println!("ok      {name} ({time})");
         } else {
-            println!("{}FAILED  {} ({time})", watched.output, proof.name);
-            failed.push(proof.name);
+            println!("{}FAILED  {name} ({time})", watched.output);
+            failed.push(name);
         }
     }
     for line in &counts {
@@ -124,6 +190,38 @@ fn run_all(proofs: &[Proof], is_sample: bool) -> Result<ExitCode> {
     }
     println!("failed: {}", failed.join(", "));
     Ok(ExitCode::FAILURE)
+}
+
+impl Bounded {
+    /// What runs it; says so.
+    fn command(&self) -> Command {
+        let Self {
+            proof,
+            bounds,
+            is_full,
+        } = self;
+        let said: Vec<_> = bounds
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        println!(
+            "{}: {} cargo test {}",
+            proof.name,
+            said.join(" "),
+            proof.arguments.join(" ")
+        );
+        let mut command = cargo();
+        command
+            .arg("test")
+            .args(proof.arguments)
+            .envs(bounds.iter().copied());
+        for package in proof.optimized.iter().filter(|_| *is_full) {
+            let profile = format!("profile.dev.package.{package}.opt-level=2");
+            command.args(["--config", &profile]);
+        }
+        command.args(["--", "--nocapture"]);
+        command
+    }
 }
 
 /// The lines of counts, sorted: tests end in any order.
@@ -145,6 +243,16 @@ fn tested(mut command: Command, label: &str) -> Result<process::Watched> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sample_is_of_the_model_alone_and_everything_is_of_all() {
+        let names = |is_sample| {
+            let chosen = chosen(&PROOFS, is_sample).into_iter();
+            chosen.map(|one| one.proof.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(true), ["model"]);
+        assert_eq!(names(false), ["model", "crash", "objects", "inputs"]);
+    }
 
     #[test]
     fn the_counts_are_picked_out_of_the_output_in_order() {

@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::control_plane::{ControlPlane, Which};
 use crate::process;
+use crate::rights::Audited;
 use crate::tools;
 
 /// How many tests of a binary run at once: libtest's own variable.
@@ -19,12 +20,16 @@ const AT_ONCE: &str = "4";
 pub(crate) struct Arguments {
     #[command(flatten)]
     which: Which,
+    /// Compare the shipped roles with the calls made, after a part of the tests too.
+    #[arg(long, hide = true)]
+    rights: bool,
     /// Handed to `cargo test --workspace`, for example `-- --test lifecycle -- --nocapture`.
     #[arg(last = true)]
-    arguments: Vec<String>,
+    to_cargo: Vec<String>,
 }
 
-/// Builds the binaries that tests start, then runs the tests and ends as they end.
+/// Builds the binaries that tests start, then runs the tests and ends as they end. After all of them
+/// what the operator called is compared with what its roles grant.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     // First, since the control plane would wait for the compiler.
     let built = process::run(cargo().args(["build", "--workspace", "--bins"]))?;
@@ -32,10 +37,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(code(built));
     }
     let mut plane = ControlPlane::obtain(&arguments.which)?;
+    let audited = Audited::begin(&plane)?;
     let mut tests = cargo();
     tests
         .args(["test", "--workspace"])
-        .args(&arguments.arguments)
+        .args(&arguments.to_cargo)
         .envs(plane.environment());
     if std::env::var_os(THREADS).is_none() {
         tests.env(THREADS, AT_ONCE);
@@ -43,8 +49,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let status = process::run(&tests)?;
     // Tests that failed because it went away must not be searched for a fault of their own.
     plane.check()?;
-    if !status.success() || !arguments.arguments.is_empty() {
+    let is_whole = arguments.to_cargo.is_empty();
+    if !status.success() || !(is_whole || arguments.rights) {
         return Ok(code(status));
+    }
+    // Only now: what a part of the tests does not use is not unused.
+    let even = audited.judge()?;
+    if even != ExitCode::SUCCESS || !is_whole {
+        return Ok(even);
     }
     process::run(&contract()?).map(code)
 }
