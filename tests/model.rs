@@ -37,10 +37,14 @@ mod fair;
 mod moves;
 #[path = "model/operator.rs"]
 mod operator;
+#[path = "model/people.rs"]
+mod people;
 #[path = "model/properties.rs"]
 mod properties;
 #[path = "model/search.rs"]
 mod search;
+#[path = "model/telling.rs"]
+mod telling;
 #[path = "model/view.rs"]
 mod view;
 #[path = "model/world.rs"]
@@ -48,7 +52,7 @@ mod world;
 
 use std::time::Instant;
 
-use config::{Act, Budget, Config};
+use config::{Act, Budget, Config, Names};
 use search::{Limits, Report, search};
 
 /// What most of a configuration has in common: faults, and one person who deletes.
@@ -57,6 +61,7 @@ const BASE: Config = Config {
     array: 1,
     lag: 15,
     acts: &[Act::Delete],
+    names: Names::One,
     renewal: false,
     pending_timeout: false,
     foreign: false,
@@ -194,6 +199,69 @@ const STALLED: Config = Config {
     ..BASE
 };
 
+/// Two names side by side, whose marks look alike.
+const PAIR: Config = Config {
+    name: "two resources side by side",
+    names: Names::Two,
+    budget: Budget {
+        acts: 2,
+        lags: 0,
+        ..BASE.budget
+    },
+    ..BASE
+};
+
+/// A second name that carries the record of the first.
+const COPIED: Config = Config {
+    name: "copied under another name",
+    names: Names::Copied,
+    acts: &[Act::Copy, Act::Delete, Act::Restore],
+    budget: Budget {
+        acts: 3,
+        lags: 0,
+        ..BASE.budget
+    },
+    ..BASE
+};
+
+/// What people do to two resources, the record of either included. That and a crash at once are left
+/// out: between a mark and the status, nothing else knows of the POST.
+const PAIR_PEOPLE: Config = Config {
+    name: "two resources, annotations and suspension",
+    names: Names::Two,
+    acts: &[
+        Act::Delete,
+        Act::Revoke,
+        Act::Again,
+        Act::Suspend,
+        Act::DropRecord,
+    ],
+    budget: Budget {
+        crashes: 0,
+        lags: 0,
+        acts: 2,
+        ..BASE.budget
+    },
+    ..BASE
+};
+
+/// What people do, together with crashes and late lists.
+const PEOPLE_CRASH: Config = Config {
+    name: "revoke, request-again, suspension, faults",
+    acts: &[
+        Act::Delete,
+        Act::Revoke,
+        Act::Again,
+        Act::Withdraw,
+        Act::Suspend,
+    ],
+    budget: Budget {
+        acts: 2,
+        ..BASE.budget
+    },
+    ..BASE
+};
+
 fn holds(config: &Config) {
     let (faults, limits) = bounds();
     let mut config = *config;
@@ -275,6 +343,26 @@ fn beyond_the_settle_window_the_second_create_is_taken_back() {
 #[test]
 fn a_mark_that_became_too_old_sends_nothing() {
     holds(&STALLED);
+}
+
+#[test]
+fn two_resources_never_touch_what_is_of_the_other() {
+    holds(&PAIR);
+}
+
+#[test]
+fn what_is_done_to_one_of_two_resources_leaves_the_other() {
+    holds(&PAIR_PEOPLE);
+}
+
+#[test]
+fn what_people_ask_for_survives_faults() {
+    holds(&PEOPLE_CRASH);
+}
+
+#[test]
+fn a_resource_copied_under_another_name_takes_nothing_over() {
+    holds(&COPIED);
 }
 
 #[test]

@@ -210,7 +210,11 @@ mod tests {
         let served = ["payments".to_owned(), "orders".to_owned()];
         let groups = groups(&Scope::Namespaces(served.into()), "apono-system").unwrap();
         let needed = groups.iter().filter(|group| group.is_needed);
-        assert_eq!(needed.count(), 4, "a role of each namespace and the operator's own two");
+        assert_eq!(
+            needed.count(),
+            4,
+            "a role of each namespace and the operator's own two"
+        );
         let mut rights = groups.iter().flat_map(|group| &group.rights);
         assert!(rights.all(|right| right.namespace.is_some()));
     }

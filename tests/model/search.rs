@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use crate::{
     config::Config,
     fair,
-    moves::{self, Move},
-    properties,
+    moves::{self, Happens},
+    people, properties, telling,
     world::World,
 };
 
@@ -39,8 +39,8 @@ pub struct Violation(pub String);
 
 /// Searches a configuration.
 pub fn search(config: &Config, limits: Limits) -> Result<Report, Violation> {
-    let first = moves::start(config);
-    let mut parents: Vec<(u32, Option<Move>)> = vec![(0, None)];
+    let first = people::start(config);
+    let mut parents: Vec<(u32, Option<Happens>)> = vec![(0, None)];
     let mut known = HashSet::from([first.digest()]);
     let mut good = HashSet::new();
     let mut level = vec![(0_u32, first)];
@@ -88,10 +88,10 @@ pub fn search(config: &Config, limits: Limits) -> Result<Report, Violation> {
 /// The trace to a state, and what a fair run then adds to it.
 fn told(
     config: &Config,
-    parents: &[(u32, Option<Move>)],
+    parents: &[(u32, Option<Happens>)],
     to: u32,
     text: &str,
-    then: &[Move],
+    then: &[Happens],
 ) -> Violation {
     let mut path = Vec::new();
     let mut at = to;
@@ -100,15 +100,15 @@ fn told(
         at = before;
     }
     path.reverse();
-    let mut world: World = moves::start(config);
+    let mut world: World = people::start(config);
     let mut lines = vec![format!("{}: {text}", config.name)];
     for one in path {
         world = moves::apply(&world, config, one);
-        lines.push(moves::describe(one, &world));
+        lines.push(telling::line(one, &world));
     }
     if !then.is_empty() {
         lines.push("from here on nothing fails:".to_owned());
-        let mut told: Vec<_> = then.iter().map(|one| format!("{one:?}")).collect();
+        let mut told: Vec<_> = then.iter().map(|one| telling::name(*one, &world)).collect();
         let cut = told.len().saturating_sub(60);
         told.truncate(60);
         lines.push(told.join(", "));
