@@ -62,6 +62,7 @@ const BASE: Config = Config {
     lag: 15,
     acts: &[Act::Delete],
     names: Names::One,
+    is_live: false,
     renewal: false,
     pending_timeout: false,
     foreign: false,
@@ -224,11 +225,26 @@ const COPIED: Config = Config {
     ..BASE
 };
 
+/// The same, when what is copied has its access already.
+const COPIED_LIVE: Config = Config {
+    name: "copied while its access is live",
+    is_live: true,
+    ..COPIED
+};
+
+/// Two names, the first of which has its access already.
+const PAIR_LIVE: Config = Config {
+    name: "a second resource beside one that is live",
+    is_live: true,
+    ..PAIR
+};
+
 /// What people do to two resources, the record of either included. That and a crash at once are left
 /// out: between a mark and the status, nothing else knows of the POST.
 const PAIR_PEOPLE: Config = Config {
     name: "two resources, annotations and suspension",
     names: Names::Two,
+    is_live: true,
     acts: &[
         Act::Delete,
         Act::Revoke,
@@ -278,7 +294,7 @@ fn bounds() -> (u8, Limits) {
     let bound = std::env::var("MODEL").unwrap_or_default();
     let (faults, states) = match bound.as_str() {
         "" | "small" => (1, 2_500),
-        "sample" => (1, 15_000),
+        "sample" => (1, 10_000),
         "full" => (3, 300_000),
         other => panic!("MODEL is small, sample or full, not `{other}`"),
     };
@@ -289,14 +305,16 @@ fn bounds() -> (u8, Limits) {
 /// What `cargo xtask prove` shows: one line for each configuration.
 fn line(config: &Config, report: &Report, started: Instant) -> String {
     let extent = if report.is_whole { "whole" } else { "cut" };
+    let steps: Vec<_> = report.steps.iter().copied().collect();
     format!(
-        "proved: model: {}: {} states, {} moves, {} deep, {} fair runs, {extent}, {:.0?}",
+        "proved: model: {}: {} states, {} moves, {} deep, {} fair runs, {extent}, {:.0?} ({})",
         config.name,
         report.states,
         report.moves,
         report.depth,
         report.fair_runs,
         started.elapsed(),
+        steps.join(", "),
     )
 }
 
@@ -348,6 +366,7 @@ fn a_mark_that_became_too_old_sends_nothing() {
 #[test]
 fn two_resources_never_touch_what_is_of_the_other() {
     holds(&PAIR);
+    holds(&PAIR_LIVE);
 }
 
 #[test]
@@ -363,6 +382,7 @@ fn what_people_ask_for_survives_faults() {
 #[test]
 fn a_resource_copied_under_another_name_takes_nothing_over() {
     holds(&COPIED);
+    holds(&COPIED_LIVE);
 }
 
 #[test]

@@ -77,6 +77,8 @@ pub struct Config {
     pub lag: i64,
     pub acts: &'static [Act],
     pub names: Names,
+    /// Whether the first resource has its access already when the world begins.
+    pub is_live: bool,
     pub renewal: bool,
     pub pending_timeout: bool,
     /// A request at the remote that names this object and is not ours.

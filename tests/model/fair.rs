@@ -74,6 +74,21 @@ pub fn run(
     Err(("no end after so many moves".to_owned(), path))
 }
 
+/// The world when nothing moves in it any more.
+pub fn settled(mut world: World, config: &Config) -> World {
+    let mut alarms = [Alarm {
+        is_woken: true,
+        at: None,
+    }; 2];
+    for _ in 0..MOST_MOVES {
+        let Some(next) = choose(&world, &alarms) else {
+            break;
+        };
+        world = step(world, config, next, &mut alarms);
+    }
+    world
+}
+
 fn is_all_woken(world: &World, alarms: &Alarms) -> bool {
     let mut desks = world.desks();
     desks.all(|desk| alarms[usize::from(desk.number)].is_woken)

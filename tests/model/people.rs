@@ -12,7 +12,7 @@ use kube::ResourceExt;
 
 use crate::{
     config::{Act, Config, Names},
-    operator,
+    fair, operator,
     world::{Desk, Remote, World, moment},
 };
 
@@ -53,6 +53,9 @@ pub fn start(config: &Config) -> World {
         });
     }
     apply_manifest(&mut world, config, Annotations::new());
+    if config.is_live {
+        world = fair::settled(world, config);
+    }
     if config.names == Names::Two {
         world.focus(1);
         apply_manifest(&mut world, config, Annotations::new());

@@ -4,7 +4,7 @@
 //! A state is known by 64 bits of its hash. Of what was passed only the hash, the move and the
 //! state before are kept: a trace is told by playing it again.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::{
     config::Config,
@@ -24,13 +24,15 @@ pub struct Limits {
 }
 
 /// What a search saw.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Report {
     pub states: usize,
     pub moves: usize,
     pub depth: usize,
     pub fair_runs: usize,
     pub is_whole: bool,
+    /// What the passes in it did: what is not among them was not put to the test.
+    pub steps: BTreeSet<&'static str>,
 }
 
 /// A trace that leads to something that must not be.
@@ -50,6 +52,7 @@ pub fn search(config: &Config, limits: Limits) -> Result<Report, Violation> {
         depth: 0,
         fair_runs: 0,
         is_whole: true,
+        steps: BTreeSet::new(),
     };
     while !level.is_empty() {
         let mut next = Vec::new();
@@ -73,6 +76,7 @@ pub fn search(config: &Config, limits: Limits) -> Result<Report, Violation> {
                 let child = u32::try_from(parents.len()).unwrap_or(u32::MAX);
                 parents.push((number, Some(one)));
                 report.states += 1;
+                report.steps.extend(telling::planned(&after));
                 if let Some(text) = properties::broken(&after, config) {
                     return Err(told(config, &parents, child, &text, &[]));
                 }

@@ -46,6 +46,21 @@ pub fn name((desk, one): Happens, world: &World) -> String {
     }
 }
 
+/// The steps of the passes under way.
+pub fn planned(world: &World) -> impl Iterator<Item = &'static str> {
+    let passes = world.desks().filter_map(|desk| desk.operator.pass.as_ref());
+    passes.filter_map(|pass| match &*pass.step {
+        Step::Wait | Step::Delete => None,
+        Step::Restore(_) => Some("restore"),
+        Step::Create { .. } => Some("create"),
+        Step::Again { .. } => Some("again"),
+        Step::Latch(_) => Some("latch"),
+        Step::Revoke { .. } => Some("revoke"),
+        Step::HandOver(_) => Some("hand over"),
+        Step::Release => Some("release"),
+    })
+}
+
 fn of_desk(desk: &Desk) -> String {
     let object = match &desk.object {
         None => "no object".to_owned(),
