@@ -14,9 +14,16 @@
 //! which misses ends that lie behind a state that is known already; here a fair schedule is run from
 //! each state, to its end. What is left to write is a breadth first search.
 //!
+//! # Two resources
+//! Some worlds hold two resources of different names. They share the remote, the process and the
+//! clock, and their names are so long that their marks differ in nothing but the nonce: what is whose
+//! has to be told by that alone.
+//!
 //! # Bounds
 //! `MODEL=small` (the default), `sample` or `full`. Each configuration bounds how often each thing
-//! happens in one trace; within that the search is exhaustive unless it says that it was cut.
+//! happens in one trace; within that the search is exhaustive unless it says that it was cut. What
+//! each is for stands in `configurations.rs`. With its counts each says which steps its passes took:
+//! what is not among them was not put to the test there.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,6 +36,8 @@
 
 #[path = "model/config.rs"]
 mod config;
+#[path = "model/configurations.rs"]
+mod configurations;
 #[path = "model/credentials.rs"]
 mod credentials;
 #[path = "model/fair.rs"]
@@ -52,231 +61,12 @@ mod world;
 
 use std::time::Instant;
 
-use config::{Act, Budget, Config, Names};
+use config::Config;
+use configurations::{
+    ARRAYS, BASE, BEYOND, COPIED, COPIED_LIVE, PAIR, PAIR_LIVE, PAIR_PEOPLE, PEOPLE, PEOPLE_CRASH,
+    REMOTE, RENEWAL, SECOND, STALLED, TIMEOUT,
+};
 use search::{Limits, Report, search};
-
-/// What most of a configuration has in common: faults, and one person who deletes.
-const BASE: Config = Config {
-    name: "one request, faults, deletion",
-    array: 1,
-    lag: 15,
-    acts: &[Act::Delete],
-    names: Names::One,
-    is_live: false,
-    renewal: false,
-    pending_timeout: false,
-    foreign: false,
-    budget: Budget {
-        faults: 3,
-        crashes: 1,
-        losses: 1,
-        lags: 1,
-        acts: 1,
-        failures: 0,
-        outside: 0,
-        stalls: 0,
-        ticks: 3,
-    },
-};
-
-const FAULTLESS: Budget = Budget {
-    faults: 3,
-    crashes: 0,
-    losses: 0,
-    lags: 0,
-    acts: 2,
-    failures: 1,
-    outside: 1,
-    stalls: 0,
-    ticks: 3,
-};
-
-const ARRAYS: Config = Config {
-    name: "arrays of two",
-    array: 2,
-    budget: Budget {
-        ticks: 2,
-        ..BASE.budget
-    },
-    ..BASE
-};
-
-const REMOTE: Config = Config {
-    name: "failures, revokes from outside",
-    budget: Budget {
-        crashes: 1,
-        losses: 1,
-        failures: 1,
-        outside: 1,
-        lags: 0,
-        ..BASE.budget
-    },
-    ..BASE
-};
-
-const PEOPLE: Config = Config {
-    name: "revoke, request-again, suspension",
-    acts: &[Act::Delete, Act::Revoke, Act::Again, Act::Suspend],
-    budget: Budget {
-        losses: 1,
-        ..FAULTLESS
-    },
-    ..BASE
-};
-
-const SECOND: Config = Config {
-    name: "applied again",
-    acts: &[
-        Act::Delete,
-        Act::Strip,
-        Act::DropRecord,
-        Act::Reapply,
-        Act::Restore,
-    ],
-    foreign: true,
-    budget: Budget {
-        acts: 3,
-        losses: 1,
-        crashes: 0,
-        failures: 0,
-        outside: 0,
-        ..FAULTLESS
-    },
-    ..BASE
-};
-
-const RENEWAL: Config = Config {
-    name: "renewal",
-    array: 1,
-    renewal: true,
-    acts: &[Act::Delete, Act::Revoke],
-    budget: Budget {
-        acts: 1,
-        losses: 1,
-        crashes: 1,
-        failures: 0,
-        outside: 0,
-        ticks: 5,
-        ..FAULTLESS
-    },
-    ..BASE
-};
-
-const TIMEOUT: Config = Config {
-    name: "nobody approves in time",
-    pending_timeout: true,
-    acts: &[Act::Delete, Act::Again],
-    budget: Budget {
-        acts: 1,
-        losses: 1,
-        crashes: 1,
-        failures: 0,
-        outside: 0,
-        ticks: 4,
-        ..FAULTLESS
-    },
-    ..BASE
-};
-
-const BEYOND: Config = Config {
-    name: "lists later than the window",
-    lag: 75,
-    budget: Budget {
-        ticks: 5,
-        ..BASE.budget
-    },
-    ..BASE
-};
-
-const STALLED: Config = Config {
-    name: "a pass that stands still",
-    budget: Budget {
-        stalls: 1,
-        crashes: 1,
-        losses: 1,
-        lags: 0,
-        ..BASE.budget
-    },
-    ..BASE
-};
-
-/// Two names side by side, whose marks look alike.
-const PAIR: Config = Config {
-    name: "two resources side by side",
-    names: Names::Two,
-    budget: Budget {
-        acts: 2,
-        lags: 0,
-        ..BASE.budget
-    },
-    ..BASE
-};
-
-/// A second name that carries the record of the first.
-const COPIED: Config = Config {
-    name: "copied under another name",
-    names: Names::Copied,
-    acts: &[Act::Copy, Act::Delete, Act::Restore],
-    budget: Budget {
-        acts: 3,
-        lags: 0,
-        ..BASE.budget
-    },
-    ..BASE
-};
-
-/// The same, when what is copied has its access already.
-const COPIED_LIVE: Config = Config {
-    name: "copied while its access is live",
-    is_live: true,
-    ..COPIED
-};
-
-/// Two names, the first of which has its access already.
-const PAIR_LIVE: Config = Config {
-    name: "a second resource beside one that is live",
-    is_live: true,
-    ..PAIR
-};
-
-/// What people do to two resources, the record of either included. That and a crash at once are left
-/// out: between a mark and the status, nothing else knows of the POST.
-const PAIR_PEOPLE: Config = Config {
-    name: "two resources, annotations and suspension",
-    names: Names::Two,
-    is_live: true,
-    acts: &[
-        Act::Delete,
-        Act::Revoke,
-        Act::Again,
-        Act::Suspend,
-        Act::DropRecord,
-    ],
-    budget: Budget {
-        crashes: 0,
-        lags: 0,
-        acts: 2,
-        ..BASE.budget
-    },
-    ..BASE
-};
-
-/// What people do, together with crashes and late lists.
-const PEOPLE_CRASH: Config = Config {
-    name: "revoke, request-again, suspension, faults",
-    acts: &[
-        Act::Delete,
-        Act::Revoke,
-        Act::Again,
-        Act::Withdraw,
-        Act::Suspend,
-    ],
-    budget: Budget {
-        acts: 2,
-        ..BASE.budget
-    },
-    ..BASE
-};
 
 fn holds(config: &Config) {
     let (faults, limits) = bounds();

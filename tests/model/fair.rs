@@ -1,25 +1,24 @@
 //! Liveness: from a state on nothing fails any more, everybody does his part, and an end has to
 //! come. One fixed schedule, in which a pass comes only when something woke it: a change of the
 //! object, of what the poller reads, or the time that the last plan asked for. So a wake that is
-//! forgotten shows as a world that stands still before its end.
+//! forgotten shows as a world that stands still before its end. And where a deletion had no trouble,
+//! nothing of it may be left to a debt.
 
 use std::collections::HashSet;
 
 use apono_client::State;
-use apono_operator::controller::{
-    latch,
-    picture::{Picture, is_live},
-    plan::Step,
-};
+use apono_operator::controller::{picture::Picture, plan::Step};
 
 use crate::{
     config::Config,
     moves::{self, Happens, Move, Turn, is_blind, observed_now},
     operator::{self, Answer, Fate},
     properties,
-    world::{Desk, Pass, Stage, World, moment},
+    world::{Desk, Pass, Stage, World, moment, second},
 };
 
+/// Where nothing fails so soon after a deletion, its deadline is never reached, in seconds.
+const SOON: i64 = 30;
 /// No fair run may be longer.
 const MOST_MOVES: usize = 1500;
 
@@ -68,10 +67,28 @@ pub fn run(
                 Some(text) => Err((text, path)),
             };
         };
+        if let Some(uid) = given_up(from, &world, next) {
+            return Err((format!("{uid} is handed over, and nothing fails"), path));
+        }
         path.push(next);
         world = step(world, config, next, &mut alarms);
     }
     Err(("no end after so many moves".to_owned(), path))
+}
+
+/// The resource that is handed over, although nothing failed since shortly after its deletion.
+fn given_up(from: &World, world: &World, (desk, one): Happens) -> Option<String> {
+    let mut desks = world.desks();
+    let desk = desks.find(|it| it.number == desk)?;
+    let pass = desk
+        .operator
+        .pass
+        .as_ref()
+        .filter(|_| one == Move::Release)?;
+    let object = matches!(&*pass.step, Step::HandOver(_)).then_some(&pass.object)?;
+    let deleted = object.resource.metadata.deletion_timestamp.as_ref()?;
+    let is_early = from.now < second(deleted.0) + SOON;
+    is_early.then(|| object.uid())
 }
 
 /// The world when nothing moves in it any more.
@@ -227,9 +244,8 @@ fn end_of(world: &World, desk: &Desk) -> Option<String> {
     if let Some(one) = picture.live().find(|one| picture.is_twin(one)) {
         return Some(format!("it stands still, and the twin {} is live", one.id));
     }
-    let latched = latch::standing(&object.resource, &picture, &observed);
-    if let Some(one) = latched.iter().find(|one| is_live(one)) {
-        return Some(format!("it stands still, and {} should have ended", one.id));
+    if let Some(id) = properties::unended(world, object) {
+        return Some(format!("it stands still, and {id} should have ended"));
     }
     let mut posts = world.posts.iter();
     let is_asked = posts.any(|post| post.desk == desk.number);

@@ -6,6 +6,7 @@
 //! | one question never has two live creates; beyond the settle window the second is on its way out | every state; the end of every fair run |
 //! | our finalizer is off: nothing of the resource is live, or may yet arrive | every state |
 //! | a POST leaves only where its mark and our finalizer stand | every POST |
+//! | what was asked for before a latched end has ended | the end of every fair run |
 //! | a revoke goes only to what is deleted, latched or a twin, and is of the name that sends it | every revoke |
 //! | a status names only what was asked for by a resource of its own name | every state |
 
@@ -152,6 +153,18 @@ pub fn may_revoke(world: &mut World, pass: &Pass, index: usize) {
     } else if !is_wanted_gone && !is_twin(world, post) {
         world.violation = Some(format!("{} is revoked and was to stay", id(index)));
     }
+}
+
+/// What was asked for before an end was latched, and is still live.
+pub fn unended(world: &World, object: &Object) -> Option<String> {
+    let uid = object.uid();
+    let is_to_end = |post: usize| {
+        let post = &world.posts[post];
+        post.uid == uid && is_latched(object, post.n)
+    };
+    let mut remotes = world.remotes.iter();
+    let at = remotes.position(|one| one.is_live() && one.post.is_some_and(is_to_end))?;
+    Some(id(at))
 }
 
 fn is_twin(world: &World, post: usize) -> bool {

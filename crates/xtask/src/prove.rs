@@ -29,12 +29,16 @@ pub(crate) struct Arguments {
     sample: bool,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Only {
     /// Only the model of `plan` and `fold`.
     Model,
     /// Only the mutations: the code is broken on purpose, and each time a proof has to fail.
-    Mutations,
+    Mutations {
+        /// Only those whose name contains this.
+        #[arg(default_value = "")]
+        name: String,
+    },
 }
 
 /// One proof: what it is called, what runs it, and its bounds.
@@ -59,15 +63,15 @@ const PROOFS: [Proof; 1] = [MODEL];
 
 /// Runs the proofs.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    match arguments.only {
-        Some(Only::Mutations) => mutations::run(),
+    match &arguments.only {
+        Some(Only::Mutations { name }) => mutations::run(name),
         Some(Only::Model) => run_all(&[MODEL], arguments.sample),
         None => {
             let proven = run_all(&PROOFS, arguments.sample)?;
             if arguments.sample {
                 return Ok(proven);
             }
-            let caught = mutations::run()?;
+            let caught = mutations::run("")?;
             Ok(if proven == ExitCode::SUCCESS {
                 caught
             } else {

@@ -158,14 +158,19 @@ pub(super) const MUTATIONS: [Mutation; 15] = [
     },
 ];
 
-/// Applies each mutation to a copy, and demands that its proof fails.
-pub(super) fn run() -> Result<ExitCode> {
+/// Applies each mutation whose name contains this to a copy, and demands that its proof fails.
+pub(super) fn run(name: &str) -> Result<ExitCode> {
+    let named = MUTATIONS.iter().filter(|one| one.name.contains(name));
+    let named: Vec<_> = named.collect();
+    if named.is_empty() {
+        bail!("no mutation's name contains `{name}`; they stand in prove/mutations.rs");
+    }
     let folder = crate::target().join("mutations");
     let copy = folder.join("workspace");
     println!("mutations: in a copy, {}", copy.display());
     renew(&copy)?;
     let mut missed = Vec::new();
-    for mutation in &MUTATIONS {
+    for mutation in &named {
         let started = Instant::now();
         let file = copy.join(mutation.file);
         let text = read(&file)?;
@@ -180,8 +185,8 @@ pub(super) fn run() -> Result<ExitCode> {
             missed.push(mutation.name);
         }
     }
-    let caught = MUTATIONS.len() - missed.len();
-    println!("mutations: {caught} of {} are caught", MUTATIONS.len());
+    let caught = named.len() - missed.len();
+    println!("mutations: {caught} of {} are caught", named.len());
     Ok(if missed.is_empty() {
         ExitCode::SUCCESS
     } else {
