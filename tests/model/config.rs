@@ -56,6 +56,15 @@ pub enum Act {
     Withdraw,
 }
 
+/// How the world begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begins {
+    /// All there is was just applied.
+    Applied,
+    /// The first resource has its access already.
+    Live,
+}
+
 /// How many names there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
@@ -77,8 +86,7 @@ pub struct Config {
     pub lag: i64,
     pub acts: &'static [Act],
     pub names: Names,
-    /// Whether the first resource has its access already when the world begins.
-    pub is_live: bool,
+    pub begins: Begins,
     pub renewal: bool,
     pub pending_timeout: bool,
     /// A request at the remote that names this object and is not ours.

@@ -17,7 +17,7 @@
 //! | two resources of different names | `PAIR`, `PAIR_LIVE`, `PAIR_PEOPLE` |
 //! | the record of one applied under another name; both deleted, applied again | `COPIED`, `COPIED_LIVE` |
 
-use crate::config::{Act, Budget, Config, Names};
+use crate::config::{Act, Begins, Budget, Config, Names};
 
 /// What most of a configuration has in common: faults, and one person who deletes.
 pub const BASE: Config = Config {
@@ -26,7 +26,7 @@ pub const BASE: Config = Config {
     lag: 15,
     acts: &[Act::Delete],
     names: Names::One,
-    is_live: false,
+    begins: Begins::Applied,
     renewal: false,
     pending_timeout: false,
     foreign: false,
@@ -201,14 +201,14 @@ pub const COPIED: Config = Config {
 /// The same, when what is copied has its access already.
 pub const COPIED_LIVE: Config = Config {
     name: "copied while its access is live",
-    is_live: true,
+    begins: Begins::Live,
     ..COPIED
 };
 
 /// Two names, the first of which has its access already.
 pub const PAIR_LIVE: Config = Config {
     name: "a second resource beside one that is live",
-    is_live: true,
+    begins: Begins::Live,
     ..PAIR
 };
 
@@ -217,7 +217,7 @@ pub const PAIR_LIVE: Config = Config {
 pub const PAIR_PEOPLE: Config = Config {
     name: "two resources, annotations and suspension",
     names: Names::Two,
-    is_live: true,
+    begins: Begins::Live,
     acts: &[
         Act::Delete,
         Act::Revoke,

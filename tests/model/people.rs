@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use crate::{
-    config::{Act, Config, Names},
+    config::{Act, Begins, Config, Names},
     fair, operator,
     world::{Desk, Remote, World, moment},
 };
@@ -53,7 +53,7 @@ pub fn start(config: &Config) -> World {
         });
     }
     apply_manifest(&mut world, config, Annotations::new());
-    if config.is_live {
+    if config.begins == Begins::Live {
         world = fair::settled(world, config);
     }
     if config.names == Names::Two {
