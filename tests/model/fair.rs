@@ -161,7 +161,9 @@ fn next_moment(world: &World, alarms: &Alarms) -> Option<i64> {
         .filter_map(|desk| operator::conclusive_at(world, desk));
     let wakes = alarms.iter().filter_map(|alarm| alarm.at);
     let moments = shown.chain(ends).chain(wakes).chain(looks);
-    moments.filter(|moment| *moment > now).min()
+    // What never ends is over only by then, which would hide what should have ended before.
+    let is_near = |moment: &i64| (now + 1..operator::ENDLESS / 2).contains(moment);
+    moments.filter(is_near).min()
 }
 
 /// The next move of a pass.
