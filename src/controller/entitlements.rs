@@ -42,7 +42,11 @@ pub fn wanted(
     intent: Intent,
     now: Timestamp,
 ) -> Wanted {
-    let current = picture.current();
+    let current = match intent {
+        Intent::Hold => picture.current(),
+        // What failed in an earlier attempt, or is a twin, has to be let go of as well.
+        Intent::Release => picture.owned().collect(),
+    };
     let hidden = |request: &OwnedRequest| {
         let asked = observed.memory.undescribed.get(&request.id);
         let again = asked.map(|at| *at + AFTER_REFUSAL.max(pause(&current, *at)));

@@ -50,6 +50,30 @@ pub enum Act {
     Reapply,
     /// The same, with all annotations as they were exported.
     Restore,
+    /// Apply the second name with all annotations of the first, as they stand or were exported.
+    Copy,
+    /// Take the annotations `revoke` and `request-again` away.
+    Withdraw,
+}
+
+/// How the world begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begins {
+    /// All there is was just applied.
+    Applied,
+    /// The first resource has its access already.
+    Live,
+}
+
+/// How many names there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// One.
+    One,
+    /// Two, each applied for itself.
+    Two,
+    /// Two, of which somebody may copy the second from the first.
+    Copied,
 }
 
 /// One configuration.
@@ -61,6 +85,8 @@ pub struct Config {
     /// How late a late list is, in seconds.
     pub lag: i64,
     pub acts: &'static [Act],
+    pub names: Names,
+    pub begins: Begins,
     pub renewal: bool,
     pub pending_timeout: bool,
     /// A request at the remote that names this object and is not ours.

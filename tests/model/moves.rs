@@ -5,24 +5,24 @@
 //! before, so it moves between passes only. A write of our own is shown by the watch at once, since no
 //! pass begins before. Where nobody can touch the object any more, the next write of a pass comes at
 //! once, unless it can go in more than one way.
+//!
+//! The passes of two resources meet nowhere but at the remote, which either sees only between passes:
+//! in which order their writes come matters to a crash alone, which takes both. So one begins while
+//! the other is under way only as long as a crash may still come.
 
 use apono_client::State;
-use apono_operator::{
-    controller::plan::Step,
-    crd::{
-        ATTEMPT_ANNOTATION, Access, AccessRequest, AccessRequestSpec, DurationText, FINALIZER,
-        REQUEST_AGAIN_ANNOTATION, REVOKE_ANNOTATION, Renewal,
-    },
-};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::ResourceExt;
+use apono_operator::controller::plan::Step;
 
 use crate::{
     config::{Act, Config},
     operator::{self, Answer, Fate},
+    people,
     view::observe,
-    world::{Came, Object, Remote, Stage, World, id, moment},
+    world::{Came, Desk, Object, Stage, World},
 };
+
+/// At which desk something happens, and what. What is shared happens at the first.
+pub type Happens = (u8, Move);
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,84 +78,45 @@ pub enum Turn {
     Stuck,
 }
 
-/// A fresh world: the object was just applied.
-pub fn start(config: &Config) -> World {
-    let mut world = World {
-        now: 0,
-        object: None,
-        cache: None,
-        versions: 0,
-        resources: 0,
-        exported: None,
-        released: std::collections::BTreeSet::default(),
-        owed: std::collections::BTreeSet::default(),
-        tampered: std::collections::BTreeSet::default(),
-        line: 0,
-        is_endless: !config.renewal,
-        posts: Vec::new(),
-        remotes: Vec::new(),
-        flights: Vec::new(),
-        operator: crate::world::Operator::default(),
-        budget: config.budget,
-        violation: None,
-    };
-    if config.foreign {
-        world.remotes.push(Remote {
-            post: None,
-            state: State::Active,
-            access: true,
-            shown: 0,
-            ends: operator::ENDLESS,
-        });
-    }
-    apply_manifest(&mut world, config, None);
-    world
-}
-
-fn apply_manifest(world: &mut World, config: &Config, record: Option<String>) {
-    let spec = AccessRequestSpec {
-        access: Access {
-            bundle: Some("prod-read".to_owned()),
-            ..Access::default()
-        },
-        renewal: config.renewal.then(|| Renewal {
-            before: DurationText("2m".to_owned()),
-            max_renewals: 1,
-            justification: None,
-        }),
-        pending_timeout: config
-            .pending_timeout
-            .then(|| DurationText("1m".to_owned())),
-        ..AccessRequestSpec::default()
-    };
-    let mut resource = AccessRequest::new("orders-read", spec);
-    world.resources += 1;
-    resource.metadata.namespace = Some("payments".to_owned());
-    resource.metadata.uid = Some(format!("uid-{}", world.resources));
-    resource.metadata.generation = Some(1);
-    if let Some(record) = record {
-        resource
-            .annotations_mut()
-            .insert(ATTEMPT_ANNOTATION.to_owned(), record);
-    } else {
-        world.line = world.resources;
-    }
-    world.store(resource);
-}
-
 /// Everything that can happen next.
-pub fn all(world: &World, config: &Config) -> Vec<Move> {
-    let mut moves = Vec::new();
-    if let Some(forced) = forced(world) {
+pub fn all(world: &World, config: &Config) -> Vec<Happens> {
+    let desks: Vec<_> = world.desks().map(|desk| desk.number).collect();
+    if let Some(forced) = world.desks().find_map(|desk| forced(world, desk)) {
         return vec![forced];
     }
-    of_the_operator(world, config, &mut moves);
-    if world.operator.pass.is_none() {
+    let mut all = Vec::new();
+    for desk in desks {
+        let focused = world.focused(desk);
+        let mut moves = Vec::new();
+        of_the_operator(&focused, config, &mut moves);
+        let acts = people::possible(&focused, config).into_iter();
+        moves.extend(acts.map(Move::Person));
+        all.extend(moves.into_iter().map(|one| (desk, one)));
+    }
+    let shared = of_all(world).into_iter().map(|one| (0, one));
+    all.extend(shared);
+    all
+}
+
+/// What happens to both resources alike.
+fn of_all(world: &World) -> Vec<Move> {
+    let mut moves = Vec::new();
+    let budget = &world.budget;
+    let is_idle = world.is_idle();
+    // Before the first write of a pass, a crash is one before the pass.
+    let has_written = |desk: &Desk| {
+        let pass = desk.operator.pass.as_ref();
+        let is_before =
+            |stage: &Stage| matches!(stage, Stage::Planned | Stage::Done(_, Came::Nothing));
+        pass.is_some_and(|pass| !is_before(&pass.stage))
+    };
+    if budget.can(budget.crashes) && (is_idle || world.desks().any(has_written)) {
+        moves.push(Move::Crash);
+    }
+    if is_idle {
+        moves.push(Move::Sweep);
         of_the_remote(world, &mut moves);
     }
-    of_people(world, config, &mut moves);
-    let budget = &world.budget;
-    let is_idle = world.operator.pass.is_none();
     if budget.ticks > 0 && is_idle && next_moment(world).is_some() {
         moves.push(Move::Tick);
     }
@@ -163,13 +124,13 @@ pub fn all(world: &World, config: &Config) -> Vec<Move> {
 }
 
 /// The one write that comes next, where nothing can come between that would change it.
-fn forced(world: &World) -> Option<Move> {
-    let pass = world
+fn forced(world: &World, desk: &Desk) -> Option<Happens> {
+    let pass = desk
         .operator
         .pass
         .as_ref()
         .filter(|_| world.budget.acts == 0)?;
-    match (&pass.stage, &*pass.step) {
+    let forced = match (&pass.stage, &*pass.step) {
         (Stage::Done(_, Came::Nothing), _) => Some(Move::Persist),
         (Stage::Planned, Step::Release | Step::HandOver(_)) => Some(Move::Release),
         (
@@ -177,30 +138,23 @@ fn forced(world: &World) -> Option<Move> {
             Step::Create { .. } | Step::Again { .. } | Step::Latch(_) | Step::Restore(_),
         ) => Some(Move::Mark),
         _ => None,
-    }
+    };
+    forced.map(|one| (desk.number, one))
 }
 
 fn of_the_operator(world: &World, config: &Config, moves: &mut Vec<Move>) {
     let budget = &world.budget;
     let version = |one: &Option<Object>| one.as_ref().map(|one| one.version);
-    if version(&world.cache) != version(&world.object) {
+    if !world.desk.is_watched() {
         moves.push(Move::Watch);
     }
-    let Some(pass) = &world.operator.pass else {
-        moves.push(Move::Sweep);
-        if version(&world.cache) >= Some(world.operator.written) {
+    let Some(pass) = &world.desk.operator.pass else {
+        let is_fresh = version(&world.desk.cache) >= Some(world.desk.operator.written);
+        if is_fresh && (world.is_idle() || budget.can(budget.crashes)) {
             moves.push(Move::Begin);
-        }
-        if budget.can(budget.crashes) {
-            moves.push(Move::Crash);
         }
         return;
     };
-    // Before the first write of a pass, a crash is one before the pass.
-    let has_written = !matches!(pass.stage, Stage::Planned | Stage::Done(_, Came::Nothing));
-    if has_written && budget.can(budget.crashes) {
-        moves.push(Move::Crash);
-    }
     let can_lose = budget.can(budget.losses);
     match (&pass.stage, &*pass.step) {
         (Stage::Done(..), _) => moves.push(Move::Persist),
@@ -294,31 +248,6 @@ fn of_the_remote(world: &World, moves: &mut Vec<Move>) {
     }
 }
 
-fn of_people(world: &World, config: &Config, moves: &mut Vec<Move>) {
-    if world.budget.acts == 0 {
-        return;
-    }
-    for act in config.acts {
-        let object = world.object.as_ref();
-        let annotation =
-            |name: &str| object.is_some_and(|o| o.resource.annotations().contains_key(name));
-        let is_held = object.is_some_and(|o| !o.resource.finalizers().is_empty());
-        let is_possible = match act {
-            Act::Delete => object.is_some_and(|one| !one.is_deleting()),
-            Act::Revoke => object.is_some() && !annotation(REVOKE_ANNOTATION),
-            Act::Again => object.is_some() && !annotation(REQUEST_AGAIN_ANNOTATION),
-            Act::Suspend => object.is_some(),
-            Act::DropRecord => annotation(ATTEMPT_ANNOTATION),
-            Act::Strip => is_held,
-            Act::Reapply => object.is_none() && world.resources < 2,
-            Act::Restore => object.is_none() && world.resources < 2 && world.exported.is_some(),
-        };
-        if is_possible {
-            moves.push(Move::Person(*act));
-        }
-    }
-}
-
 /// The next moment that matters, if the clock has one.
 pub fn next_moment(world: &World) -> Option<i64> {
     if !world.flights.is_empty() {
@@ -334,21 +263,22 @@ pub fn next_moment(world: &World) -> Option<i64> {
     let ends = live
         .map(|one| one.ends)
         .filter(|end| *end < operator::ENDLESS);
-    let mut copy = world.clone();
-    let wake = operator::begin(&mut copy);
     // What is to come at once comes without the clock.
-    let wake = wake.map(|wait| now.saturating_add(wait));
-    let moments = shown
-        .chain(ends)
-        .chain(wake)
-        .chain(operator::conclusive_at(world));
+    let wakes = world.desks().filter_map(|desk| {
+        let wake = operator::begin(&mut world.focused(desk.number));
+        wake.map(|wait| now.saturating_add(wait))
+    });
+    let looks = world
+        .desks()
+        .filter_map(|desk| operator::conclusive_at(world, desk));
+    let moments = shown.chain(ends).chain(wakes).chain(looks);
     let is_near = |moment: &i64| (now + 1..operator::ENDLESS / 2).contains(moment);
     moments.filter(is_near).min()
 }
 
 /// The world after a move.
-pub fn apply(world: &World, config: &Config, one: Move) -> World {
-    let mut world = world.clone();
+pub fn apply(world: &World, config: &Config, (desk, one): Happens) -> World {
+    let mut world = world.focused(desk);
     match one {
         Move::Watch => operator::watch(&mut world),
         Move::Sweep => operator::sweep(&mut world),
@@ -385,18 +315,19 @@ pub fn apply(world: &World, config: &Config, one: Move) -> World {
         Move::Remote(index, turn) => remote(&mut world, index, turn),
         Move::Person(act) => {
             world.budget.acts -= 1;
-            person(&mut world, config, act);
+            people::act(&mut world, config, act);
         }
         Move::Tick => {
             world.budget.ticks = world.budget.ticks.saturating_sub(1);
             world.now = next_moment(&world).unwrap_or(world.now);
         }
     }
+    world.focus(0);
     world
 }
 
 fn spend(world: &mut World, fate: Fate) {
-    let is_late = world.operator.pass.as_ref();
+    let is_late = world.desk.operator.pass.as_ref();
     let is_late = is_late.is_some_and(|pass| operator::is_late(world, pass));
     let budget = &mut world.budget;
     let (losses, lags) = match fate {
@@ -432,117 +363,29 @@ fn remote(world: &mut World, index: usize, turn: Turn) {
     }
 }
 
-fn person(world: &mut World, config: &Config, act: Act) {
-    match act {
-        Act::Reapply => return apply_manifest(world, config, None),
-        Act::Restore => {
-            let record = world.exported.take();
-            return apply_manifest(world, config, record);
-        }
-        _ => {}
-    }
-    let Some(object) = world.object.clone() else {
-        return;
-    };
-    let mut resource = (*object.resource).clone();
-    let record = resource.annotations().get(ATTEMPT_ANNOTATION).cloned();
-    match act {
-        Act::Delete => {
-            resource.metadata.deletion_timestamp = Some(Time(moment(world.now)));
-            world.exported = record.filter(|_| config.acts.contains(&Act::Restore));
-        }
-        Act::Revoke => set(&mut resource, REVOKE_ANNOTATION),
-        Act::Again => set(&mut resource, REQUEST_AGAIN_ANNOTATION),
-        Act::Suspend => {
-            let is_suspended = resource.spec.suspend == Some(true);
-            resource.spec.suspend = (!is_suspended).then_some(true);
-            resource.metadata.generation = resource.metadata.generation.map(|one| one + 1);
-        }
-        Act::DropRecord => {
-            resource.annotations_mut().remove(ATTEMPT_ANNOTATION);
-            world.tampered.insert(object.uid());
-        }
-        Act::Strip => {
-            let finalizers = resource.metadata.finalizers.get_or_insert_default();
-            finalizers.retain(|name| name != FINALIZER);
-            world.tampered.insert(object.uid());
-        }
-        Act::Reapply | Act::Restore => {}
-    }
-    world.store(resource);
-}
-
-fn set(resource: &mut AccessRequest, annotation: &str) {
-    resource
-        .annotations_mut()
-        .insert(annotation.to_owned(), "now".to_owned());
-}
-
-/// A line of a trace: what happens, and what the world is then.
-pub fn describe(one: Move, world: &World) -> String {
-    let remotes: Vec<_> = world
-        .remotes
-        .iter()
-        .enumerate()
-        .map(|(index, remote)| {
-            let post = remote.post.map_or("?".to_owned(), |post| post.to_string());
-            let state = remote.state.as_str();
-            format!("{}={state}/post {post}", id(index))
-        })
-        .collect();
-    let object = match &world.object {
-        None => "no object".to_owned(),
-        Some(object) => {
-            let status = object.resource.status.clone().unwrap_or_default();
-            let deleting = if object.is_deleting() {
-                " deleting"
-            } else {
-                ""
-            };
-            let reason = status.reason.unwrap_or_default();
-            let known: Vec<_> = status.requests.iter().map(|one| one.id.clone()).collect();
-            format!("{}{deleting} {reason} {known:?}", object.uid())
-        }
-    };
-    let pass = world.operator.pass.as_ref();
-    let pass = pass.map_or(String::new(), |pass| match (&pass.stage, &*pass.step) {
-        (Stage::Planned, Step::Create { .. }) => " | pass: create planned".to_owned(),
-        (Stage::Planned, Step::Again { of, .. }) => format!(" | pass: again of {of} planned"),
-        (Stage::Planned, Step::Latch(_)) => " | pass: latch planned".to_owned(),
-        (Stage::Planned, Step::Restore(_)) => " | pass: restore planned".to_owned(),
-        (Stage::Planned, step) => format!(" | pass: {step:?} planned"),
-        (Stage::Marked(post), _) => format!(" | pass: POST {post} marked"),
-        (Stage::Done(_, Came::Nothing), _) => " | pass: to report".to_owned(),
-        (Stage::Done(_, came), _) => format!(" | pass: {came:?}, to report"),
-    });
-    let what = format!("{one:?}");
-    format!(
-        "{:>5} s  {what:<28} {object} | {}{pass}",
-        world.now,
-        remotes.join(" ")
-    )
-}
-
 /// Whether the operator would see anything new by looking once more.
 pub fn is_blind(world: &World) -> bool {
     let mut seen = world.clone();
     operator::sweep(&mut seen);
-    let states = |world: &World| -> Vec<_> {
-        let readings = world.operator.knowledge.readings.iter();
-        readings.map(|(index, state)| (*index, *state)).collect()
+    let is_due = |desk: &Desk| {
+        let look = desk.operator.knowledge.look;
+        operator::conclusive_at(world, desk)
+            .is_some_and(|at| at <= world.now && look.is_none_or(|look| look < at))
     };
-    let due = operator::conclusive_at(world).is_some_and(|at| {
-        at <= world.now && world.operator.knowledge.look.is_none_or(|look| look < at)
-    });
-    due || states(&seen) != states(world)
+    let mut pairs = world.desks().zip(seen.desks());
+    pairs.any(|(desk, seen)| {
+        let (before, after) = (&desk.operator.knowledge, &seen.operator.knowledge);
+        is_due(desk) || before.readings != after.readings
+    })
 }
 
-/// What the operator would observe now.
+/// What the operator would observe now of an object.
 pub fn observed_now(
     world: &World,
+    desk: &Desk,
     object: &Object,
 ) -> apono_operator::controller::observed::Observed {
-    let operator = &world.operator;
+    let operator = &desk.operator;
     observe(
         world,
         object,

@@ -24,8 +24,8 @@ use crate::{
     properties,
     view::{SETTLED, intent, known, observe, request},
     world::{
-        Came, Flight, Knowledge, Object, Pass, Post, Remote, Stage, World, index, moment, second,
-        without_words,
+        Came, Desk, Flight, Knowledge, Object, Pass, Post, Remote, Stage, World, index, moment,
+        second, without_words,
     },
 };
 
@@ -62,9 +62,9 @@ pub enum Fate {
 /// Begins a pass, if there is something to do; a pass that has nothing to write ends at once. Says
 /// when the next one comes by itself, in seconds from now.
 pub fn begin(world: &mut World) -> Option<i64> {
-    let object = world.cache.clone()?;
+    let object = world.desk.cache.clone()?;
     drop_tracked_answers(world, &object);
-    let operator = &mut world.operator;
+    let operator = &mut world.desk.operator;
     if operator.uid != object.uid() {
         operator.uid = object.uid();
         operator.memory = Memory::default();
@@ -95,7 +95,7 @@ pub fn begin(world: &mut World) -> Option<i64> {
         stage,
     };
     if pass.stage == Stage::Planned || folded(world, &pass, &pass.object).is_some() {
-        world.operator.pass = Some(pass);
+        world.desk.operator.pass = Some(pass);
     }
     wake
 }
@@ -107,7 +107,7 @@ fn drop_tracked_answers(world: &mut World, object: &Object) {
         let mut made = remotes.iter().enumerate();
         made.any(|(index, remote)| remote.post == Some(*post) && !tracked.contains(&index))
     };
-    world.operator.knowledge.answered.retain(is_open);
+    world.desk.operator.knowledge.answered.retain(is_open);
 }
 
 fn is_held(object: &Object) -> bool {
@@ -126,13 +126,13 @@ fn owes_nothing(resource: &AccessRequest) -> bool {
 /// Whether the object is still the one the pass has in hand.
 fn is_unchanged(world: &World, pass: &Pass) -> bool {
     let same = |one: &Object| one.version == pass.object.version;
-    world.object.as_ref().is_some_and(same)
+    world.desk.object.as_ref().is_some_and(same)
 }
 
 /// The one write to Kubernetes that comes before a call: a mark, a latch, a restored finalizer.
 /// Nothing lands on an object that has changed, and then the pass is over.
 pub fn mark(world: &mut World) {
-    let Some(mut pass) = world.operator.pass.take() else {
+    let Some(mut pass) = world.desk.operator.pass.take() else {
         return;
     };
     if !is_unchanged(world, &pass) {
@@ -168,12 +168,12 @@ pub fn mark(world: &mut World) {
         Step::Latch(_) => Stage::Done(None, Came::Latched),
         _ => return,
     };
-    world.operator.pass = Some(pass);
+    world.desk.operator.pass = Some(pass);
 }
 
 /// A write of our own. No pass begins before the watch has shown it, so it is shown at once.
 fn note_write(world: &mut World) {
-    world.operator.written = world.versions;
+    world.desk.operator.written = world.versions;
     watch(world);
 }
 
@@ -182,7 +182,8 @@ fn note(world: &mut World, nonce: &Nonce, ledger: &Ledger, pass: &Pass) -> usize
     world.posts.push(Post {
         nonce: nonce.clone(),
         uid: pass.object.uid(),
-        line: world.line,
+        desk: world.desk.number,
+        line: world.desk.line,
         n: entry.n,
         of: entry.of.clone(),
         marked: pass.at,
@@ -198,7 +199,7 @@ pub fn is_late(world: &World, pass: &Pass) -> bool {
 
 /// Sends the POST that was marked.
 pub fn send(world: &mut World, fate: Fate, lag: i64) {
-    let Some(mut pass) = world.operator.pass.take() else {
+    let Some(mut pass) = world.desk.operator.pass.take() else {
         return;
     };
     let Stage::Marked(post) = pass.stage else {
@@ -211,7 +212,7 @@ pub fn send(world: &mut World, fate: Fate, lag: i64) {
     let came = match fate {
         Fate::Made(size, is_lagging) => {
             let made = make(world, post, size, if is_lagging { lag } else { 0 });
-            let knowledge = &mut world.operator.knowledge;
+            let knowledge = &mut world.desk.operator.knowledge;
             knowledge.answered.insert(post);
             let readings = made.iter().map(|index| (*index, State::Pending));
             knowledge.readings.extend(readings);
@@ -235,12 +236,12 @@ pub fn send(world: &mut World, fate: Fate, lag: i64) {
             Arc::make_mut(&mut pass.memory)
                 .empty_answers
                 .insert(nonce.clone());
-            world.operator.memory.empty_answers.insert(nonce);
+            world.desk.operator.memory.empty_answers.insert(nonce);
             Came::Empty
         }
     };
     pass.stage = Stage::Done(Some(post), came);
-    world.operator.pass = Some(pass);
+    world.desk.operator.pass = Some(pass);
 }
 
 /// The remote makes what a POST asks for.
@@ -276,7 +277,7 @@ pub enum Answer {
 
 /// Sends the revoke that is planned.
 pub fn revoke(world: &mut World, answer: Answer) {
-    let Some(mut pass) = world.operator.pass.take() else {
+    let Some(mut pass) = world.desk.operator.pass.take() else {
         return;
     };
     let Step::Revoke { id } = &*pass.step else {
@@ -293,7 +294,7 @@ pub fn revoke(world: &mut World, answer: Answer) {
             (_, false) => State::Revoked,
         };
     }
-    let before = world.operator.memory.revokes.get(id);
+    let before = world.desk.operator.memory.revokes.get(id);
     let (count, failures) = before.map_or((0, 0), |tried| (tried.count, tried.failures));
     let refusal = (answer != Answer::Accepted).then(|| Refusal {
         status: None,
@@ -307,14 +308,14 @@ pub fn revoke(world: &mut World, answer: Answer) {
     };
     let memory = Arc::make_mut(&mut pass.memory);
     memory.revokes.insert(id.clone(), tried);
-    world.operator.memory = memory.clone();
+    world.desk.operator.memory = memory.clone();
     pass.stage = Stage::Done(None, Came::Revoked);
-    world.operator.pass = Some(pass);
+    world.desk.operator.pass = Some(pass);
 }
 
 /// Takes the finalizer off.
 pub fn release(world: &mut World) {
-    let Some(pass) = world.operator.pass.take() else {
+    let Some(pass) = world.desk.operator.pass.take() else {
         return;
     };
     if !is_held(&pass.object) || !is_unchanged(world, &pass) {
@@ -332,17 +333,17 @@ pub fn release(world: &mut World) {
     world.released.insert(pass.object.uid());
     world.store(resource);
     note_write(world);
-    world.operator.knowledge.answered.clear();
-    world.operator.memory = Memory::default();
+    world.desk.operator.knowledge.answered.clear();
+    world.desk.operator.memory = Memory::default();
 }
 
 /// Writes the status; on a conflict it is folded once more onto what stands there, as `persist`
 /// does.
 pub fn persist(world: &mut World) {
-    let Some(pass) = world.operator.pass.take() else {
+    let Some(pass) = world.desk.operator.pass.take() else {
         return;
     };
-    let Some(current) = world.object.clone() else {
+    let Some(current) = world.desk.object.clone() else {
         return;
     };
     if current.uid() != pass.object.uid() {
@@ -407,45 +408,55 @@ fn outcome(world: &World, pass: &Pass) -> Outcome {
 
 /// The watch shows the object as it stands.
 pub fn watch(world: &mut World) {
-    world.cache.clone_from(&world.object);
+    world.desk.cache.clone_from(&world.desk.object);
 }
 
 /// The poller reads every list from its beginning to its end, and each followed id that no list
-/// shows.
+/// shows. It is one for all resources.
 pub fn sweep(world: &mut World) {
     let followed: Vec<_> = world
-        .cache
-        .iter()
+        .desks()
+        .filter_map(|desk| desk.cache.as_ref())
         .flat_map(|one| known(&one.resource))
         .collect();
-    let answered = &world.operator.knowledge.answered;
+    let is_answered = |post: usize| {
+        let mut desks = world.desks();
+        desks.any(|desk| desk.operator.knowledge.answered.contains(&post))
+    };
     let (now, remotes) = (world.now, &world.remotes);
     let is_shown = |index: usize, remote: &Remote| {
-        remote.shown <= now
-            || followed.contains(&index)
-            || remote.post.is_some_and(|post| answered.contains(&post))
+        remote.shown <= now || followed.contains(&index) || remote.post.is_some_and(is_answered)
     };
     let all = remotes.iter().enumerate();
     let shown = all.filter(|(index, remote)| is_shown(*index, remote));
     let readings: Vec<_> = shown.map(|(index, remote)| (index, remote.state)).collect();
     // A look for which nobody asks says nothing to anybody.
-    let is_asked_for = conclusive_at(world).is_some();
-    world.operator.knowledge.readings.extend(readings);
-    world.operator.knowledge.look = is_asked_for.then_some(now);
+    let is_asked_for = world
+        .desks()
+        .any(|desk| conclusive_at(world, desk).is_some());
+    let others = world.other.as_deref_mut();
+    for desk in std::iter::once(&mut world.desk).chain(others) {
+        let knowledge = &mut desk.operator.knowledge;
+        knowledge.readings.extend(readings.iter().copied());
+        knowledge.look = is_asked_for.then_some(now);
+    }
 }
 
-/// The process dies. What starts in its place knows nothing.
+/// The process dies, with all it holds of every resource. What starts in its place knows nothing.
 pub fn crash(world: &mut World) {
-    world.operator = crate::world::Operator::default();
-    let uid = world.object.as_ref().map(Object::uid);
-    if world.cache.as_ref().map(Object::uid) != uid {
-        watch(world);
+    let others = world.other.as_deref_mut();
+    for desk in std::iter::once(&mut world.desk).chain(others) {
+        desk.operator = crate::world::Operator::default();
+        let uid = desk.object.as_ref().map(Object::uid);
+        if desk.cache.as_ref().map(Object::uid) != uid {
+            desk.cache.clone_from(&desk.object);
+        }
     }
 }
 
 /// When something is due that the operator waits for: an open POST can be concluded on.
-pub fn conclusive_at(world: &World) -> Option<i64> {
-    let object = world.cache.as_ref()?;
+pub fn conclusive_at(world: &World, desk: &Desk) -> Option<i64> {
+    let object = desk.cache.as_ref()?;
     let knowledge = Knowledge::default();
     let observed = observe(world, object, &knowledge, &Memory::default(), world.now);
     let picture = Picture::of(&object.resource, &observed, moment(world.now));

@@ -6,7 +6,9 @@
 //! | one question never has two live creates; beyond the settle window the second is on its way out | every state; the end of every fair run |
 //! | our finalizer is off: nothing of the resource is live, or may yet arrive | every state |
 //! | a POST leaves only where its mark and our finalizer stand | every POST |
-//! | a revoke goes only to what is deleted, latched or a twin, and is ours | every revoke |
+//! | what was asked for before a latched end has ended | the end of every fair run |
+//! | a revoke goes only to what is deleted, latched or a twin, and is of the name that sends it | every revoke |
+//! | a status names only what was asked for by a resource of its own name | every state |
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +18,7 @@ use kube::ResourceExt;
 
 use crate::{
     config::Config,
+    view::known,
     world::{Object, Pass, World, id},
 };
 
@@ -40,7 +43,26 @@ pub fn broken(world: &World, config: &Config) -> Option<String> {
     {
         return Some(text);
     }
-    outlived(world, config)
+    outlived(world, config).or_else(|| mixed_up(world))
+}
+
+/// Something that a status names, and that was asked for under another name or by somebody else.
+fn mixed_up(world: &World) -> Option<String> {
+    world.desks().find_map(|desk| {
+        let object = desk.object.as_ref()?;
+        let is_own = |index: &usize| {
+            let post = world.remotes[*index].post;
+            post.is_some_and(|post| world.posts[post].desk == desk.number)
+        };
+        let stranger = known(&object.resource)
+            .into_iter()
+            .find(|one| !is_own(one))?;
+        let uid = object.uid();
+        Some(format!(
+            "{uid} names {}, which is not its own",
+            id(stranger)
+        ))
+    })
 }
 
 /// Two creates of one question that are both live.
@@ -93,7 +115,12 @@ pub fn may_ask(world: &mut World, pass: &Pass, post: usize) {
     if world.tampered.contains(&uid) {
         return;
     }
-    let Some(object) = world.object.as_ref().filter(|object| object.uid() == uid) else {
+    let Some(object) = world
+        .desk
+        .object
+        .as_ref()
+        .filter(|object| object.uid() == uid)
+    else {
         world.violation = Some(format!("POST {post} leaves, and no object stands for it"));
         return;
     };
@@ -117,13 +144,27 @@ pub fn may_revoke(world: &mut World, pass: &Pass, index: usize) {
         return;
     };
     let is_wanted_gone = pass.object.is_deleting() || is_latched(&pass.object, world.posts[post].n);
-    if world.posts[post].uid != pass.object.uid()
+    if world.posts[post].desk != world.desk.number {
+        world.violation = Some(format!("{} is revoked under another name", id(index)));
+    } else if world.posts[post].uid != pass.object.uid()
         && !record(&pass.object.resource).contains(world.posts[post].nonce.as_str())
     {
         world.violation = Some(format!("{} is revoked and is of another", id(index)));
     } else if !is_wanted_gone && !is_twin(world, post) {
         world.violation = Some(format!("{} is revoked and was to stay", id(index)));
     }
+}
+
+/// What was asked for before an end was latched, and is still live.
+pub fn unended(world: &World, object: &Object) -> Option<String> {
+    let uid = object.uid();
+    let is_to_end = |post: usize| {
+        let post = &world.posts[post];
+        post.uid == uid && is_latched(object, post.n)
+    };
+    let mut remotes = world.remotes.iter();
+    let at = remotes.position(|one| one.is_live() && one.post.is_some_and(is_to_end))?;
+    Some(id(at))
 }
 
 fn is_twin(world: &World, post: usize) -> bool {

@@ -4,13 +4,13 @@
 //! A state is known by 64 bits of its hash. Of what was passed only the hash, the move and the
 //! state before are kept: a trace is told by playing it again.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::{
     config::Config,
     fair,
-    moves::{self, Move},
-    properties,
+    moves::{self, Happens},
+    people, properties, telling,
     world::World,
 };
 
@@ -24,13 +24,15 @@ pub struct Limits {
 }
 
 /// What a search saw.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Report {
     pub states: usize,
     pub moves: usize,
     pub depth: usize,
     pub fair_runs: usize,
     pub is_whole: bool,
+    /// What the passes in it did: what is not among them was not put to the test.
+    pub steps: BTreeSet<&'static str>,
 }
 
 /// A trace that leads to something that must not be.
@@ -39,8 +41,8 @@ pub struct Violation(pub String);
 
 /// Searches a configuration.
 pub fn search(config: &Config, limits: Limits) -> Result<Report, Violation> {
-    let first = moves::start(config);
-    let mut parents: Vec<(u32, Option<Move>)> = vec![(0, None)];
+    let first = people::start(config);
+    let mut parents: Vec<(u32, Option<Happens>)> = vec![(0, None)];
     let mut known = HashSet::from([first.digest()]);
     let mut good = HashSet::new();
     let mut level = vec![(0_u32, first)];
@@ -50,6 +52,7 @@ pub fn search(config: &Config, limits: Limits) -> Result<Report, Violation> {
         depth: 0,
         fair_runs: 0,
         is_whole: true,
+        steps: BTreeSet::new(),
     };
     while !level.is_empty() {
         let mut next = Vec::new();
@@ -73,6 +76,7 @@ pub fn search(config: &Config, limits: Limits) -> Result<Report, Violation> {
                 let child = u32::try_from(parents.len()).unwrap_or(u32::MAX);
                 parents.push((number, Some(one)));
                 report.states += 1;
+                report.steps.extend(telling::planned(&after));
                 if let Some(text) = properties::broken(&after, config) {
                     return Err(told(config, &parents, child, &text, &[]));
                 }
@@ -88,10 +92,10 @@ pub fn search(config: &Config, limits: Limits) -> Result<Report, Violation> {
 /// The trace to a state, and what a fair run then adds to it.
 fn told(
     config: &Config,
-    parents: &[(u32, Option<Move>)],
+    parents: &[(u32, Option<Happens>)],
     to: u32,
     text: &str,
-    then: &[Move],
+    then: &[Happens],
 ) -> Violation {
     let mut path = Vec::new();
     let mut at = to;
@@ -100,15 +104,15 @@ fn told(
         at = before;
     }
     path.reverse();
-    let mut world: World = moves::start(config);
+    let mut world: World = people::start(config);
     let mut lines = vec![format!("{}: {text}", config.name)];
     for one in path {
         world = moves::apply(&world, config, one);
-        lines.push(moves::describe(one, &world));
+        lines.push(telling::line(one, &world));
     }
     if !then.is_empty() {
         lines.push("from here on nothing fails:".to_owned());
-        let mut told: Vec<_> = then.iter().map(|one| format!("{one:?}")).collect();
+        let mut told: Vec<_> = then.iter().map(|one| telling::name(*one, &world)).collect();
         let cut = told.len().saturating_sub(60);
         told.truncate(60);
         lines.push(told.join(", "));

@@ -17,6 +17,7 @@ use apono_operator::{
     poller::{Look, Reign, Sight, Snapshot, View},
 };
 use jiff::Timestamp;
+use kube::ResourceExt;
 
 use crate::world::{Knowledge, Object, World, id, index, moment};
 
@@ -25,9 +26,18 @@ pub const SETTLED: i64 = 5 + 10 + 15;
 /// The connection's, long enough for a lost answer to be looked for in vain, short enough to pass.
 const DEADLINE: Duration = Duration::from_mins(2);
 
-/// Where the requests of the modelled object come from.
-pub fn origin() -> Origin {
-    Origin::new("cluster", "payments", "orders-read")
+/// Where the requests of a name come from.
+fn origin(name: &str) -> Origin {
+    Origin::new("cluster", "payments", name)
+}
+
+/// Randomness that no other POST has: of the desk, and of how many its resource has made.
+fn roll(world: &World, object: &Object) -> [u8; RANDOM_BYTES] {
+    let uid = object.uid();
+    let made = world.posts.iter().filter(|post| post.uid == uid).count();
+    let mut roll = [u8::try_from(made + 1).unwrap_or(u8::MAX); RANDOM_BYTES];
+    roll[0] = object.desk;
+    roll
 }
 
 /// The intent of a pass over this object.
@@ -52,7 +62,7 @@ pub fn observe(
     at: i64,
 ) -> Observed {
     let now = moment(at);
-    let mut observed = blank(memory, u8::try_from(world.posts.len()).unwrap_or(u8::MAX));
+    let mut observed = blank(memory, &object.resource.name_any(), roll(world, object));
     // As by a process that saw the deletion come.
     let deleted_at = object.resource.metadata.deletion_timestamp.as_ref();
     observed.memory.releasing_since = deleted_at.map(|time| time.0);
@@ -143,7 +153,7 @@ fn describe(
     }
 }
 
-fn blank(memory: &Memory, roll: u8) -> Observed {
+fn blank(memory: &Memory, name: &str, random: [u8; RANDOM_BYTES]) -> Observed {
     Observed {
         connection: ConnectionSight::Usable {
             orphan: false,
@@ -160,7 +170,7 @@ fn blank(memory: &Memory, roll: u8) -> Observed {
         entitlements: BTreeMap::new(),
         resolution: Resolution::AsWritten,
         memory: memory.clone(),
-        origin: origin(),
+        origin: origin(name),
         revocation_deadline: DEADLINE,
         settled_after: Duration::from_secs(SETTLED.unsigned_abs()),
         clock_set: None,
@@ -171,22 +181,22 @@ fn blank(memory: &Memory, roll: u8) -> Observed {
         credentials: None,
         hastened: None,
         gitops_owner: None,
-        random: [roll.saturating_add(1); RANDOM_BYTES],
+        random,
     }
 }
 
 /// A remote request as the remote answers it.
 pub fn request(world: &World, index: usize, state: State) -> apono_client::AccessRequest {
     let remote = &world.remotes[index];
-    let nonce = match remote.post {
-        Some(post) => world.posts[post].nonce.clone(),
-        None => Nonce::new("somebody-else", [99; RANDOM_BYTES]),
+    let (nonce, desk) = match remote.post {
+        Some(post) => (world.posts[post].nonce.clone(), world.posts[post].desk),
+        None => (Nonce::new("somebody-else", [99; RANDOM_BYTES]), 0),
     };
     apono_client::AccessRequest {
         id: id(index),
         status: Status::from(state),
         duration: None,
-        justification: Some(marked(&nonce, &origin(), Some("why"))),
+        justification: Some(marked(&nonce, &origin(&world.name(desk)), Some("why"))),
         creation_date: Some(moment(0)),
         revocation_date: Some(moment(remote.ends)),
         custom_fields: BTreeMap::new(),

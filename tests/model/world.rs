@@ -1,5 +1,12 @@
-//! The world of the model: one object at the API server, what the watch showed of it, the remote,
-//! and the operator's process. Values only; what can happen in it stands in `moves.rs`.
+//! The world of the model: one object at the API server or two of different names, what the watch
+//! showed of them, the remote, and the operator's process. Values only; what can happen in it stands
+//! in `moves.rs`.
+//!
+//! # One desk or two
+//! All that belongs to one name is a [`Desk`]. What works on a resource finds its desk in
+//! `World::desk`; the other one waits in `World::other` and is brought forward by `World::focus`. The
+//! remote, the clock and the process are shared: lists show everybody's requests, and a crash takes
+//! what the process holds of both.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,16 +46,19 @@ pub struct Object {
     /// Compared, never hashed: only which of two is the newer matters.
     pub version: u32,
     pub digest: u64,
+    /// At which desk it is.
+    pub desk: u8,
 }
 
 impl Object {
-    pub fn new(mut resource: AccessRequest, version: u32) -> Self {
+    pub fn new(mut resource: AccessRequest, version: u32, desk: u8) -> Self {
         resource.status = resource.status.map(without_words);
         let text = serde_json::to_string(&resource).expect("a resource encodes");
         Self {
             resource: Arc::new(resource),
             version,
             digest: digest(&text),
+            desk,
         }
     }
 
@@ -67,6 +77,7 @@ pub struct Post {
     pub nonce: Nonce,
     /// Which resource asks: a uid that carries the record of another is of the same line.
     pub uid: String,
+    pub desk: u8,
     pub line: u8,
     pub n: i64,
     pub of: String,
@@ -149,7 +160,7 @@ pub struct Pass {
     pub stage: Stage,
 }
 
-/// The operator's process. A crash leaves nothing of it.
+/// What the operator's process has of one resource. A crash leaves nothing of it.
 #[derive(Clone, Debug, Default)]
 pub struct Operator {
     pub uid: String,
@@ -160,30 +171,43 @@ pub struct Operator {
     pub pass: Option<Pass>,
 }
 
+/// One name: the object that bears it, and what the operator has of it.
+#[derive(Clone, Debug, Default)]
+pub struct Desk {
+    /// Which of the two names it is.
+    pub number: u8,
+    pub object: Option<Object>,
+    pub cache: Option<Object>,
+    /// How many resources of the name there were.
+    pub resources: u8,
+    /// The annotations that somebody exported with the resource before.
+    pub exported: Option<BTreeMap<String, String>>,
+    pub line: u8,
+    pub operator: Operator,
+}
+
 /// The world.
 #[derive(Clone, Debug)]
 pub struct World {
     pub now: i64,
-    pub object: Option<Object>,
-    pub cache: Option<Object>,
+    /// The desk at work; between moves the first.
+    pub desk: Desk,
+    /// The other one, where there are two.
+    pub other: Option<Box<Desk>>,
     pub versions: u32,
-    /// How many resources of the name there were.
-    pub resources: u8,
-    /// The annotation that somebody exported with the resource before.
-    pub exported: Option<String>,
+    /// How many lines there were, at both desks.
+    pub lines: u8,
     /// The uids whose finalizer our operator took off.
     pub released: BTreeSet<String>,
     /// The ids and nonces that debts name.
     pub owed: BTreeSet<String>,
     /// The uids whose finalizer or record somebody else took off: what follows is his doing.
     pub tampered: BTreeSet<String>,
-    pub line: u8,
     /// Whether access lasts longer than the world.
     pub is_endless: bool,
     pub posts: Vec<Post>,
     pub remotes: Vec<Remote>,
     pub flights: Vec<Flight>,
-    pub operator: Operator,
     pub budget: Budget,
     /// What was done that must never be.
     pub violation: Option<String>,
@@ -193,37 +217,95 @@ impl World {
     /// What tells this state from others.
     pub fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        let object = |one: &Option<Object>| one.as_ref().map(|one| one.digest);
-        let version = |one: &Option<Object>| one.as_ref().map(|one| one.version);
-        (self.now, object(&self.object), object(&self.cache)).hash(&mut hasher);
-        let is_cache_fresh = version(&self.cache) == version(&self.object);
-        let is_fenced = version(&self.cache) < Some(self.operator.written);
-        (is_cache_fresh, is_fenced).hash(&mut hasher);
-        (self.resources, &self.exported, self.line).hash(&mut hasher);
+        (self.now, self.lines).hash(&mut hasher);
+        for desk in self.desks() {
+            desk.digest(&mut hasher);
+        }
         (&self.released, &self.owed, &self.tampered).hash(&mut hasher);
         (&self.posts, &self.remotes, &self.flights).hash(&mut hasher);
-        (&self.operator.uid, &self.operator.knowledge).hash(&mut hasher);
-        remembered(&self.operator.memory).hash(&mut hasher);
-        if let Some(pass) = &self.operator.pass {
-            let is_current = Some(pass.object.version) == version(&self.object);
-            (pass.object.digest, is_current, pass.at).hash(&mut hasher);
-            (&*pass.knowledge, remembered(&pass.memory), &pass.stage).hash(&mut hasher);
-        }
         (&self.budget, &self.violation).hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// The desks, in the order of their numbers.
+    pub fn desks(&self) -> impl Iterator<Item = &Desk> + Clone {
+        let other = self.other.as_deref();
+        let is_first = |desk: &&Desk| desk.number < self.desk.number;
+        let before = other.filter(is_first);
+        let after = other.filter(|desk| !is_first(desk));
+        before
+            .into_iter()
+            .chain(std::iter::once(&self.desk))
+            .chain(after)
+    }
+
+    /// Brings this desk forward.
+    pub fn focus(&mut self, number: u8) {
+        if let Some(other) = self.other.as_mut().filter(|one| one.number == number) {
+            std::mem::swap(&mut self.desk, other);
+        }
+    }
+
+    /// The world with this desk brought forward.
+    pub fn focused(&self, number: u8) -> Self {
+        let mut world = self.clone();
+        world.focus(number);
+        world
+    }
+
+    /// Whether no pass is under way.
+    pub fn is_idle(&self) -> bool {
+        self.desks().all(|desk| desk.operator.pass.is_none())
+    }
+
+    /// The name of the resources at a desk. Those of a world of two begin alike, and are too long for
+    /// a mark: so the marks of the two differ in nothing but the nonce.
+    pub fn name(&self, desk: u8) -> String {
+        if self.other.is_none() {
+            return "orders-read".to_owned();
+        }
+        let alike = "orders-read-".repeat(6);
+        format!("{alike}{}", if desk == 0 { "a" } else { "b" })
     }
 
     /// Stores a new version of the object; one that is held by nothing goes.
     pub fn store(&mut self, resource: AccessRequest) -> Object {
         self.versions += 1;
-        let object = Object::new(resource, self.versions);
+        let object = Object::new(resource, self.versions, self.desk.number);
         let is_held = !object.resource.finalizers().is_empty();
         if object.is_deleting() && !is_held {
-            self.object = None;
+            self.desk.object = None;
         } else {
-            self.object = Some(object.clone());
+            self.desk.object = Some(object.clone());
         }
         object
+    }
+}
+
+impl Desk {
+    fn digest(&self, hasher: &mut DefaultHasher) {
+        let object = |one: &Option<Object>| one.as_ref().map(|one| one.digest);
+        let version = |one: &Option<Object>| one.as_ref().map(|one| one.version);
+        (object(&self.object), object(&self.cache)).hash(hasher);
+        (
+            self.is_watched(),
+            version(&self.cache) < Some(self.operator.written),
+        )
+            .hash(hasher);
+        (self.resources, &self.exported, self.line).hash(hasher);
+        (&self.operator.uid, &self.operator.knowledge).hash(hasher);
+        remembered(&self.operator.memory).hash(hasher);
+        if let Some(pass) = &self.operator.pass {
+            let is_current = Some(pass.object.version) == version(&self.object);
+            (pass.object.digest, is_current, pass.at).hash(hasher);
+            (&*pass.knowledge, remembered(&pass.memory), &pass.stage).hash(hasher);
+        }
+    }
+
+    /// Whether the watch has shown the object as it stands.
+    pub fn is_watched(&self) -> bool {
+        let version = |one: &Option<Object>| one.as_ref().map(|one| one.version);
+        version(&self.cache) == version(&self.object)
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     which: Which,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Only {
     /// Only the model of `plan` and `fold`.
     Model,
@@ -48,7 +48,11 @@ enum Only {
     /// Only bad inputs: what others send, changed many times.
     Inputs,
     /// Only the mutations: the code is broken on purpose, and each time a proof has to fail.
-    Mutations,
+    Mutations {
+        /// Only those whose name contains this.
+        #[arg(default_value = "")]
+        name: String,
+    },
 }
 
 /// One proof: what it is called, what runs it, and its bounds.
@@ -105,9 +109,9 @@ const PROOFS: [Proof; 4] = [MODEL, CRASH, OBJECTS, INPUTS];
 
 /// Runs the proofs.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let proofs = match arguments.only {
-        Some(Only::Mutations) => return mutations::run(),
-        Some(Only::Model) => &[MODEL],
+    let proofs = match &arguments.only {
+        Some(Only::Mutations { name }) => return mutations::run(name),
+        Some(Only::Model) => &[MODEL][..],
         Some(Only::Crash) => &[CRASH],
         Some(Only::Objects) => &[OBJECTS],
         Some(Only::Inputs) => &[INPUTS],
@@ -117,7 +121,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.sample || arguments.only.is_some() {
         return Ok(proven);
     }
-    let caught = mutations::run()?;
+    let caught = mutations::run("")?;
     Ok(if proven == ExitCode::SUCCESS {
         caught
     } else {

@@ -1,7 +1,7 @@
 //! When a deletion revokes, waits and lets go.
 
 use super::*;
-use crate::crd::RemoteApi;
+use crate::crd::{REQUEST_AGAIN_ANNOTATION, RemoteApi};
 
 #[test]
 fn nothing_is_restored_on_an_object_that_is_being_deleted() {
@@ -273,4 +273,34 @@ fn the_first_sight_of_access_is_news_until_it_is_stored() {
         world.see(remote("r1", "Failed", &nonce));
         assert!(!has_ended(&world.status().requests[0], &world.observed));
     }
+}
+
+#[test]
+fn what_failed_in_an_earlier_attempt_is_read_before_it_is_let_go() {
+    let (mut world, failed) = asked("Failed");
+    world.annotate(REQUEST_AGAIN_ANNOTATION, "now");
+    let again = world.ask(|nonce| Reply::Made(vec![remote("r2", "Pending", nonce)]));
+    world.see(remote("r1", "Failed", &failed));
+    world.see(remote("r2", "Revoked", &again));
+    world.fold(&Outcome::Nothing);
+
+    let mut world = world.releasing();
+    let revoke = Step::Revoke {
+        id: "r1".to_owned(),
+    };
+    assert_eq!(world.plan().step, revoke, "its entitlements are not read");
+    let picture = Picture::of(&world.resource, &world.observed, world.now);
+    let wanted = entitlements::wanted(
+        &world.resource,
+        &picture,
+        &world.observed,
+        Intent::Release,
+        world.now,
+    );
+    assert_eq!(wanted.now, ["r1"]);
+    world
+        .observed
+        .entitlements
+        .insert("r1".to_owned(), Vec::new());
+    assert_eq!(world.plan().step, Step::Release);
 }
