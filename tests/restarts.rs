@@ -131,6 +131,23 @@ async fn upgrade(world: &World, change: impl Fn(&mut serde_json::Value)) {
     }
 }
 
+/// A newer version brings a property, and is taken back.
+async fn upgrade_and_back(world: &mut World) {
+    upgrade(world, |crd| {
+        let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
+        let properties = crd.pointer_mut(spec).unwrap();
+        properties["later"] = json!({"type": "string", "description": "Of a later version."});
+    })
+    .await;
+    world.ask_bundle("newer", "prod-read").await;
+    world.wait_row("newer", ACTIVE).await;
+    world.operator.kill();
+    upgrade(world, |_| {}).await;
+    world.operator.start();
+    world.ask_bundle("older", "prod-read").await;
+    world.wait_row("older", ACTIVE).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn restarts_of_every_server_and_new_definitions_double_and_lose_nothing() {
     let mut plane = Plane::start();
@@ -178,20 +195,7 @@ async fn restarts_of_every_server_and_new_definitions_double_and_lose_nothing() 
         assert_eq!(debts(&world).await[0].uid(), owed.uid());
     }
 
-    // A newer version brings a property, and is taken back.
-    upgrade(&world, |crd| {
-        let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
-        let properties = crd.pointer_mut(spec).unwrap();
-        properties["later"] = json!({"type": "string", "description": "Of a later version."});
-    })
-    .await;
-    world.ask_bundle("newer", "prod-read").await;
-    world.wait_row("newer", ACTIVE).await;
-    world.operator.kill();
-    upgrade(&world, |_| {}).await;
-    world.operator.start();
-    world.ask_bundle("older", "prod-read").await;
-    world.wait_row("older", ACTIVE).await;
+    upgrade_and_back(&mut world).await;
     world.assert_live(standing + 2);
     assert_eq!(debts(&world).await[0].uid(), owed.uid());
 

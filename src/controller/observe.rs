@@ -61,16 +61,9 @@ pub async fn observe(
 ) -> Observation {
     let mut memory = context.memory(resource);
     let (connection, sight) = connection(context, resource, intent);
-    let clock_set = connection.as_ref().and_then(|connection| {
-        let now = context.clock.now();
-        let at = connection.store.heed_clock(now)?;
-        Some(ClockSet { at, now })
-    });
-    let set_at = clock_set.map(|set| set.at);
-    if set_at.is_some() && memory.clock_set != set_at {
-        memory.forget_times(set_at);
-        context.remember(resource, &memory);
-    }
+    let clock_set = connection
+        .as_deref()
+        .and_then(|connection| heed_clock(context, connection, resource, &mut memory));
     if intent == Intent::Release && memory.releasing_since.is_none() {
         memory.releasing_since = Some(now);
         context.remember(resource, &memory);
@@ -120,6 +113,22 @@ pub async fn observe(
         observed,
         connection,
     }
+}
+
+/// When the clock was set last, if it was; what is remembered by the time before is forgotten.
+fn heed_clock(
+    context: &Context,
+    connection: &Connection,
+    resource: &AccessRequest,
+    memory: &mut Memory,
+) -> Option<ClockSet> {
+    let now = context.clock.now();
+    let at = connection.store.heed_clock(now)?;
+    if memory.clock_set != Some(at) {
+        memory.forget_times(at);
+        context.remember(resource, memory);
+    }
+    Some(ClockSet { at, now })
 }
 
 /// The connection that a resource names, and how far it can be used.

@@ -220,7 +220,7 @@ pub struct Memory {
 impl Memory {
     /// Forgets what was dated by the clock before it was set: what is due is due now, and what was
     /// read is read anew. As after a restart, nothing but the pace depends on it.
-    pub fn forget_times(&mut self, clock_set: Option<Timestamp>) {
+    pub fn forget_times(&mut self, clock_set: Timestamp) {
         for tried in self.revokes.values_mut() {
             tried.last = Timestamp::UNIX_EPOCH;
         }
@@ -236,7 +236,7 @@ impl Memory {
         self.entitlements_read = None;
         self.consulted = None;
         self.releasing_since = None;
-        self.clock_set = clock_set;
+        self.clock_set = Some(clock_set);
     }
 }
 

@@ -12,9 +12,10 @@ use kube::{
     Api, Resource as _,
     core::DeserializeGuard,
     runtime::{
-        Controller,
+        Controller, WatchStreamExt as _,
         controller::{self, Action},
-        reflector::{ObjectRef, Store},
+        reflector::{self, ObjectRef, Store, reflector},
+        watcher,
     },
 };
 use tokio::{
@@ -42,6 +43,9 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const PRUNE: Duration = Duration::from_mins(1);
 /// No failed pass waits longer.
 const MOST_BACKOFF: Duration = Duration::from_mins(1);
+
+/// What kubectl keeps of the manifest that it applied.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Changes of labels that are taken in one go.
 const RELABELS_AT_ONCE: usize = 1024;
@@ -71,8 +75,10 @@ pub async fn run(
         None => Api::all(context.client.clone()),
     };
     let scope = scope.map(ToOwned::to_owned);
-    let controller = Controller::new(api, watch_config());
-    let store = controller.store();
+    let (store, writer) = reflector::store();
+    let seen = watcher(api, watch_config()).modify(prune_fields);
+    let controller =
+        Controller::for_stream(reflector(writer, seen).applied_objects(), store.clone());
     keep(stores, &store);
     let cache = store.clone();
     // In this task, not one of its own: the store wakes only the last task that waits for it, and
@@ -102,6 +108,15 @@ pub async fn run(
     tokio::select! {
         _ = async { tokio::join!(passes, first_sync) } => {}
         () = pruning => {}
+    }
+}
+
+/// What nobody looks at is not kept in memory: it would be half of a resource.
+fn prune_fields(object: &mut Guarded) {
+    let metadata = object.meta_mut();
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove(LAST_APPLIED);
     }
 }
 

@@ -310,6 +310,7 @@ mod tests {
 
     #[test]
     fn who_takes_back_goes_first_and_the_poller_is_not_forgotten() {
+        use Class::{Routine, Urgent};
         let now = Instant::now();
         let mut throttle = Throttle::new();
         throttle.refused(now, now);
@@ -325,7 +326,6 @@ mod tests {
                 }
             }
         }
-        use Class::{Routine, Urgent};
         let expected = [
             Urgent, Urgent, Urgent, Routine, Urgent, Urgent, Urgent, Routine,
         ];
