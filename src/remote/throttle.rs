@@ -1,9 +1,10 @@
 //! How many calls a second the API takes, as its 429s tell. Pure: it is told the time.
 //!
-//! Before the first 429 nothing is held back. After it calls leave one by one, at a part of the rate
-//! that was taken last; the rate grows quickly to just below what was too much, then so slowly that
-//! about one call in a hundred is refused, and quickly again after a minute without a 429. What was
-//! learned is forgotten when nothing was refused for ten minutes.
+//! A 429 by itself is answered by the gate's pause alone. After a second one calls leave one by one,
+//! at a part of the rate that was taken lately; the rate grows quickly to just below what was too
+//! much, then so slowly that about one call in a hundred is refused, and quickly again after a minute
+//! without a 429. What was learned is forgotten when nothing was refused for ten minutes, and when
+//! calls are refused again and again at rates that were taken before: then it is not their number.
 //!
 //! Where calls wait, those go first that ask for access or take it back, then those of a pass, then
 //! the reads of the poller; every fourth place is for a read of the poller, so that what is live does
@@ -37,8 +38,16 @@ const CALM: Duration = Duration::from_mins(1);
 const CALM_CALLS: u32 = 200;
 /// After so long without a 429 nothing is held back any more.
 const FORGET: Duration = Duration::from_mins(10);
-/// The rate before the first 429 is measured over this.
+/// APIs count calls by the second at least: what is refused within one is refused once.
 const WINDOW: Duration = Duration::from_secs(1);
+/// The rate that was taken is measured over this.
+const LATELY: Duration = Duration::from_secs(10);
+/// A 429 so long after the one before is one by itself.
+const APART: Duration = Duration::from_secs(30);
+/// After so many refusals in a row at rates that were taken before, the rate is not the cause.
+const MOST_UNEXPLAINED: u32 = 5;
+/// And then it is left as it is for so long.
+const FREE: Duration = Duration::from_mins(1);
 /// So many calls are remembered for it.
 const MOST_REMEMBERED: usize = 4096;
 /// So many calls may overtake the poller.
@@ -79,6 +88,10 @@ pub(super) struct Throttle {
     refused_at: Option<Instant>,
     /// How many calls were taken since.
     taken_since: u32,
+    /// How many refusals in a row came at rates that were taken before.
+    unexplained: u32,
+    /// Until when the rate is not held back, because it was found not to be the cause.
+    free_until: Option<Instant>,
     /// When the next call may leave.
     next: Option<Instant>,
     /// When calls were taken, of late.
@@ -95,6 +108,8 @@ impl Throttle {
             too_much: 0.0,
             refused_at: None,
             taken_since: 0,
+            unexplained: 0,
+            free_until: None,
             next: None,
             taken: VecDeque::new(),
             waiting: [0; 3],
@@ -171,7 +186,7 @@ impl Throttle {
 
     /// A call was answered with something else than 429.
     pub(super) fn taken(&mut self, now: Instant) {
-        while self.taken.front().is_some_and(|at| now - *at > WINDOW)
+        while self.taken.front().is_some_and(|at| now - *at > LATELY)
             || self.taken.len() >= MOST_REMEMBERED
         {
             self.taken.pop_front();
@@ -194,20 +209,63 @@ impl Throttle {
     }
 
     /// A call that left then was answered with 429. What had left by then, or within a second after
-    /// it, says nothing new: APIs count by the second at least.
+    /// it, says nothing new.
     pub(super) fn refused(&mut self, left: Instant, now: Instant) {
-        if self.refused_at.is_some_and(|at| left < at + WINDOW) {
+        let last = self.refused_at;
+        if last.is_some_and(|at| left < at + WINDOW) {
             return;
         }
-        let lately = self.taken.iter().filter(|at| now - **at <= WINDOW).count();
-        let lately = f64::from(u32::try_from(lately).unwrap_or(u32::MAX));
-        let rate = self.rate.unwrap_or(lately).max(LEAST);
-        self.too_much = rate;
+        self.refused_at = Some(now);
+        self.taken_since = 0;
+        let rate = match self.rate {
+            None if last.is_none_or(|at| now - at > APART) => return,
+            None if self.free_until.is_some_and(|until| now < until) => return,
+            None => {
+                self.too_much = self.peak(now).max(LEAST);
+                self.unexplained = 0;
+                self.lately(now)
+            }
+            Some(rate) if rate < self.too_much * NEAR => {
+                self.unexplained += 1;
+                if self.unexplained >= MOST_UNEXPLAINED {
+                    self.rate = None;
+                    self.free_until = Some(now + FREE);
+                    return;
+                }
+                self.too_much = rate;
+                rate
+            }
+            Some(rate) => {
+                self.unexplained = 0;
+                self.too_much = rate;
+                rate
+            }
+        };
         let rate = (rate * DECREASE).max(LEAST);
         self.rate = Some(rate);
         self.next = Some(now + Duration::from_secs_f64(1.0 / rate));
-        self.refused_at = Some(now);
-        self.taken_since = 0;
+    }
+
+    /// How many calls a second were taken lately.
+    fn lately(&self, now: Instant) -> f64 {
+        let first = self.taken.iter().find(|at| now - **at <= LATELY);
+        let time = first.map_or(WINDOW, |first| (now - *first).max(WINDOW));
+        let count = self.taken.iter().filter(|at| now - **at <= LATELY).count();
+        f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / time.as_secs_f64()
+    }
+
+    /// How many calls were taken in the best second of late.
+    fn peak(&self, now: Instant) -> f64 {
+        let mut second: VecDeque<Instant> = VecDeque::new();
+        let mut most = 0;
+        for at in self.taken.iter().filter(|at| now - **at <= LATELY) {
+            while second.front().is_some_and(|first| *at - *first > WINDOW) {
+                second.pop_front();
+            }
+            second.push_back(*at);
+            most = most.max(second.len());
+        }
+        f64::from(u32::try_from(most).unwrap_or(u32::MAX))
     }
 }
 
@@ -216,16 +274,16 @@ mod tests {
     use super::*;
 
     /// An API that takes so many calls in each second of its clock.
+    #[derive(Default)]
     struct Api {
-        start: Instant,
         most: u32,
         second: u64,
         calls: u32,
     }
 
     impl Api {
-        fn takes(&mut self, now: Instant) -> bool {
-            let second = (now - self.start).as_secs();
+        fn takes(&mut self, passed: Duration) -> bool {
+            let second = passed.as_secs();
             if second != self.second {
                 (self.second, self.calls) = (second, 0);
             }
@@ -234,16 +292,20 @@ mod tests {
         }
     }
 
+    /// At the least rate there is.
+    fn throttled() -> (Throttle, Instant) {
+        let (mut throttle, start) = (Throttle::new(), Instant::now());
+        let now = start + Duration::from_secs(2);
+        throttle.refused(start, start);
+        throttle.refused(now, now);
+        assert_eq!(throttle.rate, Some(LEAST));
+        (throttle, now)
+    }
+
     /// Calls for so long, always with another waiting; gives how many were taken and refused after
-    /// the first second.
-    fn run(most: u32, time: Duration) -> (u32, u32) {
+    /// the first ten seconds.
+    fn run(time: Duration, mut takes: impl FnMut(Duration) -> bool) -> (u32, u32) {
         let start = Instant::now();
-        let mut api = Api {
-            start,
-            most,
-            second: 0,
-            calls: 0,
-        };
         let (mut throttle, mut now) = (Throttle::new(), start);
         let (mut taken, mut refused) = (0, 0);
         while now - start < time {
@@ -251,8 +313,8 @@ mod tests {
                 now = next;
                 continue;
             }
-            let counts = now - start >= Duration::from_secs(1);
-            if api.takes(now) {
+            let counts = now - start >= Duration::from_secs(10);
+            if takes(now - start) {
                 throttle.taken(now);
                 taken += u32::from(counts);
             } else {
@@ -269,14 +331,30 @@ mod tests {
     #[test]
     fn few_calls_are_refused_and_most_of_what_may_be_is_made() {
         for most in [1, 10, 100] {
-            let minutes = 5;
-            let (taken, refused) = run(most, Duration::from_mins(minutes));
-            let possible = f64::from(most) * 60.0 * f64::from(u32::try_from(minutes).unwrap());
+            let mut api = Api {
+                most,
+                ..Api::default()
+            };
+            let (taken, refused) = run(Duration::from_secs(310), |passed| api.takes(passed));
+            let possible = f64::from(most) * 300.0;
             let used = f64::from(taken) / possible;
             let share = f64::from(refused) / f64::from(taken + refused);
             assert!(used > 0.7, "{most} a second: {used:.2} of what may be");
             assert!(share < 0.015, "{most} a second: {share:.4} refused");
         }
+    }
+
+    #[test]
+    fn refusals_that_have_nothing_to_do_with_the_rate_do_not_slow_us_down_for_long() {
+        let mut calls = 0;
+        let (taken, refused) = run(Duration::from_mins(5), |_| {
+            calls += 1;
+            calls % 10 != 0
+        });
+        // Each costs the gate's pause of a second, whatever is done here.
+        let share = f64::from(refused) / f64::from(taken + refused);
+        assert!((share - 0.1).abs() < 0.02, "{share}");
+        assert!(taken > 5 * 290, "{taken} in 290 s");
     }
 
     #[test]
@@ -287,23 +365,29 @@ mod tests {
             assert_eq!(throttle.admit(Class::Routine, now), Ok(()));
         }
         throttle.refused(now, now);
+        assert_eq!(throttle.admit(Class::Routine, now), Ok(()), "one by itself");
+        let now = now + Duration::from_secs(5);
+        throttle.refused(now, now);
         let next = throttle.admit(Class::Routine, now).unwrap_err();
         assert_eq!(throttle.admit(Class::Routine, next), Ok(()));
         assert!(throttle.admit(Class::Routine, next).is_err());
-        assert_eq!(throttle.admit(Class::Routine, now + FORGET), Ok(()));
-        assert_eq!(throttle.admit(Class::Routine, now + FORGET), Ok(()));
+        for _ in 0..2 {
+            let later = now + FORGET;
+            assert_eq!(throttle.admit(Class::Routine, later), Ok(()));
+        }
     }
 
     #[test]
     fn a_volley_that_is_refused_counts_once() {
         let now = Instant::now();
         let mut throttle = Throttle::new();
+        throttle.refused(now, now);
+        let later = now + Duration::from_secs(2);
         for _ in 0..100 {
-            throttle.taken(now);
+            throttle.taken(later);
         }
-        let later = now + Duration::from_millis(10);
         for _ in 0..50 {
-            throttle.refused(now, later);
+            throttle.refused(later, later);
         }
         assert_eq!(throttle.rate, Some(100.0 * DECREASE));
     }
@@ -311,9 +395,7 @@ mod tests {
     #[test]
     fn who_takes_back_goes_first_and_the_poller_is_not_forgotten() {
         use Class::{Routine, Urgent};
-        let now = Instant::now();
-        let mut throttle = Throttle::new();
-        throttle.refused(now, now);
+        let (mut throttle, now) = throttled();
         for class in [Class::Routine, Class::Pass, Class::Urgent] {
             throttle.begin_waiting(class);
         }
@@ -339,10 +421,8 @@ mod tests {
 
     #[test]
     fn how_long_an_urgent_call_would_wait_is_told() {
-        let now = Instant::now();
-        let mut throttle = Throttle::new();
-        assert_eq!(throttle.wait(now), Duration::ZERO);
-        throttle.refused(now, now);
+        assert_eq!(Throttle::new().wait(Instant::now()), Duration::ZERO);
+        let (mut throttle, now) = throttled();
         for _ in 0..5 {
             throttle.begin_waiting(Class::Urgent);
         }
