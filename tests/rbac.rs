@@ -30,30 +30,29 @@ use operator::{ACCOUNT, Operator};
 use serde_json::Value;
 use shipped::{kubectl, render, text};
 
-/// The roles of the account are one thing in the cluster.
 static ALONE: Mutex<()> = Mutex::new(());
 /// Roles are known to the apiserver a moment after they are stored.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The roles of the account, and the namespaces by their shipped names, are one test's at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Roles in force; they are withdrawn when this is dropped.
 struct InForce {
     documents: Vec<Value>,
-    _alone: MutexGuard<'static, ()>,
 }
 
 impl InForce {
     fn new(mut documents: Vec<Value>) -> Self {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let is_kind = |document: &Value, kinds: &[&str]| kinds.contains(&text(document, "/kind"));
         let first = ["Namespace", "ServiceAccount", "CustomResourceDefinition"];
         shipped::apply(documents.iter().filter(|one| is_kind(one, &first)));
         kubectl(&["wait", "--for=condition=Established", "crd", "--all"]);
         documents.retain(|document| text(document, "/apiVersion").starts_with("rbac."));
         shipped::apply(&documents);
-        let roles = Self {
-            documents,
-            _alone: alone,
-        };
+        let roles = Self { documents };
         for grant in grants(&roles.documents) {
             wait_for(&grant);
         }
@@ -157,6 +156,7 @@ fn compare(documents: &[Value], entries: &[Value], namespaces: &[&str]) {
 
 #[test]
 fn a_whole_cluster_needs_exactly_the_base_and_what_tenants_grant() {
+    let _alone = alone();
     let mut documents = render("base");
     documents.extend(render("namespaced-connections"));
     let deployment = deployment(&documents).clone();
@@ -224,6 +224,7 @@ fn compare_credentials(documents: &[Value], entries: &[Value], namespace: &str, 
 
 #[test]
 fn credentials_need_exactly_what_is_granted_for_them_in_the_whole_cluster() {
+    let _alone = alone();
     let mut documents = render("base");
     documents.extend(render("credentials"));
     let deployment = deployment(&documents).clone();
@@ -238,6 +239,7 @@ fn credentials_need_exactly_what_is_granted_for_them_in_the_whole_cluster() {
 
 #[test]
 fn credentials_need_exactly_what_is_granted_for_them_in_one_namespace() {
+    let _alone = alone();
     let mut documents = render("namespaced");
     let mut role = render("namespaced/credentials");
     for document in &mut role {
@@ -260,6 +262,7 @@ fn credentials_need_exactly_what_is_granted_for_them_in_one_namespace() {
 
 #[test]
 fn single_namespaces_need_exactly_their_roles() {
+    let _alone = alone();
     let documents = render("namespaced");
     let deployment = deployment(&documents).clone();
     // What the overlay serves as it is shipped.
@@ -304,6 +307,7 @@ fn line<'a>(said: &'a str, what: &str) -> &'a str {
 
 #[test]
 fn what_is_not_granted_is_said_before_it_is_missed() {
+    let _alone = alone();
     let mut documents = render("base");
     let roles = InForce::new(documents.clone());
     let (_, said) = checked();
