@@ -311,7 +311,7 @@ async fn kubectl_explains() {
                 "Absent: 15s",
             ),
         ] {
-            let text = cluster.kubectl(&["explain", path]);
+            let text = cluster.kubectl_in_the_end(&["explain", path]);
             let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(text.contains(expected), "{path}: {text}");
         }

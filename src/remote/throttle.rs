@@ -4,7 +4,7 @@
 //! at a part of the rate that was taken lately; the rate grows quickly to just below what was too
 //! much, then so slowly that about one call in a hundred is refused, and quickly again after a minute
 //! without a 429. What was learned is forgotten when nothing was refused for ten minutes, and when
-//! calls are refused again and again at rates that were taken before: then it is not their number.
+//! calls are refused again and again although they became fewer: then it is not their number.
 //!
 //! Where calls wait, those go first that ask for access or take it back, then those of a pass, then
 //! the reads of the poller; every fourth place is for a read of the poller, so that what is live does
@@ -20,10 +20,12 @@ const DECREASE: f64 = 0.7;
 const LEAST: f64 = 0.5;
 /// Below so much of what was too much the rate grows quickly.
 const NEAR: f64 = 0.9;
+/// What was refused so soon was too much by this, at least.
+const SOONER: f64 = 0.85;
 /// How the rate grows far below what was too much, and near it.
 const QUICK: Growth = Growth {
-    a_call: 0.02,
-    a_second: 0.08,
+    a_call: 0.04,
+    a_second: 0.2,
 };
 const SLOW: Growth = Growth {
     a_call: 0.001,
@@ -44,9 +46,11 @@ const WINDOW: Duration = Duration::from_secs(1);
 const LATELY: Duration = Duration::from_secs(10);
 /// A 429 so long after the one before is one by itself.
 const APART: Duration = Duration::from_secs(30);
-/// After so many refusals in a row at rates that were taken before, the rate is not the cause.
+/// After so many refusals, each with fewer than `MANY` calls taken before it, the rate is not the cause.
 const MOST_UNEXPLAINED: u32 = 5;
-/// And then it is left as it is for so long.
+/// A limit that was found is met again after more calls than this.
+const MANY: u32 = 50;
+/// Then the rate is left as it is for so long.
 const FREE: Duration = Duration::from_mins(1);
 /// So many calls are remembered for it.
 const MOST_REMEMBERED: usize = 4096;
@@ -88,7 +92,7 @@ pub(super) struct Throttle {
     refused_at: Option<Instant>,
     /// How many calls were taken since.
     taken_since: u32,
-    /// How many refusals in a row came at rates that were taken before.
+    /// How many refusals in a row came sooner than a limit explains.
     unexplained: u32,
     /// Until when the rate is not held back, because it was found not to be the cause.
     free_until: Option<Instant>,
@@ -216,7 +220,7 @@ impl Throttle {
             return;
         }
         self.refused_at = Some(now);
-        self.taken_since = 0;
+        let taken_since = std::mem::take(&mut self.taken_since);
         let rate = match self.rate {
             None if last.is_none_or(|at| now - at > APART) => return,
             None if self.free_until.is_some_and(|until| now < until) => return,
@@ -225,19 +229,20 @@ impl Throttle {
                 self.unexplained = 0;
                 self.lately(now)
             }
-            Some(rate) if rate < self.too_much * NEAR => {
-                self.unexplained += 1;
+            // A limit is met once in a hundred calls or so, see `SLOW`.
+            Some(rate) => {
+                self.unexplained = if taken_since < MANY {
+                    self.unexplained + 1
+                } else {
+                    0
+                };
                 if self.unexplained >= MOST_UNEXPLAINED {
                     self.rate = None;
                     self.free_until = Some(now + FREE);
                     return;
                 }
-                self.too_much = rate;
-                rate
-            }
-            Some(rate) => {
-                self.unexplained = 0;
-                self.too_much = rate;
+                let is_soon = self.unexplained > 0;
+                self.too_much = if is_soon { rate * SOONER } else { rate };
                 rate
             }
         };
@@ -335,8 +340,8 @@ mod tests {
                 most,
                 ..Api::default()
             };
-            let (taken, refused) = run(Duration::from_secs(310), |passed| api.takes(passed));
-            let possible = f64::from(most) * 300.0;
+            let (taken, refused) = run(Duration::from_secs(1210), |passed| api.takes(passed));
+            let possible = f64::from(most) * 1200.0;
             let used = f64::from(taken) / possible;
             let share = f64::from(refused) / f64::from(taken + refused);
             assert!(used > 0.7, "{most} a second: {used:.2} of what may be");

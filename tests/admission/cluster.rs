@@ -216,6 +216,21 @@ impl Cluster {
         self.kubectl_with_errors(arguments).0
     }
 
+    /// What kubectl prints in the namespace as soon as it succeeds: what it asks for is published a
+    /// moment after the definitions are served.
+    pub fn kubectl_in_the_end(&self, arguments: &[&str]) -> String {
+        let started = std::time::Instant::now();
+        loop {
+            let output = self.run(arguments, "");
+            let texts = texts(&output);
+            if output.status.success() {
+                return texts.0;
+            }
+            let is_in_time = started.elapsed() < std::time::Duration::from_secs(30);
+            assert!(is_in_time, "kubectl {arguments:?}: {texts:?}");
+        }
+    }
+
     /// What kubectl prints in the namespace, warnings apart; it must succeed.
     pub fn kubectl_with_errors(&self, arguments: &[&str]) -> (String, String) {
         let output = self.run(arguments, "");
