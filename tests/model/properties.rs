@@ -65,14 +65,14 @@ fn mixed_up(world: &World) -> Option<String> {
     })
 }
 
-/// Two creates of one question that are both live.
+/// Two creates of one question that are both live. What a debt names is on its way out, whatever
+/// is asked for under the name meanwhile; who pays debts is not modelled.
 pub fn doubled(world: &World, counts: impl Fn(State) -> bool) -> Option<String> {
     let mut live: BTreeMap<_, BTreeSet<usize>> = BTreeMap::new();
-    for remote in world
-        .remotes
-        .iter()
-        .filter(|one| one.is_live() && counts(one.state))
-    {
+    let all = world.remotes.iter().enumerate();
+    let all =
+        all.filter(|(index, one)| one.is_live() && counts(one.state) && !is_owed(world, *index));
+    for (_, remote) in all {
         if let Some(post) = remote.post {
             let question = &world.posts[post];
             let question = (question.line, question.n, &question.of);
