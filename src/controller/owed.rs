@@ -124,6 +124,7 @@ fn mark(resource: &AccessRequest, entry: &Entry, observed: &Observed) -> OwedMar
         search_until: Some(Time(until.unwrap_or(Timestamp::MAX))),
         api: Some(likely_api(resource)),
         user: grantee.filter(|_| observed.asks_admin),
+        asker_id: entry.user.clone(),
     }
 }
 

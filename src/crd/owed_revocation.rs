@@ -203,6 +203,11 @@ pub struct OwedMark {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub user: Option<String>,
+    /// The id of the user whose token made the call: only to this user does a list that lacks the
+    /// request prove that there is none. Absent where it was not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub asker_id: Option<String>,
 }
 
 /// Who gave the debt up, and why.

@@ -43,7 +43,7 @@ use super::{
 };
 use crate::{
     app::Shell,
-    clock::Clock,
+    clock::{Clock, Steps},
     connection::{
         Registry,
         escrow::{Escrow, EscrowError},
@@ -82,6 +82,7 @@ pub(super) struct Context {
     pub(super) registry: Registry,
     pub(super) escrow: Escrow,
     clock: Arc<dyn Clock>,
+    steps: Mutex<Steps>,
     /// By uid.
     progress: Mutex<HashMap<String, Progress>>,
     /// One debt ends at a time, so that of two that share a Secret the second removes it.
@@ -109,6 +110,7 @@ pub async fn run(shell: &Shell, debts: Debts) {
         registry: shell.registry.clone(),
         escrow: shell.escrow(),
         clock: Arc::clone(&shell.clock),
+        steps: Mutex::default(),
         progress: Mutex::default(),
         ending: tokio::sync::Mutex::default(),
     });
@@ -204,6 +206,12 @@ async fn advance(context: &Context, debt: &OwedRevocation) -> Result<Action, Fai
     let known = context.progress().remove(&uid);
     let mut progress = known.unwrap_or_else(|| Progress::of(debt));
     progress.take(debt);
+    if let Some(at) = context
+        .clock_set()
+        .filter(|at| progress.clock_set != Some(*at))
+    {
+        progress.forget_times(at);
+    }
     let wait = steps(context, debt, &mut progress).await;
     let stored = store(context, debt, &progress).await;
     let written = match &stored {
@@ -347,5 +355,12 @@ fn whole(status: &OwedRevocationStatus) -> serde_json::Value {
 impl Context {
     pub(super) fn progress(&self) -> std::sync::MutexGuard<'_, HashMap<String, Progress>> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the clock showed just after it was set last, if it was.
+    fn clock_set(&self) -> Option<jiff::Timestamp> {
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        steps.heed(self.clock.now(), Instant::now());
+        steps.newest()
     }
 }

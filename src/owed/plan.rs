@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 use super::progress::{Known, Progress, Tried};
 use crate::{
-    controller::observed::doubled,
+    controller::{bounds, observed::doubled},
     crd::{MOST_OWED, OwedMark, OwedRequest, OwedRevocationSpec, RemoteApi},
 };
 
@@ -95,6 +95,12 @@ pub(super) fn next(spec: &OwedRevocationSpec, progress: &Progress, now: Timestam
         }
         wakes.push(at);
     }
+    if let Some(at) = identify_at(spec, progress) {
+        if at <= now {
+            return Step::Identify;
+        }
+        wakes.push(at);
+    }
     match wakes.into_iter().min() {
         Some(at) => Step::Wait(at),
         None => Step::Pay,
@@ -144,8 +150,21 @@ enum Next {
 
 fn one(id: &str, known: &Known, progress: &Progress) -> Next {
     let read = || Step::Read(id.to_owned());
+    // What cannot be read is taken back all the same, and read again later and later.
+    let readable_at = known.unreadable.map_or(Timestamp::MIN, |failed| {
+        later(
+            failed.last,
+            doubled(FIRST_READ, failed.times, HOPELESS_READ),
+        )
+    });
     let Some(read_at) = known.read_at else {
-        return Next::At(Timestamp::MIN, read());
+        let revoke_at = known.tried.as_ref().map_or(Timestamp::MIN, due_again);
+        if known.unreadable.is_some() && revoke_at < readable_at {
+            let together = is_admin(known) || known.is_declined;
+            let id = id.to_owned();
+            return Next::At(revoke_at, Step::Revoke { id, together });
+        }
+        return Next::At(readable_at, read());
     };
     if has_ended(known, progress) {
         return Next::Ended;
@@ -159,9 +178,9 @@ fn one(id: &str, known: &Known, progress: &Progress) -> Next {
         && !is_undescribed(known)
         && known.request.was_access != Some(true);
     if describes {
-        return Next::At(Timestamp::MIN, Step::Describe(id.to_owned()));
+        return Next::At(readable_at, Step::Describe(id.to_owned()));
     }
-    let again = later(read_at, doubled(FIRST_READ, known.reads, LAST_READ));
+    let again = later(read_at, doubled(FIRST_READ, known.reads, LAST_READ)).max(readable_at);
     if state == State::Revoking {
         return Next::At(again, read());
     }
@@ -237,8 +256,8 @@ fn due_again(tried: &Tried) -> Timestamp {
 /// When to look next for what lost answers made; absent where nothing is looked for.
 fn search_at(spec: &OwedRevocationSpec, progress: &Progress) -> Option<Timestamp> {
     let searches = &progress.searches;
-    let is_open = |until: &Timestamp| searches.complete.is_none_or(|began| began < *until);
-    let last_until = spec.marks.iter().map(until).filter(is_open).min()?;
+    let open = spec.marks.iter().filter(|mark| is_open(mark, progress));
+    let last_until = open.map(until).min()?;
     let Some(last) = searches.last else {
         return Some(Timestamp::MIN);
     };
@@ -254,10 +273,35 @@ fn search_at(spec: &OwedRevocationSpec, progress: &Progress) -> Option<Timestamp
 
 /// Until when the last of the open marks is looked for; absent where none is open.
 pub(super) fn open_marks(spec: &OwedRevocationSpec, progress: &Progress) -> Option<Timestamp> {
-    let complete = progress.searches.complete;
-    let until = spec.marks.iter().map(until);
-    let open = until.filter(|until| complete.is_none_or(|began| began < *until));
-    open.max()
+    let open = spec.marks.iter().filter(|mark| is_open(mark, progress));
+    open.map(until).max()
+}
+
+/// Whether what this mark's call made may still be found: until a whole look, with the token of the
+/// user who made the call, began late enough.
+fn is_open(mark: &OwedMark, progress: &Progress) -> bool {
+    let searches = &progress.searches;
+    let is_late_enough = searches.complete.is_some_and(|began| began >= until(mark));
+    !is_late_enough || is_of_another(mark, progress)
+}
+
+/// Whether the last whole look was made with the token of somebody else than who made the call, or
+/// of somebody who is not known.
+pub(super) fn is_of_another(mark: &OwedMark, progress: &Progress) -> bool {
+    let searches = &progress.searches;
+    let by = searches.by.as_deref().map(bounds::user);
+    mark.asker_id.is_some() && !searches.is_shared && by != mark.asker_id
+}
+
+/// When to find out whose token it is, where only that keeps a mark open.
+fn identify_at(spec: &OwedRevocationSpec, progress: &Progress) -> Option<Timestamp> {
+    let is_unknown = progress.identity.is_none() && !progress.is_shared;
+    let mut open = spec.marks.iter().filter(|mark| is_open(mark, progress));
+    if !is_unknown || !open.any(|mark| mark.asker_id.is_some()) {
+        return None;
+    }
+    let asked = progress.identity_asked;
+    Some(asked.map_or(Timestamp::MIN, |at| later(at, IDENTITY)))
 }
 
 fn until(mark: &OwedMark) -> Timestamp {

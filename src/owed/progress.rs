@@ -44,6 +44,15 @@ pub(super) struct Known {
     pub(super) tried: Option<Tried>,
     /// Whether the user API declined to revoke it: then the bulk revoke is tried.
     pub(super) is_declined: bool,
+    /// The reads in a row that failed, of this request alone or not.
+    pub(super) unreadable: Option<Unreadable>,
+}
+
+/// Reads that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    pub(super) times: u32,
+    pub(super) last: Timestamp,
 }
 
 /// Every route answered 404.
@@ -78,6 +87,10 @@ pub(super) struct Searches {
     pub(super) last: Option<Timestamp>,
     /// When the last one that saw everything began.
     pub(super) complete: Option<Timestamp>,
+    /// With whose token that was, and whether the list is that of several users: then it does not
+    /// tell, and holds what each of them made.
+    pub(super) by: Option<String>,
+    pub(super) is_shared: bool,
 }
 
 /// What this process has learned of one debt.
@@ -87,6 +100,8 @@ pub(super) struct Progress {
     /// The user whose token it is, and when that was asked.
     pub(super) identity: Option<String>,
     pub(super) identity_asked: Option<Timestamp>,
+    /// Whether the own list names several users.
+    pub(super) is_shared: bool,
     pub(super) searches: Searches,
     pub(super) trouble: Option<Trouble>,
     /// How many passes in a row came to nothing for want of the API.
@@ -95,9 +110,39 @@ pub(super) struct Progress {
     /// How often it was tried, earlier processes included.
     pub(super) attempts: i64,
     pub(super) last_answer: Option<String>,
+    /// What the clock showed when it was set last, if that was while this was learned.
+    pub(super) clock_set: Option<Timestamp>,
 }
 
 impl Progress {
+    /// Forgets what was dated before the clock was set: what is due is due now, and what proved an
+    /// absence proves nothing.
+    pub(super) fn forget_times(&mut self, clock_set: Timestamp) {
+        for known in self.ids.values_mut() {
+            known.read_at = None;
+            known.missing = None;
+            known.unreadable = None;
+            if let Some(tried) = &mut known.tried {
+                tried.last = Timestamp::UNIX_EPOCH;
+            }
+        }
+        self.identity_asked = None;
+        self.searches = Searches::default();
+        self.failed_at = None;
+        self.clock_set = Some(clock_set);
+    }
+
+    /// A read of this request failed.
+    pub(super) fn fail_to_read(&mut self, id: &str, now: Timestamp) {
+        if let Some(known) = self.ids.get_mut(id) {
+            let times = known.unreadable.map_or(0, |one| one.times);
+            known.unreadable = Some(Unreadable {
+                times: times.saturating_add(1),
+                last: now,
+            });
+        }
+    }
+
     /// Nothing learned yet.
     pub(super) fn of(debt: &OwedRevocation) -> Self {
         let status = debt.status.as_ref();
@@ -150,6 +195,7 @@ impl Progress {
         }
         known.word = Some(word);
         known.missing = None;
+        known.unreadable = None;
         known.read_at = Some(now);
     }
 
@@ -159,6 +205,7 @@ impl Progress {
             return;
         };
         known.read_at = Some(now);
+        known.unreadable = None;
         known.reads = known.reads.saturating_add(1);
         let before = known.missing.unwrap_or(Missing {
             times: 0,

@@ -18,7 +18,6 @@ use crate::{
 
 /// As many pages as one look reads.
 const MOST_PAGES: usize = 200;
-const PAGE: u32 = 100;
 /// A call was made at most a day before its mark's time is over; clocks differ.
 const BACK: SignedDuration = SignedDuration::from_hours(25);
 const SECONDS_A_DAY: i64 = 86_400;
@@ -29,6 +28,8 @@ pub(super) struct Found {
     pub(super) requests: BTreeMap<String, (RemoteApi, AccessRequest)>,
     /// Whether every list was read to where the oldest mark begins.
     pub(super) is_whole: bool,
+    /// Who made the requests of the own list.
+    pub(super) users: BTreeSet<String>,
 }
 
 /// Looks through all lists in which a request with one of these marks may be.
@@ -40,6 +41,7 @@ pub(super) async fn search(
     let mut found = Found {
         requests: BTreeMap::new(),
         is_whole: true,
+        users: BTreeSet::new(),
     };
     let is_admin = |mark: &&OwedMark| mark.api == Some(RemoteApi::AdminV3);
     let users: BTreeSet<_> = marks
@@ -88,14 +90,29 @@ async fn look(
 ) -> Result<(), RemoteError> {
     let mut token: Option<PageToken> = None;
     let mut order = Order::default();
+    // What is inserted in front pushes some of a page onto the next one.
+    let mut before = BTreeSet::new();
+    let mut read = BTreeSet::new();
     for _ in 0..MOST_PAGES {
         let page = page(remote, api, token.as_ref()).await?;
         found.is_whole &= page.skipped == 0;
+        let ids: BTreeSet<_> = page.items.iter().map(|item| item.id.clone()).collect();
         for request in page.items {
-            order.see(request.creation_date);
+            if !before.contains(&request.id) {
+                order.see(request.creation_date);
+            }
+            let user = request.requestor.as_ref().map(|user| user.id.clone());
+            let user = user.filter(|id| api == RemoteApi::UserV4 && !id.is_empty());
+            found.users.extend(user);
             keep(marks, api, request, found);
         }
+        before = ids;
         token = page.next;
+        let next = token.as_ref().map(|token| token.as_str().to_owned());
+        if next.is_some_and(|next| !read.insert(next)) {
+            // Its pages go in circles.
+            break;
+        }
         if token.is_none() || order.is_past(back_to) {
             return Ok(());
         }
@@ -111,20 +128,14 @@ async fn page(
 ) -> Result<Page<AccessRequest>, RemoteError> {
     match api {
         RemoteApi::UserV4 | RemoteApi::AdminV3 => {
-            let query = ListQuery {
-                limit: Some(PAGE),
-                ..ListQuery::default()
-            };
+            let query = ListQuery::default();
             let call = remote.call(Endpoint::ListAccessRequests, |client| async move {
                 client.access_requests_page(&query, token).await
             });
             call.await
         }
         RemoteApi::Delegated => {
-            let query = DelegatedQuery {
-                limit: Some(PAGE),
-                ..DelegatedQuery::default()
-            };
+            let query = DelegatedQuery::default();
             let call = remote.call(Endpoint::ListDelegatedAccessRequests, |client| async move {
                 client.delegated_access_requests_page(&query, token).await
             });

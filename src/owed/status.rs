@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 
 use super::{
-    plan::{has_ended, is_gone},
+    plan::{has_ended, is_gone, is_of_another},
     progress::{Known, Progress, Trouble},
 };
 use crate::{
@@ -149,14 +149,36 @@ fn row(debt: &OwedRevocation, progress: &Progress, namespace: &str) -> Row {
         return say("Revoking", false, message);
     }
     if let Some(until) = searching {
-        let until = until.strftime("%Y-%m-%d %H:%M:%SZ");
-        let message = format!(
-            "all that is known has ended; what lost answers may have made is looked for until {until}"
-        );
-        return say("Searching", false, message);
+        return still_searched(debt, progress, namespace, until);
     }
     let message = "everything has ended, as read back from Apono".to_owned();
     say(PAID, false, message)
+}
+
+/// All that is known has ended, and something may yet be found.
+fn still_searched(
+    debt: &OwedRevocation,
+    progress: &Progress,
+    namespace: &str,
+    until: Timestamp,
+) -> Row {
+    let is_late = progress.searches.complete >= Some(until);
+    let mut marks = debt.spec.marks.iter();
+    let other = marks.find(|mark| is_of_another(mark, progress));
+    let asker = other.and_then(|mark| mark.asker_id.as_ref());
+    if let Some(asker) = asker.filter(|_| is_late) {
+        let secret = secret(debt.spec.token_secret_ref.as_ref(), namespace);
+        let message = format!(
+            "what a lost answer may have made is not found with this token, which proves nothing: \
+             put a token of user {asker}, who asked, into {secret}{AT_LAST}"
+        );
+        return say("Searching", true, message);
+    }
+    let until = until.strftime("%Y-%m-%d %H:%M:%SZ");
+    let message = format!(
+        "all that is known has ended; what lost answers may have made is looked for until {until}"
+    );
+    say("Searching", false, message)
 }
 
 /// What remains to be done where nothing else helps.

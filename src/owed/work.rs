@@ -20,8 +20,6 @@ use crate::{
 const MOST_PAGES: usize = 100;
 /// What the remote said is shown no longer than this.
 const LONGEST_ANSWER: usize = 1024;
-/// So many of the own requests tell whose token it is.
-const IDENTITY_PAGE: u32 = 25;
 
 /// Does one step. A failure that speaks of no request is an error: nothing more is tried now.
 pub(super) async fn work(
@@ -33,7 +31,7 @@ pub(super) async fn work(
 ) -> Result<(), Trouble> {
     match step {
         Step::Read(id) => read(remote, id, progress, now).await,
-        Step::Describe(id) => describe(remote, id, progress).await,
+        Step::Describe(id) => describe(remote, id, progress, now).await,
         Step::Identify => identify(remote, progress, now).await,
         Step::Revoke { id, together } => revoke(remote, id, *together, progress, now).await,
         Step::Search => look(remote, spec, progress, now).await,
@@ -53,6 +51,7 @@ async fn read(
         RemoteApi::Delegated => &[RemoteApi::Delegated, RemoteApi::UserV4],
         RemoteApi::AdminV3 => &[RemoteApi::AdminV3],
     };
+    let mut is_unreadable = false;
     for route in routes {
         match get(remote, *route, id).await {
             Ok(request) => {
@@ -61,8 +60,21 @@ async fn read(
                 return Ok(());
             }
             Err(RemoteError::Call(error)) if error.class() == ErrorClass::NotFound => {}
-            Err(error) => return Err(trouble(&error)),
+            // Of this request alone: the others are not held up by it, nor is its other route.
+            Err(error) if is_of_one(&error) => {
+                progress.last_answer = Some(cut(&format!("{id}: {}", error.in_full())));
+                is_unreadable = true;
+            }
+            Err(error) => {
+                // The next time the others have their turn first.
+                progress.fail_to_read(id, now);
+                return Err(trouble(&error));
+            }
         }
+    }
+    if is_unreadable {
+        progress.fail_to_read(id, now);
+        return Ok(());
     }
     progress.last_answer = Some(cut(&format!("{id}: not found")));
     progress.miss(id, now);
@@ -94,7 +106,12 @@ async fn get(remote: &Remote, api: RemoteApi, id: &str) -> Result<AccessRequest,
 
 /// What a failed request holds. An unknown word counts as granted, and a list with a hole proves
 /// nothing.
-async fn describe(remote: &Remote, id: &str, progress: &mut Progress) -> Result<(), Trouble> {
+async fn describe(
+    remote: &Remote,
+    id: &str,
+    progress: &mut Progress,
+    now: Timestamp,
+) -> Result<(), Trouble> {
     let (mut token, mut is_granted) = (None, false);
     for _ in 0..MOST_PAGES {
         let from = token.clone();
@@ -109,7 +126,10 @@ async fn describe(remote: &Remote, id: &str, progress: &mut Progress) -> Result<
                 }
                 return Ok(());
             }
-            Err(error) => return Err(trouble(&error)),
+            Err(error) => {
+                progress.fail_to_read(id, now);
+                return Err(trouble(&error));
+            }
         };
         is_granted |= page.skipped > 0;
         is_granted |= page.items.iter().any(|one| {
@@ -131,10 +151,7 @@ async fn describe(remote: &Remote, id: &str, progress: &mut Progress) -> Result<
 
 /// Who made the requests of the own list. One that names several users does not tell.
 async fn identify(remote: &Remote, progress: &mut Progress, now: Timestamp) -> Result<(), Trouble> {
-    let query = ListQuery {
-        limit: Some(IDENTITY_PAGE),
-        ..ListQuery::default()
-    };
+    let query = ListQuery::default();
     let call = remote.call(Endpoint::ListAccessRequests, |client| async move {
         client.access_requests_page(&query, None).await
     });
@@ -147,6 +164,7 @@ async fn identify(remote: &Remote, progress: &mut Progress, now: Timestamp) -> R
     users.sort();
     users.dedup();
     progress.identity_asked = Some(now);
+    progress.is_shared = users.len() > 1;
     progress.identity = match users.len() {
         1 => users.pop(),
         _ => None,
@@ -223,6 +241,12 @@ async fn look(
     searches.last = Some(now);
     if found.is_whole {
         searches.complete = Some(now);
+        searches.by = match found.users.len() {
+            0 => progress.identity.clone(),
+            1 => found.users.first().cloned(),
+            _ => None,
+        };
+        searches.is_shared = progress.is_shared || found.users.len() > 1;
     }
     for (id, (api, request)) in found.requests {
         if !progress.ids.contains_key(&id) {
@@ -241,6 +265,17 @@ async fn look(
         progress.see(&id, &request, now);
     }
     Ok(())
+}
+
+/// Whether the failure is the remote's word on the one request, and not on the token or the way.
+fn is_of_one(error: &RemoteError) -> bool {
+    let RemoteError::Call(error) = error else {
+        return false;
+    };
+    matches!(
+        error.class(),
+        ErrorClass::Refused | ErrorClass::Invalid | ErrorClass::Undecodable
+    )
 }
 
 /// What a failed call says of the way to the API.

@@ -91,7 +91,7 @@ pub fn owed_revocation() -> Vec<Value> {
         },
         "tokenSecretRef": {"name": "apono-token", "key": "token"},
         "requests": [{"id": "req-1", "api": "UserV4", "requestorId": "user-1", "wasAccess": true}],
-        "marks": [{"nonce": "n1", "searchUntil": time, "api": "AdminV3", "user": "alex@example.com"}],
+        "marks": [{"nonce": "n1", "searchUntil": time, "api": "AdminV3", "user": "alex@example.com", "askerId": "user-1"}],
         "writtenOff": {"by": "dana@example.com", "reason": "by hand"}
     })]
 }

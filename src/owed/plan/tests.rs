@@ -182,6 +182,7 @@ fn a_mark_is_looked_for_until_a_whole_look_began_after_its_time() {
             count: 1,
             last: Some(at(last)),
             complete,
+            ..Searches::default()
         },
         ..Progress::default()
     };
@@ -192,6 +193,82 @@ fn a_mark_is_looked_for_until_a_whole_look_began_after_its_time() {
     let half = looked(101, None);
     assert_eq!(next(&spec, &half, at(200)), Step::Search, "not whole");
     assert_eq!(next(&spec, &looked(101, Some(at(101))), at(101)), Step::Pay);
+}
+
+#[test]
+fn a_look_with_the_token_of_somebody_else_proves_nothing() {
+    let (mut spec, _) = debt(RemoteApi::UserV4);
+    spec.requests.clear();
+    spec.marks = vec![OwedMark {
+        nonce: "n".to_owned(),
+        search_until: Some(Time(at(100))),
+        asker_id: Some("user-1".to_owned()),
+        ..OwedMark::default()
+    }];
+    let looked = |by: Option<&str>, is_shared| Progress {
+        searches: Searches {
+            count: 1,
+            last: Some(at(101)),
+            complete: Some(at(101)),
+            by: by.map(str::to_owned),
+            is_shared,
+        },
+        identity: by.map(str::to_owned),
+        is_shared,
+        ..Progress::default()
+    };
+    assert_eq!(
+        next(&spec, &looked(Some("user-1"), false), at(101)),
+        Step::Pay
+    );
+    assert_eq!(next(&spec, &looked(None, true), at(101)), Step::Pay);
+    let other = looked(Some("user-2"), false);
+    assert!(matches!(next(&spec, &other, at(101)), Step::Wait(_)));
+    assert_eq!(next(&spec, &other, at(10_000)), Step::Search);
+    let mut unknown = looked(None, false);
+    assert_eq!(next(&spec, &unknown, at(101)), Step::Identify);
+    unknown.identity_asked = Some(at(101));
+    assert!(matches!(next(&spec, &unknown, at(101)), Step::Wait(_)));
+}
+
+#[test]
+fn a_request_that_cannot_be_read_is_taken_back_and_holds_up_no_other() {
+    let (mut spec, mut progress) = debt(RemoteApi::UserV4);
+    let second = OwedRequest {
+        id: "r2".to_owned(),
+        ..spec.requests[0].clone()
+    };
+    let known = progress.ids.entry("r2".to_owned()).or_default();
+    known.request = second.clone();
+    spec.requests.push(second);
+    assert_eq!(next(&spec, &progress, at(0)), read_step());
+    progress.fail_to_read("r1", at(0));
+    let revoke = Step::Revoke {
+        id: "r1".to_owned(),
+        together: false,
+    };
+    assert_eq!(next(&spec, &progress, at(0)), revoke);
+    tried(&mut progress, 0, true);
+    assert_eq!(next(&spec, &progress, at(0)), Step::Read("r2".to_owned()));
+    progress.see("r2", &request("Revoked"), at(0));
+    let waits = next(&spec, &progress, at(0));
+    assert!(matches!(waits, Step::Wait(_)), "{waits:?}");
+    assert_eq!(next(&spec, &progress, at(2)), read_step());
+    progress.see("r1", &request("Revoked"), at(2));
+    assert_eq!(next(&spec, &progress, at(2)), Step::Pay);
+}
+
+#[test]
+fn after_the_clock_was_set_everything_is_due_and_nothing_is_proved() {
+    let (spec, mut progress) = read("Active");
+    tried(&mut progress, 3600, false);
+    progress.failures = 3;
+    progress.failed_at = Some(at(3600));
+    assert!(matches!(next(&spec, &progress, at(0)), Step::Wait(_)));
+    progress.forget_times(at(0));
+    assert_eq!(next(&spec, &progress, at(0)), read_step());
+    progress.see("r1", &request("Active"), at(0));
+    assert!(matches!(next(&spec, &progress, at(1)), Step::Revoke { .. }));
 }
 
 #[test]
