@@ -52,7 +52,7 @@ const ECHOED: &str = "canary-echoed-password-c4f8";
 /// The token that follows the first one; a refused token has to be replaced.
 const SECOND: &str = "canary-second-token-b617";
 /// When no armed fault was struck for so long, none will be in this part of a round.
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_millis(1500);
 /// No fewer paths are worth the name.
 const FEWEST: usize = 200;
 /// The calls that people make of this API through the operator.
