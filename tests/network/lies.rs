@@ -1,7 +1,5 @@
 //! Reads of the remote that lie, and clocks that disagree.
 
-use std::time::{Duration, Instant};
-
 use apono_simulator::{Action, Endpoint, Fault, When, switches::OverLimit};
 use jiff::SignedDuration;
 
@@ -80,59 +78,6 @@ async fn reads_that_lie_neither_double_nor_forget_anything() {
         all += a_dozen(word, action).await;
     }
     println!("{all} faults");
-}
-
-/// A request is called missing when every route has said so three times over half a minute.
-const MISSING: Duration = Duration::from_mins(2);
-
-#[tokio::test]
-async fn an_id_that_vanishes_is_neither_asked_for_again_nor_taken_for_ended() {
-    let world = World::new(setup()).await;
-    for name in ["stays", "goes"] {
-        world.ask_bundle(name, "prod-read").await;
-        world.wait_reason(name, "Active").await;
-    }
-    let nowhere = Action::Answer {
-        status: 404,
-        retry_after: None,
-        body: None,
-        when: When::Before,
-    };
-    let by = SignedDuration::from_hours(1);
-    for (list, get) in [
-        (Endpoint::List, Endpoint::Get),
-        (Endpoint::ListDelegated, Endpoint::GetDelegated),
-    ] {
-        world.simulator.arm(Fault::new(nowhere.clone()).at(get));
-        world
-            .simulator
-            .arm(Fault::new(Action::StaleList { by }).at(list));
-    }
-    world.delete("goes").await;
-    let started = Instant::now();
-    loop {
-        let found = world.get("stays").await;
-        let status = found.status.unwrap_or_default();
-        if status.reason.as_deref() == Some("RemoteNotFound") {
-            break;
-        }
-        assert!(
-            started.elapsed() < MISSING,
-            "{status:#?}\n{}",
-            world.last_words()
-        );
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let goes = world.get("goes").await;
-    assert!(goes.metadata.deletion_timestamp.is_some(), "let go unseen");
-    let struck: u64 = world.simulator.faults().iter().map(|one| one.struck).sum();
-    world.simulator.clear_faults();
-    world.wait_gone("goes").await;
-    world.wait_reason("stays", "Active").await;
-    assert_eq!(world.calls(Endpoint::Create), 2);
-    world.assert_live(1);
-    println!("{struck} faults");
-    world.end().await;
 }
 
 /// A world whose operator has a clock that can be made to step.
