@@ -43,6 +43,7 @@ use self::look::Looker;
 pub use self::reads::{AdminList, AdminListReply, PageReply, ReadError, Reads, RequestReply};
 pub use self::store::Store;
 use self::sweep::Sweep;
+pub(crate) use self::walk::Order;
 use crate::clock::Clock;
 use crate::crd::RemoteApi;
 

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     crd::{OwedMark, RemoteApi},
     marker::Mark,
+    poller::Order,
     remote::{Remote, RemoteError},
 };
 
@@ -177,29 +178,5 @@ fn keep(marks: &[OwedMark], api: RemoteApi, request: AccessRequest, found: &mut 
             .requests
             .entry(request.id.clone())
             .or_insert((api, request));
-    }
-}
-
-/// In which order a list has come so far: only one that falls is past anything.
-#[derive(Default)]
-struct Order {
-    newest: Option<Timestamp>,
-    oldest: Option<Timestamp>,
-    is_broken: bool,
-}
-
-impl Order {
-    fn see(&mut self, created: Option<Timestamp>) {
-        let Some(created) = created else {
-            self.is_broken = true;
-            return;
-        };
-        self.is_broken |= self.oldest.is_some_and(|oldest| created > oldest);
-        self.newest.get_or_insert(created);
-        self.oldest = Some(created);
-    }
-
-    fn is_past(&self, moment: Timestamp) -> bool {
-        !self.is_broken && self.newest != self.oldest && self.oldest.is_some_and(|at| at < moment)
     }
 }

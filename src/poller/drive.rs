@@ -7,7 +7,7 @@
 //! waits for another, and one that fails backs off alone.
 
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -71,7 +71,7 @@ impl Tools {
     /// Takes a page, if the token it was read with is still the present one.
     pub(super) fn take(&self, api: RemoteApi, epoch: u64, leaf: Leaf) {
         let now = self.clock.now();
-        let mut knowledge = self.heeding();
+        let mut knowledge = self.store.heeding(now);
         let is_own = api == RemoteApi::UserV4 && epoch == knowledge.epoch;
         for item in leaf.items {
             if let Some(requestor) = item.requestor.as_ref().filter(|_| is_own)
@@ -96,17 +96,7 @@ impl Tools {
 
     /// Looks something up in what is known.
     pub(super) fn ask<T>(&self, question: impl FnOnce(&mut Knowledge) -> T) -> T {
-        question(&mut self.heeding())
-    }
-
-    /// What is known, as of the present time.
-    fn heeding(&self) -> MutexGuard<'_, Knowledge> {
-        let (wall, steady) = (self.clock.now(), Instant::now());
-        let mut knowledge = self.store.lock();
-        if knowledge.heed_clock(wall, steady) {
-            self.store.announce();
-        }
-        knowledge
+        question(&mut self.store.heeding(self.clock.now()))
     }
 }
 

@@ -55,11 +55,7 @@ impl Store {
     /// Takes what the wall clock shows now. Gives what it showed just after it was set last, if it
     /// was: then nothing that was concluded before counts.
     pub fn heed_clock(&self, now: Timestamp) -> Option<Timestamp> {
-        let mut knowledge = self.lock();
-        if knowledge.heed_clock(now, Instant::now()) {
-            self.announce();
-        }
-        knowledge.stepped_at()
+        self.heeding(now).stepped_at()
     }
 
     /// What is known of what the resource declared.
@@ -129,6 +125,19 @@ impl Store {
         self.knowledge
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known, as of what the wall clock shows now.
+    pub(super) fn heeding(&self, now: Timestamp) -> MutexGuard<'_, Knowledge> {
+        let mut knowledge = self.lock();
+        if knowledge.heed_clock(now, Instant::now()) {
+            tracing::warn!(
+                %now,
+                "the clock was set: everything is read anew before anything is concluded"
+            );
+            self.announce();
+        }
+        knowledge
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<u64> {

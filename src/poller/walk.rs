@@ -157,14 +157,15 @@ pub(super) async fn page(
 
 /// In which order a list has come so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Order {
+pub(crate) struct Order {
     newest: Option<Timestamp>,
     oldest: Option<Timestamp>,
     is_broken: bool,
 }
 
 impl Order {
-    fn see(&mut self, created: Option<Timestamp>) {
+    /// Takes the date of the next item.
+    pub(crate) fn see(&mut self, created: Option<Timestamp>) {
         let Some(created) = created else {
             self.is_broken = true;
             return;
@@ -176,7 +177,7 @@ impl Order {
 
     /// Whether the list came newest first and is past this moment, so that everything created
     /// since then was on the pages read. One date alone proves no order.
-    pub(super) fn is_past(&self, moment: Timestamp) -> bool {
+    pub(crate) fn is_past(&self, moment: Timestamp) -> bool {
         !self.is_broken && self.newest != self.oldest && self.oldest.is_some_and(|at| at < moment)
     }
 }

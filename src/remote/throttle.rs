@@ -156,24 +156,24 @@ impl Throttle {
 
     /// A call waits.
     pub(super) fn begin_waiting(&mut self, class: Class) {
-        let [urgent, pass, routine] = &mut self.waiting;
-        let waiting = match class {
-            Class::Urgent => urgent,
-            Class::Pass => pass,
-            Class::Routine => routine,
-        };
+        let waiting = self.waiting(class);
         *waiting = waiting.saturating_add(1);
     }
 
     /// A call waits no longer.
     pub(super) fn end_waiting(&mut self, class: Class) {
+        let waiting = self.waiting(class);
+        *waiting = waiting.saturating_sub(1);
+    }
+
+    /// How many calls of this class wait.
+    const fn waiting(&mut self, class: Class) -> &mut u32 {
         let [urgent, pass, routine] = &mut self.waiting;
-        let waiting = match class {
+        match class {
             Class::Urgent => urgent,
             Class::Pass => pass,
             Class::Routine => routine,
-        };
-        *waiting = waiting.saturating_sub(1);
+        }
     }
 
     /// How long an urgent call would wait now.

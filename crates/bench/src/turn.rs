@@ -171,8 +171,7 @@ impl<'a> Bench<'a> {
         let calls = audit::difference(&calls, &self.remote.calls().await?);
         let writes = audit::difference(&writes, &self.audit.writes()?);
         let each = |count: u64| share(count, LIVES);
-        let is_list =
-            |endpoint: &str| endpoint.contains("list_access_requests") || endpoint == "list";
+        let is_list = |endpoint: &str| matches!(endpoint, "list" | "list-delegated" | "v3-list");
         self.result.life = Some(Life {
             lists: calls
                 .iter()

@@ -14,10 +14,6 @@ impl Knowledge {
         if !self.steps.heed(wall, steady) {
             return false;
         }
-        tracing::warn!(
-            now = %wall,
-            "the clock was set: everything is read anew before anything is concluded"
-        );
         // What is under way was begun under the old time.
         self.epoch += 1;
         self.drop_looks();
