@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `policy.rs` | pure: which endpoints, which namespaces; `policy/asks.rs`: what may be asked for |
 //! | `bulk.rs` | io: access that is taken back together |
+//! | `sessions.rs` | io: lists of sessions that are read together |
 //! | `hold.rs`, `escrow.rs` | io: what keeps a connection, and a copy of its token, while it is needed |
 //! | `registry.rs` | the connections that exist, by key; who changed |
 //! | `token.rs` | io: one GET of one Secret |
@@ -43,6 +44,7 @@ mod pass;
 pub mod policy;
 mod reads;
 mod registry;
+mod sessions;
 mod status;
 mod supervised;
 mod token;
@@ -53,6 +55,7 @@ pub use bulk::{BulkAnswer, BulkRevokes};
 pub use hold::{Hold, HoldError};
 pub use namespaces::{Namespaces, Relabelled};
 pub use registry::{Found, LastKnown, Registry};
+pub use sessions::SessionReads;
 pub(crate) use supervised::gated_remote;
 pub(crate) use token::read_token;
 
@@ -180,6 +183,8 @@ pub struct Connection {
     pub store: Arc<Store>,
     /// What is taken back together.
     pub bulk: Arc<BulkRevokes>,
+    /// The lists of sessions that are read together.
+    pub sessions: Arc<SessionReads>,
     /// What keeps it while it is needed.
     pub hold: Arc<Hold>,
     state: Arc<watch::Sender<ConnectionState>>,

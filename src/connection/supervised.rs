@@ -92,6 +92,7 @@ impl Supervised {
             settings: Arc::new(settings),
             remote: Remote::unconfigured(around.metrics.clone()),
             bulk: Arc::new(BulkRevokes::new(Arc::clone(&store))),
+            sessions: Arc::default(),
             store,
             state: Arc::new(watch::Sender::new(state)),
             identity: Arc::new(watch::Sender::new(identity)),
