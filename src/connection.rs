@@ -16,6 +16,7 @@
 //! | `unowned.rs` | live requests that belong to nobody any more: told, never touched |
 //! | `verify.rs` | the call that proves the token, and what its answers mean |
 //! | `reads.rs` | the remote as the poller sees it |
+//! | `one_by_one.rs` | the same without pages, for the benchmark to compare with; in no release |
 //! | `namespaces.rs` | the labels of namespaces, in cluster scope only |
 //!
 //! Nothing here asks for access, or takes back what it was not handed; nothing lists or watches
@@ -40,6 +41,8 @@ pub mod controller;
 pub mod escrow;
 mod hold;
 mod namespaces;
+#[cfg(feature = "ablation")]
+mod one_by_one;
 mod pass;
 pub mod policy;
 mod reads;

@@ -218,6 +218,11 @@ impl Supervised {
             remote: self.connection.remote.clone(),
             identity: Arc::clone(&self.connection.identity),
         };
+        #[cfg(feature = "ablation")]
+        let reads = super::one_by_one::OneByOne {
+            inner: reads,
+            store: Arc::clone(&self.connection.store),
+        };
         let poller = Poller::new(
             Arc::new(reads),
             Arc::clone(&self.connection.store),
