@@ -41,8 +41,11 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(8);
 /// How often what is not there yet is looked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// As many wakes are kept for a controller that is busy; past that it looks at everything.
-const WAKES_KEPT: usize = 65_536;
+/// As many wakes are kept for a controller that is busy; past that it looks at everything. The room
+/// for all of them is taken at the start.
+const WAKES_KEPT: usize = 4_096;
+/// The same for connections.
+const CONNECTIONS_KEPT: usize = 256;
 /// The same for labels of namespaces.
 const RELABELS_KEPT: usize = 1024;
 /// The version of the custom resources.
@@ -229,7 +232,7 @@ async fn requests(
 ) {
     let context = Arc::new(passes(&shell, debts.clone()));
     let (resources, _) = broadcast::channel(WAKES_KEPT);
-    let (connections, _) = broadcast::channel(WAKES_KEPT);
+    let (connections, _) = broadcast::channel(CONNECTIONS_KEPT);
     let mut changes = Box::pin(shell.registry.changes());
     let scopes = match &shell.settings.scope {
         Scope::Cluster => vec![None],
