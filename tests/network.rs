@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `silence.rs` | half-open connections, partitions, an apiserver that is down |
 //! | `watches.rs` | watch events lost, repeated, cut off; 410; stale lists; conflicts on each write |
+//! | `conflicts.rs` | one conflict for each kind of write |
 //! | `lies.rs` | every read of the remote: garbled, cut, oversized, stale, drifting; clocks apart |
 //! | `link.rs` | the link |
 //! | `gate.rs` | the gate |
@@ -25,6 +26,8 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "network/conflicts.rs"]
+mod conflicts;
 #[path = "network/gate.rs"]
 mod gate;
 #[path = "network/lies.rs"]
