@@ -11,6 +11,7 @@
 //! | `watches.rs` | watch events lost, repeated, cut off; 410; stale lists; conflicts on each write |
 //! | `conflicts.rs` | one conflict for each kind of write |
 //! | `lies.rs` | every read of the remote: garbled, cut, oversized, stale, drifting; clocks apart |
+//! | `lost.rs` | one event lost, while the watch goes on |
 //! | `link.rs` | the link |
 //! | `gate.rs` | the gate |
 //!
@@ -34,6 +35,8 @@ mod gate;
 mod lies;
 #[path = "network/link.rs"]
 mod link;
+#[path = "network/lost.rs"]
+mod lost;
 #[path = "network/silence.rs"]
 mod silence;
 mod support;

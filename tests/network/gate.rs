@@ -42,6 +42,8 @@ pub enum Events {
 #[derive(Debug)]
 struct Orders {
     events: Events,
+    /// The next event of which this holds is lost, and the stream goes on.
+    lost: Option<fn(&Value) -> bool>,
     /// Lists of access requests are answered by this.
     stale: Option<Bytes>,
     /// Whatever is written has changed a moment before, every other time.
@@ -71,6 +73,7 @@ impl Gate {
     pub async fn new(client: Client) -> Self {
         let orders = Orders {
             events: Events::Pass,
+            lost: None,
             stale: None,
             are_writes_late: false,
             are_conflicting: false,
@@ -102,6 +105,11 @@ impl Gate {
     /// What becomes of events from now on.
     pub fn events(&self, events: Events) {
         self.inner.orders.lock().unwrap().events = events;
+    }
+
+    /// The next event of access requests of which this holds is lost, without a word.
+    pub fn lose(&self, which: fn(&Value) -> bool) {
+        self.inner.orders.lock().unwrap().lost = Some(which);
     }
 
     /// What lists answer from now on; nothing: the truth.
@@ -218,7 +226,7 @@ impl Inner {
             return;
         }
         let number = self.writes.fetch_add(1, Ordering::SeqCst);
-        if number % 2 == 0 && self.touch(path, number).await {
+        if number.is_multiple_of(2) && self.touch(path, number).await {
             self.faults.fetch_add(1, Ordering::SeqCst);
         }
     }
@@ -295,6 +303,9 @@ enum Heard {
 
 impl Inner {
     fn hear(&self, line: &Bytes) -> Vec<Heard> {
+        if self.loses(line) {
+            return Vec::new();
+        }
         let number = self.events.fetch_add(1, Ordering::SeqCst);
         let events = self.orders.lock().unwrap().events;
         let whole = Heard::Line(line.clone());
@@ -314,5 +325,17 @@ impl Inner {
         };
         self.faults.fetch_add(1, Ordering::SeqCst);
         heard
+    }
+
+    /// Whether this is the event that is to be lost; the first is, no other.
+    fn loses(&self, line: &Bytes) -> bool {
+        let lost = &mut self.orders.lock().unwrap().lost;
+        let event: Value = serde_json::from_slice(line).unwrap_or_default();
+        let is_it = lost.is_some_and(|which| which(&event));
+        if is_it {
+            *lost = None;
+            self.faults.fetch_add(1, Ordering::SeqCst);
+        }
+        is_it
     }
 }
