@@ -27,6 +27,8 @@ async fn forgetful() -> Gated {
     gated.world.operator.start();
     gated.world.ask_bundle("before", "prod-read").await;
     gated.world.wait_reason("before", "Active").await;
+    // At rest: a write of the operator's own would bring another event of it.
+    gated.world.more_polls(5).await;
     gated
 }
 
