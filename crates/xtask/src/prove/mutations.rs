@@ -45,8 +45,9 @@ const PAIR: Proof = Proof::Model("two_resources_never_touch_what_is_of_the_other
 const COPIED: Proof = Proof::Model("a_resource_copied_under_another_name_takes_nothing_over");
 const BEYOND: Proof = Proof::Model("beyond_the_settle_window_the_second_create_is_taken_back");
 
-const NOT_FOUND: Proof =
-    Proof::Unit("not_found_is_an_end_only_for_the_user_who_made_it_and_only_if_said_often");
+const NOT_FOUND: Proof = Proof::Unit(
+    "owed::plan::tests::not_found_is_an_end_only_for_the_user_who_made_it_and_only_if_said_often",
+);
 
 /// The list.
 pub(super) const MUTATIONS: [Mutation; 22] = [
