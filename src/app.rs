@@ -246,6 +246,7 @@ async fn requests(
             resources: resources.subscribe(),
             connections: connections.subscribe(),
             namespaces: relabelled.subscribe(),
+            relist: shell.settings.relist_interval,
         };
         let gate = shell.readiness.gate(
             format!("cache of access requests {}", scope.unwrap_or_default()).trim_end(),
@@ -440,8 +441,8 @@ fn namespaces(
     match settings.scope {
         Scope::Cluster => {
             let gate = readiness.gate("cache of namespaces", "not synced yet");
-            let (namespaces, fill) =
-                Namespaces::watch(client.clone(), gate, relabelled, stopped(stop));
+            let watched = (client.clone(), settings.relist_interval);
+            let (namespaces, fill) = Namespaces::watch(watched, gate, relabelled, stopped(stop));
             (namespaces, fill.boxed())
         }
         Scope::Namespaces(_) => (Namespaces::unknown(), std::future::ready(()).boxed()),
