@@ -9,7 +9,7 @@
 //! execute     io    at most one remote write         execute.rs, again.rs, revoke.rs
 //! hand over   io    what cannot be taken back now    owed.rs (pure), hand_over.rs
 //! fold        pure  -> status, events                fold.rs, verdict.rs, message.rs
-//! persist     io    patch if different               persist.rs
+//! persist     io    patch if different               persist.rs, holdback.rs (pure)
 //! ```
 //!
 //! Both intents, to hold and to release, take the same way. Nothing here decides: what is decided is
@@ -31,6 +31,7 @@ pub mod failed;
 pub(crate) mod fixtures;
 pub mod fold;
 mod hand_over;
+mod holdback;
 pub mod latch;
 pub mod lenient;
 pub mod mark;
@@ -177,14 +178,17 @@ async fn drive(
     };
     note_empty_answer(context, &current, &outcome, &mut observed);
     let followed = follows_up(&outcome);
-    if readable {
+    let held = holdback::held_until(&current, &observed, intent, now);
+    let held = held.filter(|_| turn.happenings.is_empty());
+    if held.is_none() && readable {
         let named = current.clone();
         persist::persist(context, current, &observed, &outcome, intent, now).await?;
         persist::publish(context, &named, &turn.happenings).await;
-    } else {
+    } else if held.is_none() {
         persist::persist_if_possible(context, &current, &observed, &outcome, intent, now).await;
     }
-    let requeue = requeue.into_iter().chain(turn.wake).min();
+    let held = held.map(|at| until(at, now));
+    let requeue = requeue.into_iter().chain(turn.wake).chain(held).min();
     Ok(match requeue.filter(|_| !followed) {
         Some(wait) => Action::requeue(wait.max(SOON)),
         None if followed => Action::requeue(SOON),

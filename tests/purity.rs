@@ -31,6 +31,7 @@ fn the_deciding_files_do_no_io() {
         "controller/renewal.rs",
         "controller/message/again.rs",
         "controller/latch.rs",
+        "controller/holdback.rs",
         "controller/fold/asides.rs",
         "controller/attempt/record.rs",
         "controller/bounds.rs",
