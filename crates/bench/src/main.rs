@@ -14,12 +14,14 @@
 //! | `subject.rs` | the operator under test, as a file describes it: a peer is another file |
 //! | `remote.rs` | the simulated remote |
 //! | `programs.rs` | programs: start, end, what the process table says of them |
+//! | `flames.rs` | where the operator spends its time |
 //! | `audit.rs` | the apiserver's audit log |
 //! | `results.rs` | what a turn gives |
 //! | `report.rs`, `chart.rs` | the page and the pictures of many turns |
 
 mod audit;
 mod chart;
+mod flames;
 mod load;
 mod programs;
 mod remote;

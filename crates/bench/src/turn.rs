@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     audit::{self, Audit},
+    flames::Recording,
     load::{self, Load, millis},
     programs::{self, Figures, Program},
     remote::{Profile, Remote},
@@ -40,6 +41,9 @@ pub struct Plan {
     /// The file that describes the operator under test.
     #[arg(long)]
     subject: PathBuf,
+    /// What it is called in the results, if not as the file says.
+    #[arg(long)]
+    called: Option<String>,
     /// Its program, in the place of `{operator}`.
     #[arg(long)]
     operator: PathBuf,
@@ -62,6 +66,9 @@ pub struct Plan {
     /// How many are created one at a time before the burst.
     #[arg(long, default_value_t = 0)]
     idle: usize,
+    /// A folder for flame graphs of the burst and of the time at rest; needs `perf`.
+    #[arg(long)]
+    flames: Option<PathBuf>,
     #[arg(long, env = "KUBECONFIG")]
     kubeconfig: PathBuf,
     #[arg(long, env = "APONO_TEST_AUDIT_LOG")]
@@ -84,9 +91,13 @@ pub async fn run(plan: &Plan) -> Result<Turn> {
     let mut bench = Bench::set_up(plan).await?;
     bench.lives().await?;
     bench.idle().await?;
+    let flames = bench.flames("burst")?;
     bench.burst().await?;
+    bench.draw(flames, "burst").await?;
     bench.one_more().await?;
+    let flames = bench.flames("rest")?;
     bench.steady().await?;
+    bench.draw(flames, "rest").await?;
     bench.freshness().await?;
     bench.restart().await?;
     bench.revoke().await?;
@@ -96,7 +107,11 @@ pub async fn run(plan: &Plan) -> Result<Turn> {
 
 impl<'a> Bench<'a> {
     async fn set_up(plan: &'a Plan) -> Result<Self> {
-        let subject = Arc::new(Subject::read(&plan.subject)?);
+        let mut subject = Subject::read(&plan.subject)?;
+        if let Some(name) = &plan.called {
+            subject.name.clone_from(name);
+        }
+        let subject = Arc::new(subject);
         let client = Client::try_default().await?;
         for file in files(Path::new(&subject.definitions))? {
             load::apply(&client, &std::fs::read_to_string(file)?).await?;
@@ -148,6 +163,24 @@ impl<'a> Bench<'a> {
 
     fn operator(&self) -> Result<&Program> {
         self.operator.as_ref().context("the operator does not run")
+    }
+
+    /// Begins to sample the operator, where flame graphs are wanted.
+    fn flames(&self, what: &str) -> Result<Option<Recording>> {
+        if self.plan.flames.is_none() {
+            return Ok(None);
+        }
+        let data = self.plan.logs.join(format!("{what}.perf"));
+        Recording::begin(self.operator()?.id()?, &data).map(Some)
+    }
+
+    async fn draw(&self, flames: Option<Recording>, what: &str) -> Result<()> {
+        let Some((flames, folder)) = flames.zip(self.plan.flames.as_ref()) else {
+            return Ok(());
+        };
+        let title = format!("{}, {} objects, {what}", self.subject.name, self.plan.size);
+        let picture = folder.join(format!("flames-{what}.svg"));
+        flames.end(&title, &picture).await
     }
 
     /// Far more than any goal: what takes longer is stuck.

@@ -20,11 +20,14 @@ use crate::test::cargo;
 const PACKAGES: [&str; 3] = ["apono-operator", "apono-simulator", "apono-bench"];
 /// Ours.
 const SUBJECT: &str = "crates/bench/subjects/apono-operator.yaml";
+/// Ours, following requests one by one: what the pages of the poller save.
+const ABLATION: &str = "apono-operator, one by one";
 /// Where results are kept.
 const RESULTS: &str = "docs/benchmarks";
 
 /// Which turns.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct Arguments {
     /// One small turn, judged by counts alone: nothing is written, and time fails nothing.
     #[arg(long)]
@@ -44,23 +47,40 @@ pub(crate) struct Arguments {
     /// A file that describes a peer, to be run in turns with ours; see `crates/bench/src/subject.rs`.
     #[arg(long = "peer", value_name = "FILE")]
     peers: Vec<PathBuf>,
+    /// Run our own operator beside it, following requests one by one, as operators commonly do.
+    #[arg(long)]
+    ablation: bool,
+    /// Draw flame graphs of a burst and of the time after it, of the first size, and measure
+    /// nothing; needs `perf`.
+    #[arg(long)]
+    flames: bool,
     /// Add to the results there are instead of starting anew.
     #[arg(long)]
     add: bool,
 }
 
 /// One turn to run.
+#[derive(Clone)]
 struct Turn<'a> {
     subject: &'a str,
+    /// What it is called, if not as its file says.
+    called: Option<&'a str>,
+    /// Under the folder of what is built.
+    operator: &'a str,
     size: usize,
     steady: u64,
     idle: usize,
     profile: &'a str,
+    /// Whether to draw flame graphs.
+    flames: bool,
 }
 
 /// Small, and judged by its counts alone.
 const QUICK: Turn<'static> = Turn {
     subject: SUBJECT,
+    called: None,
+    operator: "release/apono-operator",
+    flames: false,
     size: 200,
     steady: 20,
     idle: 5,
@@ -80,7 +100,45 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.quick {
         return Ok(quick(&turn(&QUICK)?));
     }
+    if arguments.ablation {
+        build_apart("ablation", &["--features", "ablation"], "")?;
+    }
+    if arguments.flames {
+        return draw(arguments);
+    }
     measure(arguments)
+}
+
+/// Builds the operator in another way, in a folder of its own.
+fn build_apart(folder: &str, arguments: &[&str], flags: &str) -> Result<()> {
+    let built = process::run(
+        cargo()
+            .args(["build", "--release", "--package", "apono-operator"])
+            .args(arguments)
+            .arg("--target-dir")
+            .arg(crate::target().join(folder))
+            .env("RUSTFLAGS", flags),
+    )?;
+    if !built.success() {
+        bail!("the build of the {folder} failed");
+    }
+    Ok(())
+}
+
+/// A turn for its flame graphs alone: sampling costs time.
+fn draw(arguments: &Arguments) -> Result<ExitCode> {
+    build_apart("flames", &[], "-C force-frame-pointers=yes")?;
+    fs::create_dir_all(crate::workspace().join(RESULTS))?;
+    let size = arguments.sizes.first().copied().unwrap_or(QUICK.size);
+    turn(&Turn {
+        operator: "flames/release/apono-operator",
+        size,
+        steady: arguments.steady,
+        idle: 0,
+        flames: true,
+        ..QUICK
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// All turns, and the page of what they gave.
@@ -92,19 +150,25 @@ fn measure(arguments: &Arguments) -> Result<ExitCode> {
         Ok(text) if arguments.add => serde_json::from_str(&text)?,
         _ => Vec::new(),
     };
-    let mut subjects = vec![SUBJECT.to_owned()];
-    subjects.extend(
-        arguments
-            .peers
-            .iter()
-            .map(|peer| peer.display().to_string()),
-    );
+    let mut subjects = vec![(SUBJECT.to_owned(), None, QUICK.operator)];
+    if arguments.ablation {
+        let built = "ablation/release/apono-operator";
+        subjects.push((SUBJECT.to_owned(), Some(ABLATION), built));
+    }
+    let peers = arguments
+        .peers
+        .iter()
+        .map(|peer| peer.display().to_string());
+    subjects.extend(peers.map(|peer| (peer, None, QUICK.operator)));
     for size in &arguments.sizes {
         // In turns, so that what else the machine does meets all alike.
         for _ in 0..arguments.turns {
-            for subject in &subjects {
+            for (subject, called, operator) in &subjects {
                 let result = turn(&Turn {
                     subject,
+                    called: *called,
+                    operator,
+                    flames: false,
                     size: *size,
                     steady: arguments.steady,
                     idle: if *size <= 1_000 { 100 } else { 0 },
@@ -149,7 +213,7 @@ fn turn(turn: &Turn<'_>) -> Result<Value> {
         .current_dir(crate::workspace())
         .arg("turn")
         .arg("--operator")
-        .arg(binary("apono-operator"))
+        .arg(crate::target().join(turn.operator))
         .arg("--simulator")
         .arg(binary("apono-simulator"))
         .arg("--logs")
@@ -158,9 +222,15 @@ fn turn(turn: &Turn<'_>) -> Result<Value> {
         .args(["--size", &size.to_string()])
         .args(["--steady", &turn.steady.to_string()])
         .args(["--idle", &turn.idle.to_string()])
+        .args(turn.called.iter().flat_map(|name| ["--called", name]))
         .envs(plane.environment())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit());
+    if turn.flames {
+        command
+            .arg("--flames")
+            .arg(crate::workspace().join(RESULTS));
+    }
     let output = command.output().context("could not start the turn")?;
     if !output.status.success() {
         bail!("the turn failed; logs in `{}`", logs.display());
