@@ -261,12 +261,12 @@ async fn requests(
                 () = registry.filled() => {}
                 () = shell.stopped() => return,
             }
-            let (concurrency, stop) = (shell.settings.concurrency, shell.stop.clone());
+            let stop = shell.stop.clone();
             let synced = || {
                 synced_scopes.fetch_add(1, Ordering::Release);
                 gate.open();
             };
-            controller::run(context, scope, wakes, concurrency, stop, &phases, synced).await;
+            controller::run(context, scope, wakes, stop, &phases, synced).await;
         }
     });
     // Nobody listening means that the controllers have ended, and so will these.
@@ -331,6 +331,7 @@ fn passes(shell: &Shell, debts: Debts) -> controller::Context {
     controller::Context {
         escrow: shell.escrow(),
         debts,
+        turns: controller::turns::Turns::new(shell.settings.concurrency),
         client: shell.client.clone(),
         registry: shell.registry.clone(),
         is_namespaced: shell.settings.scope != Scope::Cluster,

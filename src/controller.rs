@@ -1,6 +1,7 @@
 //! The controller of access requests: one pass, and how passes are wired to what wakes them.
 //!
 //! ```text
+//! turn        who is next                            turns.rs
 //! reconcile   decode, intent                         this file, lenient.rs
 //! observe     io    connection, snapshots, catalogue observe.rs, resolve.rs, catalogue.rs
 //! plan        pure  -> one step                      plan.rs, picture.rs, attempt.rs
@@ -51,6 +52,7 @@ pub mod rulings;
 pub mod target;
 pub mod tokens;
 pub mod ttl;
+pub mod turns;
 pub mod verdict;
 mod watch;
 

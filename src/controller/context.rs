@@ -11,7 +11,7 @@ use std::{
 use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
-use super::observed::Memory;
+use super::{observed::Memory, turns::Turns};
 use crate::{
     clock::Clock,
     connection::{ConnectionKey, Found, Registry, escrow::Escrow},
@@ -48,6 +48,8 @@ pub struct Context {
     pub escrow: Escrow,
     /// Where what is owed is written down.
     pub debts: Debts,
+    /// Who is next.
+    pub turns: Arc<Turns>,
     /// What the process remembers of each resource, by `namespace/name`.
     pub resources: Mutex<HashMap<ObjectKey, Kept>>,
 }

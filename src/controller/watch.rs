@@ -22,7 +22,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Context, Error, attempt::Ledger, observed::doubled, reconcile};
+use super::{Context, Error, attempt::Ledger, observed::doubled, reconcile, turns::Urgency};
 use crate::{
     connection::{ConnectionKey, Registry, Relabelled},
     crd::{AccessRequest, FINALIZER, Phase},
@@ -66,7 +66,6 @@ pub async fn run(
     context: Arc<Context>,
     scope: Option<&str>,
     wakes: Wakes,
-    concurrency: u16,
     stop: watch::Receiver<bool>,
     stores: &Stores,
     synced: impl FnOnce(),
@@ -89,7 +88,10 @@ pub async fn run(
             synced();
         }
     };
-    let config = controller::Config::default().concurrency(concurrency);
+    // No bound here: what waits, waits for its turn.
+    let config = controller::Config::default().concurrency(0);
+    let cache = store.clone();
+    let pass = move |object, context| pass(cache.clone(), object, context);
     let woken = woken(wakes, store, context.registry.clone(), scope);
     let passes = controller
         .with_config(config)
@@ -203,8 +205,17 @@ pub fn count_phases(stores: &Stores) -> Vec<(Phase, i64)> {
     counts.into_iter().collect()
 }
 
-/// One pass, counted.
-async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+/// One pass when its turn has come, counted.
+async fn pass(
+    cache: Store<Guarded>,
+    object: Arc<Guarded>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
+    let urgency = object.0.as_ref().map_or(Urgency::Now, Urgency::of);
+    let namespace = object.meta().namespace.clone().unwrap_or_default();
+    let _turn = context.turns.take(&namespace, urgency).await;
+    // It may have changed while it waited.
+    let object = cache.get(&ObjectRef::from_obj(&*object)).unwrap_or(object);
     let started = Instant::now();
     let decoded = object.0.is_ok();
     // Boxed: it is as large as all that a pass may do.

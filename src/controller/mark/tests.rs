@@ -63,6 +63,7 @@ async fn refusing(version: &'static str) -> Context {
         kube_timeout: limit,
         remote_timeout: limit,
         ttl_owner_labels: Vec::new(),
+        turns: crate::controller::turns::Turns::new(1),
         resources: Mutex::new(HashMap::new()),
     }
 }
