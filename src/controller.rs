@@ -69,9 +69,10 @@ pub use error::Error;
 pub use watch::{Stores, Wakes, count_phases, is_needed, owns, run};
 
 use crate::{
-    connection::{Connection, HoldError},
+    connection::{Connection, Found, HoldError},
     crd::{AccessRequest, FINALIZER},
     kubernetes::deadline,
+    shards::{self, Entry, Shard},
 };
 use fold::{Happening, Outcome};
 use mark::Marked;
@@ -100,12 +101,34 @@ async fn reconcile(
             None => return Ok(Action::await_change()),
         },
     };
+    let key = observe::connection_key(&resource);
+    let shard = Shard::of(&key);
+    let _pass = match context.shards.enter(shard) {
+        Entry::Held(_) if matches!(context.registry.find(&key), Found::Elsewhere) => {
+            // Just become ours: it is woken when the connection is at work.
+            return Ok(Action::await_change());
+        }
+        Entry::Held(pass) => pass,
+        Entry::NotNow => return Ok(Action::await_change()),
+        Entry::Elsewhere => {
+            context.forget(&resource);
+            return Ok(Action::await_change());
+        }
+    };
+    let fence = context.shards.fence(shard);
+    let pass = look(&context, resource, readable);
+    // Boxed: a pass that does all there is to do holds much.
+    Box::pin(shards::within(fence, pass)).await
+}
+
+/// One pass over what is this replica's.
+async fn look(context: &Context, resource: AccessRequest, readable: bool) -> Result<Action, Error> {
     if context.is_released(&resource) {
         return Ok(Action::await_change());
     }
     let resource = match context.fence(&resource) {
         context::Fence::Behind(wait) => return Ok(Action::requeue(wait)),
-        context::Fence::Overdue if readable => match persist::read(&context, &resource).await? {
+        context::Fence::Overdue if readable => match persist::read(context, &resource).await? {
             Some(fresh) => fresh,
             None => return Ok(Action::await_change()),
         },
@@ -119,8 +142,7 @@ async fn reconcile(
         context.forget(&resource);
         return Ok(Action::await_change());
     }
-    // Boxed: a pass that does all there is to do holds much.
-    Box::pin(drive(&context, resource, intent, readable)).await
+    drive(context, resource, intent, readable).await
 }
 
 /// Whether our finalizer is on it.
@@ -397,7 +419,9 @@ async fn undecodable(
         ..AccessRequest::default()
     };
     if skeleton.metadata.deletion_timestamp.is_none() {
-        if context.is_first_complaint(&skeleton) {
+        // What it names cannot be read: whoever has the default connection speaks of it.
+        let is_ours = context.shards.has(&observe::connection_key(&skeleton));
+        if is_ours && context.is_first_complaint(&skeleton) {
             tracing::warn!(error = %invalid.error, "the resource cannot be read by this version");
             let note = format!(
                 "this version cannot read the resource ({}); correct it, or delete it to take the \

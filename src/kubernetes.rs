@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Config, runtime::watcher};
 use thiserror::Error;
 
-use crate::failpoint;
+use crate::{failpoint, shards};
 
 /// How long the server lets a watch run. The watcher adds 5 s: 30 s of silence end it.
 const WATCH_SECONDS: u32 = 25;
@@ -72,6 +72,12 @@ pub enum Error {
         /// How long was waited.
         limit: Duration,
     },
+    /// The pass works for a shard that is no longer this replica's; nothing was sent.
+    #[error("could not {doing}: another replica works for this connection now")]
+    NotHeld {
+        /// What was to be done, as the end of "could not ...".
+        doing: &'static str,
+    },
     /// The apiserver's answer holds no name.
     #[error("could not name the cluster: kube-system has no uid; set CLUSTER_NAME")]
     NameCluster,
@@ -88,6 +94,7 @@ impl Error {
             Self::FindCluster(_)
             | Self::Undecodable { .. }
             | Self::Deadline { .. }
+            | Self::NotHeld { .. }
             | Self::NameCluster => None,
         }
     }
@@ -111,6 +118,11 @@ impl Error {
     pub fn is_already_exists(&self) -> bool {
         self.status()
             .is_some_and(kube::core::Status::is_already_exists)
+    }
+
+    /// Whether the shard was lost meanwhile; nothing was sent.
+    pub const fn is_not_held(&self) -> bool {
+        matches!(self, Self::NotHeld { .. })
     }
 
     /// Whether the role does not allow it.
@@ -142,13 +154,26 @@ pub fn client(mut config: Config) -> Result<Client, Error> {
 /// Puts a deadline around a call. `doing` completes "could not ...".
 ///
 /// # Caveats
-/// After [`Error::Deadline`] a write may have been carried out: look again.
+/// After [`Error::Deadline`] a write may have been carried out: look again. Within a pass over a shard
+/// that was lost nothing is called.
 pub async fn deadline<T>(
     doing: &'static str,
     limit: Duration,
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(limit, failpoint::around(doing, call)).await {
+    if !shards::may_go_on() {
+        return Err(Error::NotHeld { doing });
+    }
+    beat(doing, limit, failpoint::around(doing, call)).await
+}
+
+/// The same for what the clock calls over and over, and no pass: no place at which to die.
+pub(crate) async fn beat<T>(
+    doing: &'static str,
+    limit: Duration,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(limit, call).await {
         Ok(answer) => answer.map_err(|source| failed(doing, source)),
         Err(_) => Err(Error::Deadline { doing, limit }),
     }

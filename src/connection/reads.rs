@@ -33,7 +33,7 @@ impl From<RemoteError> for ReadError {
             // way. Taken for a refusal it would end all reading of a token that is good.
             RemoteError::CircuitOpen => Self::Paused(CIRCUIT_PAUSE),
             RemoteError::Paused(left) => Self::Paused(left),
-            error @ (RemoteError::Unconfigured | RemoteError::TooLate) => {
+            error @ (RemoteError::Unconfigured | RemoteError::TooLate | RemoteError::NotHeld) => {
                 Self::Failed(Chain(&error).to_string())
             }
         }

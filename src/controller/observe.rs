@@ -140,6 +140,8 @@ fn connection(
     let key = connection_key(resource);
     match context.registry.find(&key) {
         Found::Missing => (None, missing(&key, resource, context.is_namespaced)),
+        // It is woken when the connection is at work here.
+        Found::Elsewhere => (None, ConnectionSight::Verifying),
         Found::Unreadable { message } => (None, unreadable(&key, &message)),
         Found::Deleting(connection) => {
             let message =

@@ -36,7 +36,7 @@ use super::{
     known::Guarded,
     plan::{self, Step},
     progress::{Progress, Trouble},
-    remotes::Remotes,
+    remotes::{Remotes, key},
     status::{self, is_paid},
     work::work,
     write::{WriteError, precondition},
@@ -51,6 +51,7 @@ use crate::{
     crd::{FIELD_MANAGER, OWED_FINALIZER, OwedRevocation, OwedRevocationStatus},
     kubernetes::{self, deadline, watch_config},
     metrics::{Controller as Which, DebtEnd, KubeWrite, PassOutcome},
+    shards::{self, Entry, Shard, Shards},
     telemetry::Chain,
 };
 
@@ -83,6 +84,7 @@ pub(super) struct Context {
     pub(super) escrow: Escrow,
     clock: Arc<dyn Clock>,
     steps: Mutex<Steps>,
+    shards: Shards,
     /// By uid.
     progress: Mutex<HashMap<String, Progress>>,
     /// One debt ends at a time, so that of two that share a Secret the second removes it.
@@ -102,6 +104,7 @@ pub async fn run(shell: &Shell, debts: Debts) {
         allowed_networks: settings.allowed_networks.clone(),
         metrics: shell.metrics.clone(),
         registry: shell.registry.clone(),
+        shards: shell.shards.clone(),
         kept: Mutex::default(),
     };
     let context = Arc::new(Context {
@@ -111,12 +114,14 @@ pub async fn run(shell: &Shell, debts: Debts) {
         escrow: shell.escrow(),
         clock: Arc::clone(&shell.clock),
         steps: Mutex::default(),
+        shards: shell.shards.clone(),
         progress: Mutex::default(),
         ending: tokio::sync::Mutex::default(),
     });
     let api = kube::Api::<Guarded>::namespaced(shell.client.clone(), &settings.operator_namespace);
     let controller = Controller::new(api, watch_config())
         .with_config(ControllerConfig::default().concurrency(settings.concurrency))
+        .reconcile_all_on(shell.shards.changes())
         .graceful_shutdown_on(shell.stopped());
     let store = controller.store();
     debts.watch(controller.store());
@@ -180,6 +185,20 @@ async fn pass(object: &Guarded, context: &Context) -> Result<Action, Failure> {
             return Ok(Action::requeue(LOOK));
         }
     };
+    let shard = Shard::of(&key(debt));
+    let _pass = match context.shards.enter(shard) {
+        Entry::Held(pass) => pass,
+        Entry::NotNow => return Ok(Action::await_change()),
+        Entry::Elsewhere => {
+            forget(context, debt);
+            return Ok(Action::await_change());
+        }
+    };
+    shards::within(context.shards.fence(shard), look(context, debt)).await
+}
+
+/// A pass over a debt that is this replica's.
+async fn look(context: &Context, debt: &OwedRevocation) -> Result<Action, Failure> {
     let is_held = debt.finalizers().iter().any(|one| one == OWED_FINALIZER);
     if debt.metadata.deletion_timestamp.is_some() && !is_held {
         forget(context, debt);

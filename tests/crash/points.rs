@@ -36,7 +36,7 @@ const fn calls(name: &'static str, times: u32, sample: &'static [u32]) -> Calls 
 
 /// Remote calls, then calls of the API server: writes, and the few reads that are not watches.
 /// Where a life varies by a few (polls, status writes under load), as many as every life has.
-const CALLS: [Calls; 27] = [
+const CALLS: [Calls; 31] = [
     calls("create_access_request", 1, &[1]),
     calls("request_again", 1, &[1]),
     calls("revoke_access_request", 2, &[1]),
@@ -67,6 +67,10 @@ const CALLS: [Calls; 27] = [
     calls("create the copy of a token", 1, &[1]),
     calls("read the copy of a token", 1, &[]),
     calls("remove the copy of a token", 1, &[1]),
+    calls("join the replicas", 1, &[1]),
+    calls("share the shards", 1, &[1]),
+    calls("leave the replicas", 0, &[]),
+    calls("list the leases", 0, &[]),
 ];
 
 /// What is of a debt, and what it makes of calls of the other life; after that which of the other
@@ -93,7 +97,11 @@ const OWED: [Calls; 18] = [
 ];
 
 /// Made by the life of what is owed, too.
-const LIKE_THE_FULL_LIFE: [&str; 5] = [
+const LIKE_THE_FULL_LIFE: [&str; 9] = [
+    "join the replicas",
+    "share the shards",
+    "leave the replicas",
+    "list the leases",
     "create_access_request",
     "list_available_bundles",
     "list_entitlements",

@@ -1,0 +1,451 @@
+//! Keeps this replica's Lease and its part of the shards, for as long as the process runs. IO.
+//!
+//! ```text
+//! join      the own Lease: made, or taken over from the predecessor in this pod; the first step
+//! renew     every third of its duration; a conflict means: read again
+//! bury      the Leases of others that have run out
+//! share     the map: take what is free, give back what is too much, once no pass runs over it
+//! leave     the own Lease goes; what was held is free
+//! ```
+//!
+//! What is due is decided in `share.rs` and `watched.rs`.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use futures::{StreamExt as _, stream::BoxStream};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{
+    Client,
+    runtime::{
+        WatchStreamExt as _,
+        watcher::{self, Event, watcher},
+    },
+};
+use tokio::time::Instant;
+
+use super::{
+    Shard, Shards,
+    lease::{self, Leases, MAP},
+    share::{Map, next},
+    watched::Watched,
+};
+use crate::{admin::Gate, clock::Clock, kubernetes, metrics::Metrics, telemetry::Chain};
+
+/// A replica leaves within this or is buried later.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// After something failed.
+const MOST_PAUSE: Duration = Duration::from_secs(1);
+const LEAST_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the replicas agree on, and who this one is.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The operator's namespace.
+    pub namespace: String,
+    /// How long a Lease lasts.
+    pub lasts: Duration,
+    /// The deadline of a Kubernetes call.
+    pub kube_timeout: Duration,
+    /// The name of the pod; absent: one that nobody has had before.
+    pub pod: Option<String>,
+}
+
+/// What is known of the map.
+enum Known {
+    /// There is none.
+    Missing,
+    /// As it was last seen or written; nothing where this version cannot read it.
+    Read(Box<Lease>, Option<Map>),
+}
+
+/// Keeps Lease and shards of this replica.
+pub struct Keeper {
+    shards: Shards,
+    leases: Leases,
+    clock: Arc<dyn Clock>,
+    gate: Gate,
+    watched: Watched,
+    /// What a new list has brought so far.
+    listed: Vec<Lease>,
+    is_synced: bool,
+    map: Known,
+    me: Option<Lease>,
+    /// Whether a Lease of the own name is the predecessor's.
+    may_inherit: bool,
+    leaving: BTreeSet<Shard>,
+    until: Option<Instant>,
+    renew_at: Instant,
+    retry_at: Option<Instant>,
+    bury_from: Instant,
+}
+
+impl Keeper {
+    /// Not running yet. `gate` opens when the replica has joined.
+    pub fn new(
+        shards: &Shards,
+        client: Client,
+        terms: Terms,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        gate: Gate,
+    ) -> Self {
+        let random = format!("{:016x}", rand::random::<u64>());
+        let pod = terms.pod.as_deref();
+        let leases = Leases {
+            client,
+            namespace: terms.namespace,
+            metrics,
+            lasts: terms.lasts,
+            limits: (
+                terms.kube_timeout.min(terms.lasts / 6),
+                terms.kube_timeout.min(terms.lasts / 3),
+            ),
+            name: lease::name(pod.unwrap_or(&random)),
+            holder: format!("{}_{random}", pod.unwrap_or("operator")),
+        };
+        let now = Instant::now();
+        shards.inner.left.send_replace(false);
+        Self {
+            shards: shards.clone(),
+            leases,
+            clock,
+            gate,
+            watched: Watched::default(),
+            listed: Vec::new(),
+            is_synced: false,
+            map: Known::Missing,
+            me: None,
+            may_inherit: pod.is_some(),
+            leaving: BTreeSet::new(),
+            until: None,
+            renew_at: now,
+            retry_at: None,
+            bury_from: now,
+        }
+    }
+
+    /// Runs until the shards are to be left.
+    pub async fn run(mut self) {
+        let mut leave = self.shards.inner.leave.subscribe();
+        let mut events = watcher(self.leases.api(), lease::watch())
+            .default_backoff()
+            .boxed();
+        loop {
+            tokio::select! {
+                _ = leave.wait_for(|leave| *leave) => break,
+                () = self.turn(&mut events) => {}
+            }
+        }
+        // Whatever was under way is dropped: the Lease goes however it has changed.
+        if let Some(own) = self.me.take() {
+            match tokio::time::timeout(FAREWELL, self.leases.leave(&own)).await {
+                Ok(Ok(())) => tracing::info!("left: others may take over"),
+                Ok(Err(error)) => {
+                    tracing::warn!(error = %Chain(&error), "could not leave: others wait");
+                }
+                Err(_) => tracing::warn!("could not leave in time: others wait"),
+            }
+        }
+        self.shards.inner.left.send_replace(true);
+    }
+
+    /// Waits for what comes next, and does what is due.
+    async fn turn(&mut self, events: &mut BoxStream<'static, watcher::Result<Event<Lease>>>) {
+        let wake = self.wake();
+        let shards = self.shards.clone();
+        tokio::select! {
+            () = tokio::time::sleep_until(wake) => {}
+            () = shards.inner.drained.notified() => {}
+            Some(event) = events.next() => match event {
+                Ok(event) => self.heed(event),
+                Err(error) => self.say(&error, "could not watch the leases"),
+            }
+        }
+        if self.is_synced {
+            self.step().await;
+        }
+    }
+
+    /// When something is due if nothing happens.
+    fn wake(&self) -> Instant {
+        if !self.is_synced {
+            return Instant::now() + self.leases.lasts;
+        }
+        let end = self.watched.next_end(self.uid());
+        let due = end.map(|end| end.max(self.bury_from));
+        let due = due.into_iter().chain(self.retry_at);
+        due.chain([self.renew_at]).min().unwrap_or(self.renew_at)
+    }
+
+    fn uid(&self) -> Option<&str> {
+        self.me.as_ref()?.metadata.uid.as_deref()
+    }
+
+    fn pause(&self) -> Duration {
+        (self.leases.lasts / 15).clamp(LEAST_PAUSE, MOST_PAUSE)
+    }
+
+    fn heed(&mut self, event: Event<Lease>) {
+        match event {
+            Event::Init => self.listed.clear(),
+            Event::InitApply(lease) => self.listed.push(lease),
+            Event::InitDone => {
+                let all = std::mem::take(&mut self.listed);
+                self.replace(all);
+            }
+            Event::Apply(lease) => self.see(lease),
+            Event::Delete(lease) => self.miss(&lease),
+        }
+    }
+
+    /// Takes all the Leases there are.
+    fn replace(&mut self, all: Vec<Lease>) {
+        let now = Instant::now();
+        let is_map = |lease: &&Lease| lease.metadata.name.as_deref() == Some(MAP);
+        let others = all.iter().filter(|one| !is_map(one)).map(lease::sighting);
+        self.watched.replace(others.collect(), now);
+        if !all.iter().any(|one| is_map(&one)) {
+            self.map = Known::Missing;
+        }
+        let is_there = self.uid().is_none_or(|uid| {
+            all.iter()
+                .any(|one| one.metadata.uid.as_deref() == Some(uid))
+        });
+        if !is_there {
+            self.lose();
+        }
+        for lease in all {
+            self.see(lease);
+        }
+        self.is_synced = true;
+    }
+
+    /// Takes one Lease as it was at some time; an older one than is known changes nothing.
+    fn see(&mut self, lease: Lease) {
+        if lease.metadata.name.as_deref() == Some(MAP) {
+            let is_newer = match &self.map {
+                Known::Missing => true,
+                Known::Read(known, _) => {
+                    lease::version(&lease) > lease::version(known)
+                        || lease.metadata.uid != known.metadata.uid
+                }
+            };
+            if is_newer {
+                let map = lease::map(&lease);
+                self.map = Known::Read(Box::new(lease), map);
+            }
+            return;
+        }
+        self.watched.heed(lease::sighting(&lease), Instant::now());
+        let is_own = self.me.is_some() && self.uid() == lease.metadata.uid.as_deref();
+        if !is_own {
+            return;
+        }
+        if lease::holder(&lease) != Some(&self.leases.holder) {
+            tracing::error!(
+                "another process has this one's name: give each pod its own in POD_NAME"
+            );
+            self.lose();
+        } else if self
+            .me
+            .as_ref()
+            .is_some_and(|known| lease::version(&lease) > lease::version(known))
+        {
+            self.me = Some(lease);
+        }
+    }
+
+    fn miss(&mut self, lease: &Lease) {
+        if lease.metadata.name.as_deref() == Some(MAP) {
+            if matches!(&self.map, Known::Read(known, _) if known.metadata.uid == lease.metadata.uid)
+            {
+                self.map = Known::Missing;
+            }
+            return;
+        }
+        if let Some(uid) = &lease.metadata.uid {
+            self.watched.forget(uid);
+            if self.uid() == Some(uid.as_str()) {
+                self.lose();
+            }
+        }
+    }
+
+    /// The own Lease is gone, and with it everything: a new one starts with nothing.
+    fn lose(&mut self) {
+        tracing::warn!("the lease is lost: everything is held by others now");
+        self.me = None;
+        self.until = None;
+        self.leaving.clear();
+        self.renew_at = Instant::now();
+        self.publish();
+    }
+
+    /// Does what is due.
+    async fn step(&mut self) {
+        let now = Instant::now();
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+        }
+        if now >= self.renew_at {
+            match self.me.clone() {
+                None => self.join().await,
+                Some(own) => self.renew(&own).await,
+            }
+        }
+        if self.me.is_some() {
+            self.bury().await;
+            self.share().await;
+        } else {
+            // Another process of this name that does not run any more is in the way.
+            self.bury().await;
+        }
+        self.publish();
+        if self.me.is_some() {
+            self.shards.inner.joined.send_replace(true);
+        }
+    }
+
+    async fn join(&mut self) {
+        let before = self.watched.named(&self.leases.name).cloned();
+        if before.is_some() && !self.may_inherit {
+            self.renew_at = Instant::now() + self.pause();
+            return;
+        }
+        let sent = Instant::now();
+        match self.leases.join(before.as_ref(), self.clock.now()).await {
+            Ok(lease) => {
+                self.may_inherit = false;
+                let is_inherited = before.is_some();
+                tracing::info!(name = self.leases.name, is_inherited, "joined the replicas");
+                self.renewed(lease, sent);
+                self.gate.open();
+            }
+            Err(error) => self.failed(&error, "could not join the replicas").await,
+        }
+    }
+
+    async fn renew(&mut self, own: &Lease) {
+        let sent = Instant::now();
+        match self.leases.renew(own, self.clock.now()).await {
+            Ok(lease) => self.renewed(lease, sent),
+            Err(error) => self.failed(&error, "could not renew the lease").await,
+        }
+    }
+
+    fn renewed(&mut self, lease: Lease, sent: Instant) {
+        let lasts = self.leases.lasts;
+        self.watched.heed(lease::sighting(&lease), Instant::now());
+        self.me = Some(lease);
+        self.until = Some(sent + lasts - lasts / 5);
+        self.renew_at = sent + lasts / 3;
+    }
+
+    /// The own Lease could not be written: read again, and tried again soon.
+    async fn failed(&mut self, error: &kubernetes::Error, what: &'static str) {
+        self.renew_at = Instant::now() + self.pause();
+        if error.is_conflict() || error.is_not_found() || error.is_already_exists() {
+            self.look().await;
+        } else {
+            self.say(error, what);
+        }
+    }
+
+    /// Reads all Leases: something has changed that was not seen yet.
+    async fn look(&mut self) {
+        match self.leases.list().await {
+            Ok(all) => self.replace(all),
+            Err(error) => self.say(&error, "could not list the leases"),
+        }
+    }
+
+    fn say<E: std::error::Error + 'static>(&self, error: &E, what: &'static str) {
+        let error = Chain(error);
+        tracing::warn!(%error, "{what}");
+        if self.me.is_none() {
+            self.gate.close(format!(
+                "{what}: {error}; deploy/kustomize/operator grants what is needed"
+            ));
+        }
+    }
+
+    /// Removes the Leases that have run out.
+    async fn bury(&mut self) {
+        let now = Instant::now();
+        if now < self.bury_from {
+            return;
+        }
+        for gone in self.watched.expired(self.uid(), now) {
+            self.bury_from = Instant::now() + self.pause();
+            match self.leases.bury(&gone).await {
+                Ok(()) => {
+                    tracing::warn!(name = gone.name, "a replica is gone: its lease has run out");
+                    self.watched.forget(&gone.uid);
+                }
+                // It lives, as the list says.
+                Err(error) if error.is_conflict() => self.look().await,
+                Err(error) => self.say(&error, "could not remove the lease of a replica"),
+            }
+        }
+    }
+
+    fn living(&self) -> BTreeSet<String> {
+        let mut living = self.watched.uids();
+        living.extend(self.uid().map(str::to_owned));
+        living
+    }
+
+    /// Brings the map in line with who lives.
+    async fn share(&mut self) {
+        let is_valid = self.until.is_some_and(|until| Instant::now() < until);
+        let Some(uid) = self.uid().map(str::to_owned).filter(|_| is_valid) else {
+            return;
+        };
+        let living = self.living();
+        let (before, map) = match &self.map {
+            Known::Missing => (None, Map::default()),
+            Known::Read(lease, Some(map)) => (Some(lease.clone()), map.clone()),
+            // Of a version that counts otherwise, and nobody of it is left.
+            Known::Read(lease, None) if living.len() == 1 => (Some(lease.clone()), Map::default()),
+            Known::Read(_, None) => return,
+        };
+        let none = BTreeSet::new();
+        self.leaving = next(&map, &uid, &living, &self.leaving, &none).leaving;
+        // From here on no pass starts over what is given back.
+        self.publish();
+        let drained = self.shards.drained(&self.leaving);
+        let wish = next(&map, &uid, &living, &self.leaving, &drained);
+        let Some(map) = wish.map else {
+            return;
+        };
+        match self.leases.share(&map, before.as_deref()).await {
+            Ok(lease) => {
+                let count = map.of(&uid).len();
+                tracing::info!(count, replicas = living.len(), "the shards of this replica");
+                self.map = Known::Read(Box::new(lease), Some(map));
+                self.leaving.retain(|shard| !drained.contains(shard));
+            }
+            Err(error) => {
+                self.retry_at = Some(Instant::now() + self.pause());
+                if error.is_conflict() || error.is_not_found() || error.is_already_exists() {
+                    self.look().await;
+                } else {
+                    self.say(&error, "could not share the shards");
+                }
+            }
+        }
+    }
+
+    /// Says what is held.
+    fn publish(&self) {
+        let held = match (&self.map, self.uid()) {
+            (Known::Read(_, Some(map)), Some(uid)) => {
+                map.of(uid).difference(&self.leaving).copied().collect()
+            }
+            _ => BTreeSet::new(),
+        };
+        let living = self.living().len();
+        self.shards
+            .publish(held, self.leaving.clone(), self.until, living);
+    }
+}
