@@ -142,15 +142,23 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
         readiness,
         shards: shards.clone(),
     };
-    let work = work(shell, starting, stopping.clone());
-    let result = tokio::select! {
-        result = work => result,
-        () = out_of_time(stopping) => Ok(()),
-    };
+    let work = until_stopped(work(shell, starting, stopping.clone()), stopping);
+    let result = work.await;
     // Nothing that was under way is left by now.
     let _ = tokio::time::timeout(FAREWELL, shards.leave()).await;
     admin_stop.send_replace(true);
     result.and(ended(admin).await)
+}
+
+/// Gives up what is under way when it has had its time after a stop.
+async fn until_stopped(
+    work: impl Future<Output = Result<(), Error>>,
+    stopping: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    tokio::select! {
+        result = work => result,
+        () = out_of_time(stopping) => Ok(()),
+    }
 }
 
 /// Resolves when passes under way have had their time after a stop.
@@ -196,13 +204,13 @@ async fn work(parts: Parts, starting: Gate, stop: watch::Receiver<bool>) -> Resu
     metrics.look_at_connections_with(Box::new(move || figures.figures()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let shell = Shell {
-        shards,
         client,
         settings,
         cluster,
         registry,
         metrics,
         readiness,
+        shards,
         clock,
         stop,
     };

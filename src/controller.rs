@@ -117,7 +117,6 @@ async fn reconcile(
     };
     let fence = context.shards.fence(shard);
     let pass = look(&context, resource, readable);
-    // Boxed: a pass that does all there is to do holds much.
     Box::pin(shards::within(fence, pass)).await
 }
 
@@ -142,7 +141,8 @@ async fn look(context: &Context, resource: AccessRequest, readable: bool) -> Res
         context.forget(&resource);
         return Ok(Action::await_change());
     }
-    drive(context, resource, intent, readable).await
+    // Boxed: a pass that does all there is to do holds much.
+    Box::pin(drive(context, resource, intent, readable)).await
 }
 
 /// Whether our finalizer is on it.

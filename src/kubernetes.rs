@@ -164,7 +164,19 @@ pub async fn deadline<T>(
     if !shards::may_go_on() {
         return Err(Error::NotHeld { doing });
     }
-    beat(doing, limit, failpoint::around(doing, call)).await
+    let called = tokio::time::timeout(limit, failpoint::around(doing, call));
+    ended(doing, limit, called.await)
+}
+
+fn ended<T>(
+    doing: &'static str,
+    limit: Duration,
+    answer: Result<Result<T, kube::Error>, tokio::time::error::Elapsed>,
+) -> Result<T, Error> {
+    match answer {
+        Ok(answer) => answer.map_err(|source| failed(doing, source)),
+        Err(_) => Err(Error::Deadline { doing, limit }),
+    }
 }
 
 /// The same for what the clock calls over and over, and no pass: no place at which to die.
@@ -173,10 +185,7 @@ pub(crate) async fn beat<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(limit, call).await {
-        Ok(answer) => answer.map_err(|source| failed(doing, source)),
-        Err(_) => Err(Error::Deadline { doing, limit }),
-    }
+    ended(doing, limit, tokio::time::timeout(limit, call).await)
 }
 
 fn failed(doing: &'static str, source: kube::Error) -> Error {

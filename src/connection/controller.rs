@@ -286,7 +286,8 @@ async fn timed_pass<K: ConnectionResource>(
     context: Arc<Context>,
 ) -> Result<Action, Error> {
     let started = Instant::now();
-    let result = fenced_pass(&object, &context).await;
+    // Boxed: it is as large as all that a pass may do.
+    let result = Box::pin(fenced_pass(&object, &context)).await;
     let outcome = match &result {
         Ok(_) if object.0.is_err() => PassOutcome::Undecodable,
         Ok(_) => PassOutcome::Done,
@@ -319,7 +320,8 @@ async fn fenced_pass<K: ConnectionResource>(
             return Ok(Action::await_change());
         }
     };
-    shards::within(context.shards.fence(shard), pass(object, context)).await
+    let fence = context.shards.fence(shard);
+    Box::pin(shards::within(fence, pass(object, context))).await
 }
 
 fn after_error<K: ConnectionResource>(

@@ -194,7 +194,8 @@ async fn pass(object: &Guarded, context: &Context) -> Result<Action, Failure> {
             return Ok(Action::await_change());
         }
     };
-    shards::within(context.shards.fence(shard), look(context, debt)).await
+    let fence = context.shards.fence(shard);
+    Box::pin(shards::within(fence, look(context, debt))).await
 }
 
 /// A pass over a debt that is this replica's.

@@ -50,6 +50,15 @@ pub struct Terms {
     pub pod: Option<String>,
 }
 
+fn say_left(has_left: bool) {
+    let how = if has_left {
+        "others may take over at once"
+    } else {
+        "not in time: others take over when the lease has run out"
+    };
+    tracing::info!(how, "leaving the replicas");
+}
+
 /// What is known of the map.
 enum Known {
     /// There is none.
@@ -138,13 +147,8 @@ impl Keeper {
         }
         // Whatever was under way is dropped: the Lease goes however it has changed.
         if let Some(own) = self.me.take() {
-            match tokio::time::timeout(FAREWELL, self.leases.leave(&own)).await {
-                Ok(Ok(())) => tracing::info!("left: others may take over"),
-                Ok(Err(error)) => {
-                    tracing::warn!(error = %Chain(&error), "could not leave: others wait");
-                }
-                Err(_) => tracing::warn!("could not leave in time: others wait"),
-            }
+            let left = tokio::time::timeout(FAREWELL, self.leases.leave(&own)).await;
+            say_left(left.is_ok_and(|left| left.is_ok()));
         }
         self.shards.inner.left.send_replace(true);
     }
