@@ -5,7 +5,7 @@
 //! | read back | has ended |
 //! | --- | --- |
 //! | Rejected, Revoked | yes |
-//! | Failed | if it was never access, and nothing of it is granted; where that is not shown, if a revoke was answered and it is read back as Failed since |
+//! | Failed | if it was never access, and nothing of it is granted; where that is not shown, if a revoke was refused and it is read back as Failed since, or accepted and it is so 15 s later |
 //! | 404 on every route | if said three times over 30 s, with the token of the user who made it |
 //! | anything else | no |
 //!
@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 use super::progress::{Known, Progress, Tried};
 use crate::{
-    controller::{bounds, observed::doubled},
+    controller::{bounds, failed::TIME_TO_ACT, observed::doubled},
     crd::{MOST_OWED, OwedMark, OwedRequest, OwedRevocationSpec, RemoteApi},
 };
 
@@ -232,13 +232,18 @@ fn is_undescribed(known: &Known) -> bool {
     is_admin(known) || known.is_undescribed
 }
 
-/// Whether a revoke was answered, and the request read back since as it was.
+/// Whether a revoke was answered, and the request read back since as it was: after a refusal at any
+/// time, after an acceptance when it has had its time.
 fn is_revoked_in_vain(known: &Known) -> bool {
     let Some(tried) = &known.tried else {
         return false;
     };
-    let is_answered = tried.refusal.as_ref().is_none_or(|it| it.is_definite);
-    is_answered && known.read_at.is_some_and(|at| at > tried.last)
+    let from = match &tried.refusal {
+        Some(refusal) if !refusal.is_definite => return false,
+        Some(_) => tried.last,
+        None => later(tried.last, TIME_TO_ACT),
+    };
+    known.read_at.is_some_and(|at| at > from)
 }
 
 fn is_admin(known: &Known) -> bool {

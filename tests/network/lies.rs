@@ -2,6 +2,7 @@
 
 use apono_simulator::{Action, Endpoint, Fault, When, switches::OverLimit};
 use jiff::SignedDuration;
+use serde_json::json;
 
 use crate::support::{Setup, World};
 
@@ -78,6 +79,49 @@ async fn reads_that_lie_neither_double_nor_forget_anything() {
         all += a_dozen(word, action).await;
     }
     println!("{all} faults");
+}
+
+#[tokio::test]
+async fn an_id_that_vanishes_is_neither_asked_for_again_nor_taken_for_ended() {
+    let world = World::new(setup()).await;
+    for name in ["stays", "goes"] {
+        world.ask_bundle(name, "prod-read").await;
+        world.wait_reason(name, "Active").await;
+    }
+    let nowhere = Action::Answer {
+        status: 404,
+        retry_after: None,
+        body: None,
+        when: When::Before,
+    };
+    let by = SignedDuration::from_hours(1);
+    for (list, get) in [
+        (Endpoint::List, Endpoint::Get),
+        (Endpoint::ListDelegated, Endpoint::GetDelegated),
+    ] {
+        world.simulator.arm(Fault::new(nowhere.clone()).at(get));
+        world
+            .simulator
+            .arm(Fault::new(Action::ListLag { by }).at(list));
+    }
+    world.delete("goes").await;
+    // Looked at now, and not when its list is due.
+    let now = json!({ "access.apono.io/reconcile-requested-at": "now" });
+    world
+        .patch("stays", json!({ "metadata": { "annotations": now } }))
+        .await;
+    // Three times 404 on every route over half a minute.
+    world.wait_reason("stays", "RemoteNotFound").await;
+    let goes = world.get("goes").await;
+    assert!(goes.metadata.deletion_timestamp.is_some(), "let go unseen");
+    let struck: u64 = world.simulator.faults().iter().map(|one| one.struck).sum();
+    world.simulator.clear_faults();
+    world.wait_gone("goes").await;
+    world.wait_reason("stays", "Active").await;
+    assert_eq!(world.calls(Endpoint::Create), 2);
+    world.assert_live(1);
+    println!("{struck} faults");
+    world.end().await;
 }
 
 /// A world whose operator has a clock that can be made to step.

@@ -197,8 +197,14 @@ fn an_id_of_the_admin_api_that_is_not_found_is_never_taken_for_ended() {
     assert!(!matches!(deleted.plan().step, Step::Release));
 }
 
-/// What is planned for a failed request that is being deleted, after this came of its revoke.
-fn failed(seen: &[&str], tried: Option<(u32, Option<u16>)>, is_handed_over: bool) -> Plan {
+/// What is planned for a failed request that is being deleted, read this long after this came of
+/// its revoke.
+fn failed_for(
+    seconds: u64,
+    seen: &[&str],
+    tried: Option<(u32, Option<u16>)>,
+    is_handed_over: bool,
+) -> Plan {
     let (mut world, nonce) = asked("PENDING", None);
     for word in seen {
         world.see_admin(word, &nonce);
@@ -223,9 +229,13 @@ fn failed(seen: &[&str], tried: Option<(u32, Option<u16>)>, is_handed_over: bool
             .handed_over
             .extend(is_handed_over.then(|| "r1".to_owned()));
     }
-    let mut world = world.after(Duration::from_secs(1));
+    let mut world = world.after(Duration::from_secs(seconds));
     world.see_admin("FAILED", &nonce);
     world.plan()
+}
+
+fn failed(seen: &[&str], tried: Option<(u32, Option<u16>)>, is_handed_over: bool) -> Plan {
+    failed_for(1, seen, tried, is_handed_over)
 }
 
 #[test]
@@ -236,8 +246,14 @@ fn a_failed_request_of_the_admin_api_goes_after_a_revoke_that_was_answered() {
     assert_eq!(failed(&[], None, false).step, revoke);
     assert_eq!(failed(&[], Some((1, None)), true).step, Step::Wait);
     assert_eq!(failed(&[], Some((1, Some(503))), false).step, Step::Wait);
-    assert_eq!(failed(&[], Some((1, None)), false).step, Step::Release);
     assert_eq!(failed(&[], Some((1, Some(400))), false).step, Step::Release);
+    // One that was accepted may still be acted upon.
+    assert_eq!(failed(&[], Some((1, None)), false).step, Step::Wait);
+    assert_eq!(failed_for(14, &[], Some((1, None)), false).step, Step::Wait);
+    assert_eq!(
+        failed_for(15, &[], Some((1, None)), false).step,
+        Step::Release
+    );
     // What was seen live is never let go of.
     for seen in [&["GRANTED"], &["REVOKING"]] {
         let step = failed(seen, Some((1, Some(400))), false).step;

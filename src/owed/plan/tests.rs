@@ -129,6 +129,35 @@ fn failed_is_an_end_only_for_what_never_was_access() {
 }
 
 #[test]
+fn a_failed_request_that_nobody_describes_ends_when_its_revoke_was_refused_or_had_its_time() {
+    let read_at = |tried: Option<Tried>, read: i64| {
+        let (mut spec, mut progress) = debt(RemoteApi::AdminV3);
+        progress.see("r1", &request("Failed"), at(0));
+        progress.ids.get_mut("r1").unwrap().tried = tried;
+        progress.see("r1", &request("Failed"), at(read));
+        spec.requests = requests(&spec, &progress);
+        next(&spec, &progress, at(read))
+    };
+    let tried = |refusal: Option<bool>| {
+        let refusal = refusal.map(|is_definite| Refusal {
+            is_definite,
+            message: "no".to_owned(),
+        });
+        let (count, last) = (1, at(1));
+        Some(Tried {
+            count,
+            last,
+            refusal,
+        })
+    };
+    assert!(matches!(read_at(None, 2), Step::Revoke { .. }));
+    assert_eq!(read_at(tried(Some(true)), 2), Step::Pay);
+    assert_ne!(read_at(tried(Some(false)), 60), Step::Pay);
+    assert_ne!(read_at(tried(None), 16), Step::Pay);
+    assert_eq!(read_at(tried(None), 17), Step::Pay);
+}
+
+#[test]
 fn that_it_was_access_is_written_down_before_anything_else() {
     let (spec, mut progress) = debt(RemoteApi::UserV4);
     progress.see("r1", &request("Active"), at(0));

@@ -18,6 +18,9 @@ use crate::poller::words::Words;
 pub(super) const GATHER: Duration = Duration::from_millis(250);
 /// An id that was hastened is expected on the short list this soon.
 const SOON: Duration = Duration::from_millis(200);
+/// What has failed and was asked to move is read twice: soon, and once more when a remote that acts
+/// late has had its time.
+pub(super) const SETTLED: Duration = Duration::from_secs(20);
 /// A request that nobody follows is kept for so long after it was last seen.
 const LOOSE_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 

@@ -5,9 +5,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use apono_client::State;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::follow::SETTLED;
 use super::{Evidence, Knowledge};
 use crate::crd::RemoteApi;
 use crate::poller::ResourceKey;
@@ -88,6 +90,17 @@ impl Knowledge {
         };
         record.confirmed_at = Some(now);
         record.confirms = record.confirms.saturating_add(1);
+        let snapshot = record.snapshot.as_ref();
+        let has_failed = snapshot.is_some_and(|it| it.request.status.state() == State::Failed);
+        let settled_at = self.hastened.get(id).map(|since| *since + SETTLED);
+        if has_failed && let Some(due) = settled_at.filter(|due| *due > now) {
+            let again = Suspect {
+                due,
+                is_swept_for: true,
+                evidence: None,
+            };
+            self.suspects.insert(id.to_owned(), again);
+        }
         let Some(evidence) = &suspect.evidence else {
             return;
         };

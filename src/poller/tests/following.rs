@@ -134,6 +134,21 @@ async fn what_was_just_asked_is_seen_within_a_blink() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_had_ended_and_was_asked_to_move_is_read_again_when_it_has_had_its_time() {
+    let bench = Bench::following(["a"], State::Active).await;
+    bench.store.hasten("a");
+    bench.world.put("a", State::Failed, bench.now());
+    pass(40).await;
+    let bench = bench.quiet();
+    bench.store.hasten("a");
+    pass(15).await;
+    assert_eq!(bench.gets(), 1);
+    bench.world.put("a", State::Active, bench.now());
+    pass(6).await;
+    assert_eq!((bench.gets(), bench.state("a")), (2, State::Active));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_asked_and_does_not_happen_costs_little() {
     let bench = Bench::following(["a"], State::Active).await;
     bench.store.hasten("a");
