@@ -22,8 +22,14 @@
 //!
 //! # The fence
 //! A replica may act until a fifth before its Lease would run out, counted from the moment its last
-//! renewal was *sent*. That is checked before every call to Apono, and before every call of a pass
-//! to the apiserver: a process that was stopped past its Lease sends nothing that was not on its way.
+//! renewal was *sent*, by the steady clock and by the one that goes on while the machine is suspended.
+//! That is checked before every call to Apono, and before every call of a pass to the apiserver: a
+//! process that was stopped past its Lease sends nothing that was not on its way.
+//!
+//! # What was on its way
+//! A POST may have left just before. It bears its mark, so whoever has the shard now looks for it, and
+//! asks again only when it could not have arrived unseen: the wait for that begins anew when a shard is
+//! taken from another replica, since what that one has dated is of another machine's clock.
 //!
 //! # After a crash
 //! The Lease is named by the pod. A container that is started again in its pod takes the Lease of its
@@ -43,13 +49,11 @@ use std::{
 };
 
 use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use tokio::{
-    sync::{Notify, watch},
-    time::Instant,
-};
+use tokio::sync::{Notify, watch};
 
-use crate::connection::ConnectionKey;
+use crate::{clock::Moment, connection::ConnectionKey};
 
 mod fence;
 mod keeper;
@@ -119,13 +123,21 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
+    holding: Holding,
+    passes: BTreeMap<Shard, usize>,
+    has_left: bool,
+}
+
+/// What the keeper has found out.
+#[derive(Clone, Debug, Default)]
+struct Holding {
     held: BTreeSet<Shard>,
     /// Being given back: passes under way end, none starts.
     leaving: BTreeSet<Shard>,
-    until: Option<Instant>,
-    passes: BTreeMap<Shard, usize>,
+    until: Option<Moment>,
     replicas: usize,
-    has_left: bool,
+    /// Since when, by the clock here, what came from another replica is this one's.
+    taken: BTreeMap<Shard, Timestamp>,
 }
 
 /// What is held, at a scrape.
@@ -169,9 +181,12 @@ impl Shards {
     pub fn all() -> Self {
         let shards = Self::none();
         let mut state = shards.lock();
-        state.held = Shard::all().collect();
-        state.until = Some(Instant::now() + EVER);
-        state.replicas = 1;
+        state.holding = Holding {
+            held: Shard::all().collect(),
+            until: Some(Moment::now().after(EVER)),
+            replicas: 1,
+            ..Holding::default()
+        };
         drop(state);
         shards
     }
@@ -186,7 +201,7 @@ impl Shards {
     /// Whether a pass over something of this shard may start.
     pub fn enter(&self, shard: Shard) -> Entry {
         let mut state = self.lock();
-        if !state.held.contains(&shard) {
+        if !state.holding.held.contains(&shard) {
             return Entry::Elsewhere;
         }
         if !state.is_valid() {
@@ -205,12 +220,21 @@ impl Shards {
 
     fn is_fenced_in(&self, shard: Shard) -> bool {
         let state = self.lock();
-        state.is_valid() && (state.held.contains(&shard) || state.leaving.contains(&shard))
+        let Holding { held, leaving, .. } = &state.holding;
+        state.is_valid() && (held.contains(&shard) || leaving.contains(&shard))
     }
 
     /// Whether the connection is this replica's to count.
     pub fn has(&self, key: &ConnectionKey) -> bool {
-        self.lock().held.contains(&Shard::of(key))
+        self.lock().holding.held.contains(&Shard::of(key))
+    }
+
+    /// Since when the connection is this replica's, where another one had it before. What that one has
+    /// dated is of another machine's clock, and may have left just before; so it counts as of now.
+    /// Nothing once the clock was set back to before it.
+    pub fn taken_at(&self, key: &ConnectionKey, now: Timestamp) -> Option<Timestamp> {
+        let taken = self.lock().holding.taken.get(&Shard::of(key)).copied();
+        taken.filter(|at| *at <= now)
     }
 
     /// Something is held that was not, or no longer, or again: everything has to be looked at.
@@ -233,17 +257,17 @@ impl Shards {
     /// What is held.
     pub fn figures(&self) -> Figures {
         let state = self.lock();
-        let held = state.held.iter().filter(|_| state.is_valid());
+        let held = state.holding.held.iter().filter(|_| state.is_valid());
         Figures {
             held: held.map(|shard| shard.number()).collect(),
-            replicas: state.replicas,
+            replicas: state.holding.replicas,
         }
     }
 
     /// Gives everything back, when no pass runs any more: others may take it at once. Returns when
     /// that is done, or could not be.
     pub async fn leave(&self) {
-        self.publish(BTreeSet::new(), BTreeSet::new(), None, 0);
+        self.publish(Holding::default());
         self.lock().has_left = true;
         self.inner.leave.send_replace(true);
         let mut left = self.inner.left.subscribe();
@@ -251,23 +275,14 @@ impl Shards {
     }
 
     /// Takes what the keeper has found out.
-    fn publish(
-        &self,
-        held: BTreeSet<Shard>,
-        leaving: BTreeSet<Shard>,
-        until: Option<Instant>,
-        replicas: usize,
-    ) {
+    fn publish(&self, holding: Holding) {
         let mut state = self.lock();
         if state.has_left {
             return;
         }
         let was_valid = state.is_valid();
-        let is_news = state.held != held;
-        state.held = held;
-        state.leaving = leaving;
-        state.until = until;
-        state.replicas = replicas;
+        let is_news = state.holding.held != holding.held;
+        state.holding = holding;
         let is_again = !was_valid && state.is_valid();
         drop(state);
         if is_news || is_again {
@@ -285,7 +300,8 @@ impl Shards {
 
 impl State {
     fn is_valid(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() < until)
+        let until = self.holding.until;
+        until.is_some_and(|until| until.is_ahead_of(Moment::now()))
     }
 }
 
@@ -311,7 +327,7 @@ impl Drop for Pass {
                 state.passes.remove(&self.shard);
             }
         }
-        let is_awaited = state.leaving.contains(&self.shard);
+        let is_awaited = state.holding.leaving.contains(&self.shard);
         drop(state);
         if is_awaited {
             self.shards.inner.drained.notify_one();
@@ -327,14 +343,37 @@ mod tests {
         Shard::of(&ConnectionKey::cluster("default"))
     }
 
+    fn holding(held: BTreeSet<Shard>, seconds: u64) -> Holding {
+        Holding {
+            held,
+            until: Some(Moment::now().after(Duration::from_secs(seconds))),
+            replicas: 1,
+            ..Holding::default()
+        }
+    }
+
+    #[test]
+    fn what_was_taken_from_another_counts_from_then_on_unless_the_clock_was_set_back() {
+        let shards = Shards::all();
+        let key = ConnectionKey::cluster("default");
+        let at = Timestamp::from_second(1_800_000_000).unwrap();
+        let later = at + Duration::from_secs(60);
+        assert_eq!(shards.taken_at(&key, later), None);
+        shards.publish(Holding {
+            taken: [(shard(), at)].into(),
+            ..holding([shard()].into(), 12)
+        });
+        assert_eq!(shards.taken_at(&key, later), Some(at));
+        assert_eq!(shards.taken_at(&key, at - Duration::from_secs(1)), None);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn nothing_starts_and_nothing_goes_on_past_the_end_of_the_lease() {
         let shards = Shards::none();
         let fence = shards.fence(shard());
         assert!(matches!(shards.enter(shard()), Entry::Elsewhere));
         assert!(!fence.is_held());
-        let until = Instant::now() + Duration::from_secs(12);
-        shards.publish([shard()].into(), BTreeSet::new(), Some(until), 1);
+        shards.publish(holding([shard()].into(), 12));
         let Entry::Held(_pass) = shards.enter(shard()) else {
             panic!("held")
         };
@@ -354,8 +393,10 @@ mod tests {
         };
         let held = Shard::all().filter(|one| *one != shard()).collect();
         let leaving = BTreeSet::from([shard()]);
-        let until = Instant::now() + Duration::from_secs(12);
-        shards.publish(held, leaving.clone(), Some(until), 2);
+        shards.publish(Holding {
+            leaving: leaving.clone(),
+            ..holding(held, 12)
+        });
         assert!(matches!(shards.enter(shard()), Entry::Elsewhere));
         assert!(fence.is_held(), "the pass under way may end");
         assert!(shards.drained(&leaving).is_empty());
@@ -372,10 +413,7 @@ mod tests {
             let next = tokio::time::timeout(Duration::ZERO, changes.next());
             next.await.is_ok()
         };
-        let hold = |seconds| {
-            let until = Instant::now() + Duration::from_secs(seconds);
-            shards.publish([shard()].into(), BTreeSet::new(), Some(until), 1);
-        };
+        let hold = |seconds| shards.publish(holding([shard()].into(), seconds));
         assert!(!woken().await);
         hold(10);
         assert!(woken().await);

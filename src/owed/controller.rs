@@ -227,7 +227,7 @@ async fn advance(context: &Context, debt: &OwedRevocation) -> Result<Action, Fai
     let mut progress = known.unwrap_or_else(|| Progress::of(debt));
     progress.take(debt);
     if let Some(at) = context
-        .clock_set()
+        .clock_set(debt)
         .filter(|at| progress.clock_set != Some(*at))
     {
         progress.forget_times(at);
@@ -377,10 +377,12 @@ impl Context {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the clock showed just after it was set last, if it was.
-    fn clock_set(&self) -> Option<jiff::Timestamp> {
+    /// What the clock showed just after it was set last, if it was; or since when the debt is this
+    /// replica's, if it was another's: what that one has dated is of another clock.
+    fn clock_set(&self, debt: &OwedRevocation) -> Option<jiff::Timestamp> {
         let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
-        steps.heed(self.clock.now(), Instant::now());
-        steps.newest()
+        let now = self.clock.now();
+        steps.heed(now, Instant::now());
+        steps.newest().max(self.shards.taken_at(&key(debt), now))
     }
 }

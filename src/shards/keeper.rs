@@ -10,9 +10,14 @@
 //!
 //! What is due is decided in `share.rs` and `watched.rs`.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{StreamExt as _, stream::BoxStream};
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     Client,
@@ -24,12 +29,18 @@ use kube::{
 use tokio::time::Instant;
 
 use super::{
-    Shard, Shards,
+    Holding, Shard, Shards,
     lease::{self, Leases, MAP},
     share::{Map, next},
     watched::Watched,
 };
-use crate::{admin::Gate, clock::Clock, kubernetes, metrics::Metrics, telemetry::Chain};
+use crate::{
+    admin::Gate,
+    clock::{Clock, Moment},
+    kubernetes,
+    metrics::Metrics,
+    telemetry::Chain,
+};
 
 /// A replica leaves within this or is buried later.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -82,7 +93,11 @@ pub struct Keeper {
     /// Whether a Lease of the own name is the predecessor's.
     may_inherit: bool,
     leaving: BTreeSet<Shard>,
-    until: Option<Instant>,
+    /// Since when what was not inherited is held.
+    taken: BTreeMap<Shard, Timestamp>,
+    until: Option<Moment>,
+    /// Since when the map that there was is missing.
+    missing_since: Option<Instant>,
     renew_at: Instant,
     retry_at: Option<Instant>,
     bury_from: Instant,
@@ -126,7 +141,9 @@ impl Keeper {
             me: None,
             may_inherit: pod.is_some(),
             leaving: BTreeSet::new(),
+            taken: BTreeMap::new(),
             until: None,
+            missing_since: None,
             renew_at: now,
             retry_at: None,
             bury_from: now,
@@ -209,7 +226,7 @@ impl Keeper {
         let others = all.iter().filter(|one| !is_map(one)).map(lease::sighting);
         self.watched.replace(others.collect(), now);
         if !all.iter().any(|one| is_map(&one)) {
-            self.map = Known::Missing;
+            self.miss_map(now);
         }
         let is_there = self.uid().is_none_or(|uid| {
             all.iter()
@@ -263,7 +280,7 @@ impl Keeper {
         if lease.metadata.name.as_deref() == Some(MAP) {
             if matches!(&self.map, Known::Read(known, _) if known.metadata.uid == lease.metadata.uid)
             {
-                self.map = Known::Missing;
+                self.miss_map(Instant::now());
             }
             return;
         }
@@ -275,12 +292,23 @@ impl Keeper {
         }
     }
 
+    /// Somebody has deleted the map. Others may learn of it later, and work until then by what they
+    /// know; so nothing is taken for as long as a Lease lasts.
+    fn miss_map(&mut self, now: Instant) {
+        if matches!(self.map, Known::Read(..)) {
+            tracing::warn!("the map of shards is gone: it is made anew when a lease has passed");
+            self.missing_since = Some(now);
+        }
+        self.map = Known::Missing;
+    }
+
     /// The own Lease is gone, and with it everything: a new one starts with nothing.
     fn lose(&mut self) {
         tracing::warn!("the lease is lost: everything is held by others now");
         self.me = None;
         self.until = None;
         self.leaving.clear();
+        self.taken.clear();
         self.renew_at = Instant::now();
         self.publish();
     }
@@ -316,7 +344,7 @@ impl Keeper {
             self.renew_at = Instant::now() + self.pause();
             return;
         }
-        let sent = Instant::now();
+        let sent = Moment::now();
         match self.leases.join(before.as_ref(), self.clock.now()).await {
             Ok(lease) => {
                 self.may_inherit = false;
@@ -330,19 +358,19 @@ impl Keeper {
     }
 
     async fn renew(&mut self, own: &Lease) {
-        let sent = Instant::now();
+        let sent = Moment::now();
         match self.leases.renew(own, self.clock.now()).await {
             Ok(lease) => self.renewed(lease, sent),
             Err(error) => self.failed(&error, "could not renew the lease").await,
         }
     }
 
-    fn renewed(&mut self, lease: Lease, sent: Instant) {
+    fn renewed(&mut self, lease: Lease, sent: Moment) {
         let lasts = self.leases.lasts;
         self.watched.heed(lease::sighting(&lease), Instant::now());
         self.me = Some(lease);
-        self.until = Some(sent + lasts - lasts / 5);
-        self.renew_at = sent + lasts / 3;
+        self.until = Some(sent.after(lasts - lasts / 5));
+        self.renew_at = sent.steady() + lasts / 3;
     }
 
     /// The own Lease could not be written: read again, and tried again soon.
@@ -401,11 +429,17 @@ impl Keeper {
 
     /// Brings the map in line with who lives.
     async fn share(&mut self) {
-        let is_valid = self.until.is_some_and(|until| Instant::now() < until);
+        let now = Moment::now();
+        let is_valid = self.until.is_some_and(|until| until.is_ahead_of(now));
         let Some(uid) = self.uid().map(str::to_owned).filter(|_| is_valid) else {
             return;
         };
         let living = self.living();
+        let again_at = self.missing_since.map(|since| since + self.leases.lasts);
+        if let Some(at) = again_at.filter(|at| living.len() > 1 && now.steady() < *at) {
+            self.retry_at = Some(at);
+            return;
+        }
         let (before, map) = match &self.map {
             Known::Missing => (None, Map::default()),
             Known::Read(lease, Some(map)) => (Some(lease.clone()), map.clone()),
@@ -425,6 +459,13 @@ impl Keeper {
         match self.leases.share(&map, before.as_deref()).await {
             Ok(lease) => {
                 let count = map.of(&uid).len();
+                let own_before = own(&self.map, &uid);
+                let now = self.clock.now();
+                let new = map.of(&uid);
+                self.taken.retain(|shard, _| new.contains(shard));
+                let gained = new.difference(&own_before);
+                self.taken.extend(gained.map(|shard| (*shard, now)));
+                self.missing_since = None;
                 tracing::info!(count, replicas = living.len(), "the shards of this replica");
                 self.map = Known::Read(Box::new(lease), Some(map));
                 self.leaving.retain(|shard| !drained.contains(shard));
@@ -442,14 +483,25 @@ impl Keeper {
 
     /// Says what is held.
     fn publish(&self) {
-        let held = match (&self.map, self.uid()) {
-            (Known::Read(_, Some(map)), Some(uid)) => {
-                map.of(uid).difference(&self.leaving).copied().collect()
-            }
-            _ => BTreeSet::new(),
-        };
+        let own = self
+            .uid()
+            .map(|uid| own(&self.map, uid))
+            .unwrap_or_default();
+        let held = own.difference(&self.leaving).copied().collect();
         let living = self.living().len();
-        self.shards
-            .publish(held, self.leaving.clone(), self.until, living);
+        self.shards.publish(Holding {
+            held,
+            leaving: self.leaving.clone(),
+            until: self.until,
+            replicas: living,
+            taken: self.taken.clone(),
+        });
+    }
+}
+
+fn own(map: &Known, uid: &str) -> BTreeSet<Shard> {
+    match map {
+        Known::Read(_, Some(map)) => map.of(uid),
+        Known::Read(_, None) | Known::Missing => BTreeSet::new(),
     }
 }
