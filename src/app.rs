@@ -142,7 +142,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
         readiness,
         shards: shards.clone(),
     };
-    let work = until_stopped(work(shell, starting, stopping.clone()), stopping);
+    let work = until_stopped(work(shell, starting, stopping.clone()), stopping, &shards);
     let result = work.await;
     // Nothing that was under way is left by now.
     let _ = tokio::time::timeout(FAREWELL, shards.leave()).await;
@@ -154,16 +154,19 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
 async fn until_stopped(
     work: impl Future<Output = Result<(), Error>>,
     stopping: watch::Receiver<bool>,
+    shards: &Shards,
 ) -> Result<(), Error> {
     tokio::select! {
         result = work => result,
-        () = out_of_time(stopping) => Ok(()),
+        () = out_of_time(stopping, shards) => Ok(()),
     }
 }
 
-/// Resolves when passes under way have had their time after a stop.
-async fn out_of_time(stop: watch::Receiver<bool>) {
+/// Resolves when passes under way have had their time after a stop. What none runs over is others'
+/// meanwhile.
+async fn out_of_time(stop: watch::Receiver<bool>, shards: &Shards) {
     stopped(stop).await;
+    shards.retire();
     tokio::time::sleep(GRACE).await;
     tracing::warn!("passes did not finish in time and are dropped");
 }

@@ -115,8 +115,9 @@ struct Inner {
     changed: watch::Sender<u64>,
     /// A pass over a shard that is being given back has ended.
     drained: Notify,
-    /// Whether the replica is to leave, and whether it has.
+    /// Whether the replica has joined; is to give back what no pass runs over; is to leave; has left.
     joined: watch::Sender<bool>,
+    retire: watch::Sender<bool>,
     leave: watch::Sender<bool>,
     left: watch::Sender<bool>,
 }
@@ -169,6 +170,7 @@ impl Shards {
             changed: watch::Sender::new(0),
             drained: Notify::new(),
             joined: watch::Sender::new(false),
+            retire: watch::Sender::new(false),
             leave: watch::Sender::new(false),
             left: watch::Sender::new(true),
         };
@@ -262,6 +264,11 @@ impl Shards {
             held: held.map(|shard| shard.number()).collect(),
             replicas: state.holding.replicas,
         }
+    }
+
+    /// Lets others take over, shard by shard, as the passes under way end; none may start any more.
+    pub fn retire(&self) {
+        self.inner.retire.send_replace(true);
     }
 
     /// Gives everything back, when no pass runs any more: others may take it at once. Returns when

@@ -5,6 +5,7 @@
 //! renew     every third of its duration; a conflict means: read again
 //! bury      the Leases of others that have run out
 //! share     the map: take what is free, give back what is too much, once no pass runs over it
+//! retire    the own Lease says so: others take what no pass runs over any more
 //! leave     the own Lease goes; what was held is free
 //! ```
 //!
@@ -31,7 +32,7 @@ use tokio::time::Instant;
 use super::{
     Holding, Shard, Shards,
     lease::{self, Leases, MAP},
-    share::{Map, next},
+    share::{Map, Replicas, next},
     watched::Watched,
 };
 use crate::{
@@ -93,6 +94,7 @@ pub struct Keeper {
     /// Whether a Lease of the own name is the predecessor's.
     may_inherit: bool,
     leaving: BTreeSet<Shard>,
+    is_retiring: bool,
     /// Since when what was not inherited is held.
     taken: BTreeMap<Shard, Timestamp>,
     until: Option<Moment>,
@@ -141,6 +143,7 @@ impl Keeper {
             me: None,
             may_inherit: pod.is_some(),
             leaving: BTreeSet::new(),
+            is_retiring: false,
             taken: BTreeMap::new(),
             until: None,
             missing_since: None,
@@ -153,12 +156,15 @@ impl Keeper {
     /// Runs until the shards are to be left.
     pub async fn run(mut self) {
         let mut leave = self.shards.inner.leave.subscribe();
+        let mut retire = self.shards.inner.retire.subscribe();
         let mut events = watcher(self.leases.api(), lease::watch())
             .default_backoff()
             .boxed();
         loop {
             tokio::select! {
+                biased;
                 _ = leave.wait_for(|leave| *leave) => break,
+                _ = retire.wait_for(|retire| *retire), if !self.is_retiring => self.retire(),
                 () = self.turn(&mut events) => {}
             }
         }
@@ -168,6 +174,14 @@ impl Keeper {
             say_left(left.is_ok_and(|left| left.is_ok()));
         }
         self.shards.inner.left.send_replace(true);
+    }
+
+    /// Others may take what no pass runs over, if there are others: they are told at once.
+    fn retire(&mut self) {
+        self.is_retiring = true;
+        if self.me.is_some() && self.living().len() > 1 {
+            self.renew_at = Instant::now();
+        }
     }
 
     /// Waits for what comes next, and does what is due.
@@ -359,7 +373,8 @@ impl Keeper {
 
     async fn renew(&mut self, own: &Lease) {
         let sent = Moment::now();
-        match self.leases.renew(own, self.clock.now()).await {
+        let renewal = self.leases.renew(own, self.is_retiring, self.clock.now());
+        match renewal.await {
             Ok(lease) => self.renewed(lease, sent),
             Err(error) => self.failed(&error, "could not renew the lease").await,
         }
@@ -427,6 +442,20 @@ impl Keeper {
         living
     }
 
+    /// Those that stay, as far as is known here.
+    fn staying(&self) -> BTreeSet<String> {
+        let mut staying = self.watched.staying();
+        let Some(uid) = self.uid() else {
+            return staying;
+        };
+        if self.is_retiring {
+            staying.remove(uid);
+        } else {
+            staying.insert(uid.to_owned());
+        }
+        staying
+    }
+
     /// Brings the map in line with who lives.
     async fn share(&mut self) {
         let now = Moment::now();
@@ -447,12 +476,21 @@ impl Keeper {
             Known::Read(lease, None) if living.len() == 1 => (Some(lease.clone()), Map::default()),
             Known::Read(_, None) => return,
         };
+        let staying = self.staying();
+        if staying.is_empty() {
+            // Nobody would take what is given back.
+            return;
+        }
+        let replicas = Replicas {
+            living: &living,
+            staying: &staying,
+        };
         let none = BTreeSet::new();
-        self.leaving = next(&map, &uid, &living, &self.leaving, &none).leaving;
+        self.leaving = next(&map, &uid, replicas, &self.leaving, &none).leaving;
         // From here on no pass starts over what is given back.
         self.publish();
         let drained = self.shards.drained(&self.leaving);
-        let wish = next(&map, &uid, &living, &self.leaving, &drained);
+        let wish = next(&map, &uid, replicas, &self.leaving, &drained);
         let Some(map) = wish.map else {
             return;
         };

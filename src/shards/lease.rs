@@ -28,6 +28,8 @@ const REPLICA: &str = "apono-replica-";
 const LABEL: &str = "access.apono.io/lease";
 /// Holds the map.
 const ANNOTATION: &str = "access.apono.io/shards";
+/// Says that the replica gives back what it holds, and takes nothing any more.
+const LEAVING: &str = "access.apono.io/leaving";
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// A Lease that does not say how long it lasts, which no operator writes.
 const UNSAID: Duration = Duration::from_secs(15);
@@ -60,7 +62,9 @@ pub(super) fn sighting(lease: &Lease) -> Sighting {
         .and_then(|spec| spec.lease_duration_seconds);
     let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
     let metadata = lease.metadata.clone();
+    let annotations = metadata.annotations.unwrap_or_default();
     Sighting {
+        is_leaving: annotations.contains_key(LEAVING),
         name: metadata.name.unwrap_or_default(),
         uid: metadata.uid.unwrap_or_default(),
         version: metadata.resource_version.unwrap_or_default(),
@@ -137,14 +141,19 @@ impl Leases {
         joined
     }
 
-    /// Renews the own one, if it is as it was.
+    /// Renews the own one, if it is as it was; it may say that its replica leaves.
     pub(super) async fn renew(
         &self,
         lease: &Lease,
+        is_leaving: bool,
         now: Timestamp,
     ) -> Result<Lease, kubernetes::Error> {
         let mut lease = lease.clone();
         lease.metadata.managed_fields = None;
+        if is_leaving {
+            let annotations = lease.metadata.annotations.get_or_insert_default();
+            annotations.insert(LEAVING.to_owned(), "true".to_owned());
+        }
         if let Some(spec) = &mut lease.spec {
             spec.renew_time = Some(MicroTime(now));
         }

@@ -59,6 +59,15 @@ impl Map {
     }
 }
 
+/// The replicas there are, by uid.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Replicas<'a> {
+    /// Those that live: what they have is theirs.
+    pub(super) living: &'a BTreeSet<String>,
+    /// Those among them that do not leave: all is shared among these.
+    pub(super) staying: &'a BTreeSet<String>,
+}
+
 /// What to do about the map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wish {
@@ -68,24 +77,26 @@ pub(super) struct Wish {
     pub(super) leaving: BTreeSet<Shard>,
 }
 
-/// What `me` does, where these replicas live, `me` among them. What is `leaving` already is given
+/// What `me` does, where these replicas live, `me` among them. One that does not stay gives back all
+/// it has. What is `leaving` already is given
 /// back in any case, as soon as it is `drained`.
 pub(super) fn next(
     map: &Map,
     me: &str,
-    living: &BTreeSet<String>,
+    replicas: Replicas<'_>,
     leaving: &BTreeSet<Shard>,
     drained: &BTreeSet<Shard>,
 ) -> Wish {
     let mut new = map.clone();
     let own = map.of(me);
-    let quota = quota(me, living);
+    let quota = quota(me, replicas.staying);
     let mut leaving: BTreeSet<_> = leaving.intersection(&own).copied().collect();
     let mut kept: BTreeSet<_> = own.difference(&leaving).copied().collect();
     while kept.len() > quota {
         leaving.extend(kept.pop_last());
     }
-    new.holders.retain(|_, holder| living.contains(holder));
+    new.holders
+        .retain(|_, holder| replicas.living.contains(holder));
     for shard in leaving.intersection(drained) {
         new.holders.remove(shard);
     }
@@ -105,9 +116,11 @@ pub(super) fn next(
 }
 
 /// How many shards are this replica's part: together the parts are all shards.
-fn quota(me: &str, living: &BTreeSet<String>) -> usize {
-    let count = living.len().max(1);
-    let place = living.iter().position(|one| one == me).unwrap_or(count);
+fn quota(me: &str, staying: &BTreeSet<String>) -> usize {
+    let count = staying.len();
+    let Some(place) = staying.iter().position(|one| one == me) else {
+        return 0;
+    };
     let all = usize::from(SHARDS);
     all / count + usize::from(place < all % count)
 }
@@ -120,6 +133,18 @@ mod tests {
 
     fn names(all: &[&str]) -> BTreeSet<String> {
         all.iter().map(|&one| one.to_owned()).collect()
+    }
+
+    /// All who live stay.
+    fn next(
+        map: &Map,
+        me: &str,
+        living: &BTreeSet<String>,
+        leaving: &BTreeSet<Shard>,
+        drained: &BTreeSet<Shard>,
+    ) -> Wish {
+        let staying = living;
+        super::next(map, me, Replicas { living, staying }, leaving, drained)
     }
 
     fn settle(map: &Map, me: &str, living: &BTreeSet<String>) -> Map {
@@ -153,6 +178,26 @@ mod tests {
         let map = settle(&map, "a", &living);
         let map = settle(&map, "b", &living);
         assert_eq!((map.of("a").len(), map.of("b").len()), (16, 16));
+    }
+
+    #[test]
+    fn a_replica_that_leaves_gives_back_what_is_drained_and_others_take_it_while_it_lives() {
+        let (living, staying) = (names(&["a", "b"]), names(&["b"]));
+        let map = settle(&settle(&Map::default(), "a", &living), "b", &living);
+        let replicas = Replicas {
+            living: &living,
+            staying: &staying,
+        };
+        let none = BTreeSet::new();
+        let wish = super::next(&map, "a", replicas, &none, &none);
+        assert_eq!((wish.map, wish.leaving.len()), (None, 16));
+        let mut drained = wish.leaving.clone();
+        let busy = drained.pop_first().unwrap();
+        let given = super::next(&map, "a", replicas, &wish.leaving, &drained);
+        let map = given.map.unwrap();
+        assert_eq!(map.of("a"), [busy].into());
+        let map = super::next(&map, "b", replicas, &none, &none).map.unwrap();
+        assert_eq!((map.of("a").len(), map.of("b").len()), (1, 31));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(super) struct Sighting {
     pub(super) version: String,
     /// How long it says it lasts.
     pub(super) lasts: Duration,
+    /// Whether its replica gives back what it holds.
+    pub(super) is_leaving: bool,
 }
 
 /// The Leases there are, by name.
@@ -59,6 +61,12 @@ impl Watched {
     pub(super) fn uids(&self) -> BTreeSet<String> {
         let all = self.seen.values();
         all.map(|(one, _)| one.uid.clone()).collect()
+    }
+
+    /// The uids of those whose replicas stay.
+    pub(super) fn staying(&self) -> BTreeSet<String> {
+        let staying = self.seen.values().filter(|(one, _)| !one.is_leaving);
+        staying.map(|(one, _)| one.uid.clone()).collect()
     }
 
     /// The one of this name.
@@ -103,6 +111,7 @@ mod tests {
             uid: "uid".to_owned(),
             version: version.to_string(),
             lasts: LASTS,
+            is_leaving: false,
         }
     }
 
@@ -116,6 +125,18 @@ mod tests {
         assert_eq!(watched.expired(Some("uid"), start + LASTS), []);
         watched.replace(Vec::new(), start);
         assert!(watched.uids().is_empty());
+    }
+
+    #[test]
+    fn a_replica_that_leaves_lives_and_does_not_stay() {
+        let mut watched = Watched::default();
+        let leaving = Sighting {
+            is_leaving: true,
+            ..sighting(1)
+        };
+        watched.heed(leaving, Instant::now());
+        assert!(watched.uids().contains("uid"));
+        assert!(watched.staying().is_empty());
     }
 
     #[test]

@@ -17,7 +17,7 @@
 //! | two resources of different names | `PAIR`, `PAIR_LIVE`, `PAIR_PEOPLE` |
 //! | the record of one applied under another name; both deleted, applied again | `COPIED`, `COPIED_LIVE` |
 //! | another replica takes over, with a watch that may lag, at any time of a pass; what the one before had under way lands late | `TAKEN_OVER`, `TAKEN_OVER_LIVE` |
-//! | the same, and a POST leaves when its process wakes, after the window too | `OVERSLEPT`, `OVERSLEPT_LIVE` |
+//! | the same, and a POST leaves when its process wakes, after the window too | `OVERSLEPT` |
 
 use crate::config::{Act, Begins, Budget, Config, Names};
 
@@ -284,11 +284,4 @@ pub const OVERSLEPT: Config = Config {
         ..TAKEN_OVER.budget
     },
     ..TAKEN_OVER
-};
-
-/// The same, when there is access already.
-pub const OVERSLEPT_LIVE: Config = Config {
-    name: "a replica that slept past its lease, beside what is live",
-    begins: Begins::Live,
-    ..OVERSLEPT
 };

@@ -43,6 +43,8 @@ enum Only {
     Model,
     /// Only the crashes: the operator dies at every IO it makes, one life for each.
     Crash,
+    /// Only the pauses: a replica stands still until another has its lease, and then goes on.
+    Pauses,
     /// Only bad objects: all that are made out of the definitions.
     Objects,
     /// Only bad inputs: what others send, changed many times.
@@ -87,6 +89,15 @@ const CRASH: Proof = Proof {
     is_clustered: true,
 };
 
+const PAUSES: Proof = Proof {
+    name: "pauses",
+    arguments: &["--package", "apono-operator", "--test", "shards"],
+    full: &[("APONO_PAUSES", "200")],
+    sample: None,
+    optimized: &[],
+    is_clustered: true,
+};
+
 const OBJECTS: Proof = Proof {
     name: "objects",
     arguments: &["--package", "apono-operator", "--test", "mutations"],
@@ -105,7 +116,7 @@ const INPUTS: Proof = Proof {
     is_clustered: false,
 };
 
-const PROOFS: [Proof; 4] = [MODEL, CRASH, OBJECTS, INPUTS];
+const PROOFS: [Proof; 5] = [MODEL, CRASH, PAUSES, OBJECTS, INPUTS];
 
 /// Runs the proofs.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -113,6 +124,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some(Only::Mutations { name }) => return mutations::run(name),
         Some(Only::Model) => &[MODEL][..],
         Some(Only::Crash) => &[CRASH],
+        Some(Only::Pauses) => &[PAUSES],
         Some(Only::Objects) => &[OBJECTS],
         Some(Only::Inputs) => &[INPUTS],
         None => &PROOFS[..],
@@ -255,7 +267,10 @@ mod tests {
             chosen.map(|one| one.proof.name).collect::<Vec<_>>()
         };
         assert_eq!(names(true), ["model"]);
-        assert_eq!(names(false), ["model", "crash", "objects", "inputs"]);
+        assert_eq!(
+            names(false),
+            ["model", "crash", "pauses", "objects", "inputs"]
+        );
     }
 
     #[test]
