@@ -240,6 +240,17 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn nothing_is_called_by_a_pass_whose_shard_was_lost() {
+        use crate::{connection::ConnectionKey, shards::Shard};
+        let shard = Shard::of(&ConnectionKey::cluster("default"));
+        let lost = shards::Shards::none().fence(shard);
+        let call = async { panic!("it is called") };
+        let write = deadline::<()>("write a thing", Duration::from_secs(1), call);
+        let error = shards::within(lost, write).await.unwrap_err();
+        assert!(matches!(error, Error::NotHeld { .. }), "{error}");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_refused_call_is_made_once() {
         use std::sync::{
