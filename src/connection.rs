@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `policy.rs` | pure: which endpoints, which namespaces; `policy/asks.rs`: what may be asked for |
 //! | `bulk.rs` | io: access that is taken back together |
+//! | `sessions.rs` | io: lists of sessions that are read together |
 //! | `hold.rs`, `escrow.rs` | io: what keeps a connection, and a copy of its token, while it is needed |
 //! | `registry.rs` | the connections that exist, by key; who changed |
 //! | `token.rs` | io: one GET of one Secret |
@@ -15,6 +16,7 @@
 //! | `unowned.rs` | live requests that belong to nobody any more: told, never touched |
 //! | `verify.rs` | the call that proves the token, and what its answers mean |
 //! | `reads.rs` | the remote as the poller sees it |
+//! | `one_by_one.rs` | the same without pages, for the benchmark to compare with; in no release |
 //! | `namespaces.rs` | the labels of namespaces, in cluster scope only |
 //!
 //! Nothing here asks for access, or takes back what it was not handed; nothing lists or watches
@@ -39,10 +41,13 @@ pub mod controller;
 pub mod escrow;
 mod hold;
 mod namespaces;
+#[cfg(feature = "ablation")]
+mod one_by_one;
 mod pass;
 pub mod policy;
 mod reads;
 mod registry;
+mod sessions;
 mod status;
 mod supervised;
 mod token;
@@ -53,6 +58,7 @@ pub use bulk::{BulkAnswer, BulkRevokes};
 pub use hold::{Hold, HoldError};
 pub use namespaces::{Namespaces, Relabelled};
 pub use registry::{Found, LastKnown, Registry};
+pub use sessions::SessionReads;
 pub(crate) use supervised::gated_remote;
 pub(crate) use token::read_token;
 
@@ -180,6 +186,8 @@ pub struct Connection {
     pub store: Arc<Store>,
     /// What is taken back together.
     pub bulk: Arc<BulkRevokes>,
+    /// The lists of sessions that are read together.
+    pub sessions: Arc<SessionReads>,
     /// What keeps it while it is needed.
     pub hold: Arc<Hold>,
     state: Arc<watch::Sender<ConnectionState>>,

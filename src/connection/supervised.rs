@@ -94,6 +94,7 @@ impl Supervised {
             settings: Arc::new(settings),
             remote: Remote::unconfigured(around.metrics.clone()),
             bulk: Arc::new(BulkRevokes::new(Arc::clone(&store))),
+            sessions: Arc::default(),
             store,
             state: Arc::new(watch::Sender::new(state)),
             identity: Arc::new(watch::Sender::new(identity)),
@@ -220,6 +221,11 @@ impl Supervised {
         let reads = GatedReads {
             remote: self.connection.remote.clone(),
             identity: Arc::clone(&self.connection.identity),
+        };
+        #[cfg(feature = "ablation")]
+        let reads = super::one_by_one::OneByOne {
+            inner: reads,
+            store: Arc::clone(&self.connection.store),
         };
         let poller = Poller::new(
             Arc::new(reads),

@@ -36,6 +36,8 @@ const HOPELESS_READ: Duration = Duration::from_mins(5);
 /// After a refused revoke, and after an accepted one that changed nothing.
 const REFUSED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(5));
 const ACCEPTED: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins(10));
+/// The longest `spec.correlation.settle` that a connection may have.
+const LONGEST_SETTLE: Duration = Duration::from_mins(10);
 /// Between two looks for what lost answers made.
 const SEARCHES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(5));
 /// After a pass that failed for want of the API.
@@ -262,7 +264,7 @@ fn due_again(tried: &Tried) -> Timestamp {
 fn search_at(spec: &OwedRevocationSpec, progress: &Progress) -> Option<Timestamp> {
     let searches = &progress.searches;
     let open = spec.marks.iter().filter(|mark| is_open(mark, progress));
-    let last_until = open.map(until).min()?;
+    let last_until = open.map(|mark| until(mark, progress)).min()?;
     let Some(last) = searches.last else {
         return Some(Timestamp::MIN);
     };
@@ -279,14 +281,16 @@ fn search_at(spec: &OwedRevocationSpec, progress: &Progress) -> Option<Timestamp
 /// Until when the last of the open marks is looked for; absent where none is open.
 pub(super) fn open_marks(spec: &OwedRevocationSpec, progress: &Progress) -> Option<Timestamp> {
     let open = spec.marks.iter().filter(|mark| is_open(mark, progress));
-    open.map(until).max()
+    open.map(|mark| until(mark, progress)).max()
 }
 
 /// Whether what this mark's call made may still be found: until a whole look, with the token of the
 /// user who made the call, began late enough.
 fn is_open(mark: &OwedMark, progress: &Progress) -> bool {
     let searches = &progress.searches;
-    let is_late_enough = searches.complete.is_some_and(|began| began >= until(mark));
+    let is_late_enough = searches
+        .complete
+        .is_some_and(|began| began >= until(mark, progress));
     !is_late_enough || is_of_another(mark, progress)
 }
 
@@ -309,9 +313,13 @@ fn identify_at(spec: &OwedRevocationSpec, progress: &Progress) -> Option<Timesta
     Some(asked.map_or(Timestamp::MIN, |at| later(at, IDENTITY)))
 }
 
-fn until(mark: &OwedMark) -> Timestamp {
+/// Until when a mark is looked for. A clock that was set forward would end that too soon: from then
+/// on it is looked for as long as any connection lets lists lag behind.
+fn until(mark: &OwedMark, progress: &Progress) -> Timestamp {
     let until = mark.search_until.as_ref();
-    until.map_or(Timestamp::MIN, |until| until.0)
+    let until = until.map_or(Timestamp::MIN, |until| until.0);
+    let after_set = progress.clock_set.map(|at| later(at, LONGEST_SETTLE));
+    after_set.map_or(until, |after_set| after_set.max(until))
 }
 
 /// A time after another, or the last there is.

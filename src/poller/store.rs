@@ -115,6 +115,12 @@ impl Store {
         self.lock().unowned()
     }
 
+    /// The ids that are followed and stand in one of these words.
+    #[cfg(feature = "ablation")]
+    pub(crate) fn ids_in(&self, words: &[String]) -> Vec<String> {
+        self.lock().ids_in(words)
+    }
+
     pub(super) fn wake_through(&self, wake: mpsc::UnboundedSender<ResourceKey>) {
         self.lock().wake_through(wake);
     }

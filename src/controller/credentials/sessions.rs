@@ -1,7 +1,9 @@
 //! The sessions of the access at the remote. IO. Listing them consumes nothing; reading details
 //! does, so it happens in `deliver.rs` only.
 
-use apono_client::{Endpoint, SessionQuery};
+use std::sync::Arc;
+
+use apono_client::Endpoint;
 use kube::ResourceExt;
 
 use super::{
@@ -14,17 +16,12 @@ use crate::{
     remote::RemoteError,
 };
 
-/// So many ids fit into one address.
-const IDS_A_CALL: usize = 50;
-/// No list of sessions is followed further.
-const MOST_PAGES: usize = 20;
-
 /// The sessions that serve these requests.
 pub async fn list(
     connection: &Connection,
     resource: &AccessRequest,
     targets: &[Target],
-) -> Result<Vec<Seen>, RemoteError> {
+) -> Result<Vec<Seen>, Arc<RemoteError>> {
     let (admin, user): (Vec<_>, Vec<_>) = targets
         .iter()
         .partition(|target| target.api == RemoteApi::AdminV3);
@@ -34,33 +31,12 @@ pub async fn list(
         .iter()
         .map(|target| Seen::admin(&target.id, integration))
         .collect();
-    for ids in user.chunks(IDS_A_CALL) {
-        let query = SessionQuery {
-            request_ids: ids.iter().map(|target| target.id.clone()).collect(),
-            ..SessionQuery::default()
-        };
-        seen.extend(pages(connection, &query).await?);
+    if !user.is_empty() {
+        let ids: Vec<_> = user.iter().map(|target| target.id.clone()).collect();
+        let sessions = connection.sessions.of(&connection.remote, &ids).await?;
+        seen.extend(sessions.into_iter().map(Seen::of));
     }
     tracing::debug!(resource = %resource.name_any(), sessions = seen.len(), "looked at sessions");
-    Ok(seen)
-}
-
-async fn pages(connection: &Connection, query: &SessionQuery) -> Result<Vec<Seen>, RemoteError> {
-    let (mut seen, mut token) = (Vec::new(), None);
-    for _ in 0..MOST_PAGES {
-        let from = token.clone();
-        let call = connection
-            .remote
-            .call(Endpoint::ListAccessSessions, |client| async move {
-                client.access_sessions_page(query, from.as_ref()).await
-            });
-        let page = call.await?;
-        seen.extend(page.items.into_iter().map(Seen::of));
-        token = page.next;
-        if token.is_none() {
-            break;
-        }
-    }
     Ok(seen)
 }
 

@@ -301,6 +301,26 @@ fn after_the_clock_was_set_everything_is_due_and_nothing_is_proved() {
 }
 
 #[test]
+fn a_clock_that_is_set_forward_does_not_end_a_search() {
+    let (mut spec, mut progress) = debt(RemoteApi::UserV4);
+    spec.requests.clear();
+    progress.ids.clear();
+    spec.marks = vec![OwedMark {
+        search_until: Some(Time(at(15))),
+        ..OwedMark::default()
+    }];
+    let looked = |progress: &mut Progress, second| {
+        progress.searches.complete = Some(at(second));
+        progress.searches.last = Some(at(second));
+    };
+    progress.forget_times(at(3600));
+    looked(&mut progress, 3601);
+    assert_ne!(next(&spec, &progress, at(3602)), Step::Pay);
+    looked(&mut progress, 3600 + 600);
+    assert_eq!(next(&spec, &progress, at(3600 + 601)), Step::Pay);
+}
+
+#[test]
 fn after_a_failure_nothing_is_tried_before_its_pause_is_over() {
     let (spec, mut progress) = debt(RemoteApi::UserV4);
     progress.failures = 3;

@@ -118,6 +118,19 @@ impl Knowledge {
         }
     }
 
+    /// The ids that are followed and stand in one of these words.
+    #[cfg(feature = "ablation")]
+    pub(in crate::poller) fn ids_in(&self, words: &[String]) -> Vec<String> {
+        let stands_in = |record: &crate::poller::record::Record| {
+            let snapshot = record.snapshot.as_ref();
+            let word = snapshot.map(|it| it.request.status.word());
+            word.is_some_and(|word| words.iter().any(|one| one == word))
+        };
+        let followed = self.records.iter();
+        let followed = followed.filter(|(_, it)| !it.owners.is_empty() && stands_in(it));
+        followed.map(|(id, _)| id.clone()).collect()
+    }
+
     /// The words to filter these tiers of a list by.
     pub(in crate::poller) fn filter(&self, api: RemoteApi, tiers: &[Tier]) -> Vec<String> {
         self.words
