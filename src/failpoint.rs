@@ -93,9 +93,10 @@ fn stop(side: &'static str, call: &'static str) {
     let Some(path) = NAMED.get_or_init(|| env::var("APONO_FAILPOINT_STOP").ok()) else {
         return;
     };
-    let is_here = |text: &String| text.trim() == format!("{side} {call}");
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let is_here = text.trim() == format!("{side} {call}");
     // Whoever removes the file is the one that stops.
-    if fs::read_to_string(path).ok().filter(is_here).is_some() && fs::remove_file(path).is_ok() {
+    if is_here && fs::remove_file(path).is_ok() {
         let id = process::id().to_string();
         let _ = process::Command::new("kill").args(["-STOP", &id]).status();
     }

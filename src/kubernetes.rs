@@ -120,11 +120,6 @@ impl Error {
             .is_some_and(kube::core::Status::is_already_exists)
     }
 
-    /// Whether the shard was lost meanwhile; nothing was sent.
-    pub const fn is_not_held(&self) -> bool {
-        matches!(self, Self::NotHeld { .. })
-    }
-
     /// Whether the role does not allow it.
     pub fn is_forbidden(&self) -> bool {
         self.status().is_some_and(kube::core::Status::is_forbidden)

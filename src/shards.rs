@@ -364,7 +364,7 @@ mod tests {
         let shards = Shards::all();
         let key = ConnectionKey::cluster("default");
         let at = Timestamp::from_second(1_800_000_000).unwrap();
-        let later = at + Duration::from_secs(60);
+        let later = at + Duration::from_mins(1);
         assert_eq!(shards.taken_at(&key, later), None);
         shards.publish(Holding {
             taken: [(shard(), at)].into(),

@@ -18,17 +18,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use apono_operator::crd::Phase;
 use apono_simulator::{Action, Endpoint, Fault, When};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, api::DeleteParams};
 use serde_json::json;
-use support::{Operator, Setup, World, eventually};
+use support::{Operator, Setup, World, eventually, eventually_within};
 
 const ACTIVE: &str = "Ready=True:Active Synced=True -> Current";
 const SHARDS: f64 = 32.0;
 const CONNECTIONS: usize = 40;
 /// A mark's validity, a call's deadline and the settle window, as the worlds here have them.
 const WINDOW: Duration = Duration::from_secs(5 + 2 + 1);
+/// Long enough for a POST that is repeated, on a busy machine.
+const REPEATED: Duration = Duration::from_mins(2);
 
 fn setup(lease: &str) -> Setup {
     Setup::default()
@@ -298,6 +301,25 @@ struct Slept {
     longest: Duration,
 }
 
+/// Asks for these, and stops who has the connection in the middle of it: at a point, or at any moment.
+async fn stop(world: &World, it: &Operator, file: &Path, (names, number): (&[String], usize)) {
+    let is_from_outside = number % 4 == 3;
+    if !is_from_outside {
+        std::fs::write(file, POINTS[number % POINTS.len()]).unwrap();
+    }
+    for name in names {
+        world.ask_bundle(name, "prod-read").await;
+    }
+    if is_from_outside {
+        it.signal("STOP");
+    }
+    eventually("it stands still", async || {
+        let words = || format!("pause {number}\n{}", world.last_words());
+        it.is_stopped().then_some(()).ok_or_else(words)
+    })
+    .await;
+}
+
 /// Stops whoever has the connection, lets the other take over, and lets it go on: before what it had
 /// under way is given up, or after.
 async fn pause(world: &World, second: &Operator, file: &Path, number: usize) -> Slept {
@@ -309,35 +331,16 @@ async fn pause(world: &World, second: &Operator, file: &Path, number: usize) -> 
         (second, &world.operator)
     };
     let names: Vec<_> = (0..3).map(|one| format!("p{number}-{one}")).collect();
-    let is_from_outside = number % 4 == 3;
-    if !is_from_outside {
-        std::fs::write(file, POINTS[number % POINTS.len()]).unwrap();
-    }
-    for name in &names {
-        world.ask_bundle(name, "prod-read").await;
-    }
-    if is_from_outside {
-        sleeper.signal("STOP");
-    }
-    eventually("it stands still", async || {
-        let words = || format!("pause {number}\n{}", world.last_words());
-        sleeper.is_stopped().then_some(()).ok_or_else(words)
-    })
-    .await;
+    stop(world, sleeper, file, (&names, number)).await;
     let longest = wait_shared(&[other]).await;
     let is_soon = number % 2 == 1;
-    let wait_active = async || {
-        for name in &names {
-            world.wait_row(name, ACTIVE).await;
-        }
-    };
     if !is_soon {
-        wait_active().await;
+        wait_active(world, &names).await;
     }
     let before = world.calls(Endpoint::Create);
     sleeper.signal("CONT");
     if is_soon {
-        wait_active().await;
+        wait_active(world, &names).await;
     }
     wait_shared(&[&world.operator, second]).await;
     let late = if is_soon {
@@ -347,6 +350,20 @@ async fn pause(world: &World, second: &Operator, file: &Path, number: usize) -> 
     };
     wait_live(world, (number + 1) * 3).await;
     Slept { late, longest }
+}
+
+/// A POST that was looked for in vain is repeated half a minute after its mark.
+async fn wait_active(world: &World, names: &[String]) {
+    eventually_within(REPEATED, "all are active", async || {
+        for name in names {
+            let found = world.find(name).await.and_then(|one| one.status);
+            if found.as_ref().and_then(|status| status.phase) != Some(Phase::Active) {
+                return Err(format!("{name}: {found:?}\n{}", world.last_words()));
+            }
+        }
+        Ok(())
+    })
+    .await;
 }
 
 /// So many pauses in a world of their own, and what is alive a window later.

@@ -227,7 +227,7 @@ async fn advance(context: &Context, debt: &OwedRevocation) -> Result<Action, Fai
     let mut progress = known.unwrap_or_else(|| Progress::of(debt));
     progress.take(debt);
     if let Some(at) = context
-        .clock_set(debt)
+        .clock_set()
         .filter(|at| progress.clock_set != Some(*at))
     {
         progress.forget_times(at);
@@ -377,12 +377,11 @@ impl Context {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the clock showed just after it was set last, if it was; or since when the debt is this
-    /// replica's, if it was another's: what that one has dated is of another clock.
-    fn clock_set(&self, debt: &OwedRevocation) -> Option<jiff::Timestamp> {
+    /// What the clock showed just after it was set last, if it was. What another replica has dated is
+    /// not doubted here: a mark is searched for far longer than two clocks differ.
+    fn clock_set(&self) -> Option<jiff::Timestamp> {
         let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.clock.now();
-        steps.heed(now, Instant::now());
-        steps.newest().max(self.shards.taken_at(&key(debt), now))
+        steps.heed(self.clock.now(), Instant::now());
+        steps.newest()
     }
 }

@@ -67,6 +67,15 @@ pub enum Begins {
     Live,
 }
 
+/// What becomes of the POST of a replica that loses its lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sleep {
+    /// It has left, and arrives within the deadline of its call, or never.
+    OnTheWire,
+    /// It leaves when its process wakes, however late.
+    PastTheWindow,
+}
+
 /// How many names there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
@@ -93,9 +102,7 @@ pub struct Config {
     pub pending_timeout: bool,
     /// A request at the remote that names this object and is not ours.
     pub foreign: bool,
-    /// Whether the POST of a replica that slept past its lease leaves when it wakes, however late; else
-    /// what had left by then arrives within the deadline of its call.
-    pub oversleeps: bool,
+    pub sleep: Sleep,
     pub budget: Budget,
 }
 

@@ -19,7 +19,7 @@
 //! | another replica takes over, with a watch that may lag, at any time of a pass; what the one before had under way lands late | `TAKEN_OVER`, `TAKEN_OVER_LIVE` |
 //! | the same, and a POST leaves when its process wakes, after the window too | `OVERSLEPT` |
 
-use crate::config::{Act, Begins, Budget, Config, Names};
+use crate::config::{Act, Begins, Budget, Config, Names, Sleep};
 
 /// What most of a configuration has in common: faults, and one person who deletes.
 pub const BASE: Config = Config {
@@ -32,7 +32,7 @@ pub const BASE: Config = Config {
     renewal: false,
     pending_timeout: false,
     foreign: false,
-    oversleeps: false,
+    sleep: Sleep::OnTheWire,
     budget: Budget {
         faults: 3,
         crashes: 1,
@@ -278,7 +278,7 @@ pub const TAKEN_OVER_LIVE: Config = Config {
 /// A replica that is stopped at the worst moment, and goes on when another has taken over.
 pub const OVERSLEPT: Config = Config {
     name: "a replica that slept past its lease",
-    oversleeps: true,
+    sleep: Sleep::PastTheWindow,
     budget: Budget {
         lags: 0,
         ..TAKEN_OVER.budget

@@ -4,7 +4,7 @@
 use apono_operator::{controller::plan::Step, crd::AccessRequest};
 
 use crate::{
-    config::Config,
+    config::{Config, Sleep},
     moves::Seen,
     operator::{self, Answer, Fate, folded, is_unchanged},
     view::SETTLED,
@@ -19,7 +19,7 @@ pub fn take_over(world: &mut World, config: &Config, seen: Seen) {
     for desk in std::iter::once(&mut world.desk).chain(others) {
         let before = std::mem::take(&mut desk.operator);
         desk.sleeper = before.pass;
-        if !config.oversleeps {
+        if config.sleep == Sleep::OnTheWire {
             flights.extend(put_on_the_wire(desk, now, &world.posts));
         }
         desk.cache = match seen {
@@ -78,7 +78,7 @@ fn in_place<T>(world: &mut World, pass: Pass, act: impl FnOnce(&mut World) -> T)
 
 fn revoke(world: &mut World, pass: Pass) {
     in_place(world, pass, |world| {
-        operator::revoke(world, Answer::Unheard)
+        operator::revoke(world, Answer::Unheard);
     });
 }
 
