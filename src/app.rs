@@ -44,8 +44,11 @@ const GRACE: Duration = Duration::from_secs(8);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How often what is not there yet is looked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// As many wakes are kept for a controller that is busy; past that it looks at everything.
-const WAKES_KEPT: usize = 65_536;
+/// As many wakes are kept for a controller that is busy; past that it looks at everything. The room
+/// for all of them is taken at the start.
+const WAKES_KEPT: usize = 4_096;
+/// The same for connections.
+const CONNECTIONS_KEPT: usize = 256;
 /// The same for labels of namespaces.
 const RELABELS_KEPT: usize = 1024;
 /// The version of the custom resources.
@@ -282,7 +285,7 @@ async fn requests(
 ) {
     let context = Arc::new(passes(&shell, debts.clone()));
     let (resources, _) = broadcast::channel(WAKES_KEPT);
-    let (connections, _) = broadcast::channel(WAKES_KEPT);
+    let (connections, _) = broadcast::channel(CONNECTIONS_KEPT);
     let mut changes = Box::pin(shell.registry.changes());
     let scopes = match &shell.settings.scope {
         Scope::Cluster => vec![None],
@@ -296,6 +299,7 @@ async fn requests(
             resources: resources.subscribe(),
             connections: connections.subscribe(),
             namespaces: relabelled.subscribe(),
+            relist: shell.settings.relist_interval,
         };
         let gate = shell.readiness.gate(
             format!("cache of access requests {}", scope.unwrap_or_default()).trim_end(),
@@ -491,8 +495,8 @@ fn namespaces(
     match settings.scope {
         Scope::Cluster => {
             let gate = readiness.gate("cache of namespaces", "not synced yet");
-            let (namespaces, fill) =
-                Namespaces::watch(client.clone(), gate, relabelled, stopped(stop));
+            let watched = (client.clone(), settings.relist_interval);
+            let (namespaces, fill) = Namespaces::watch(watched, gate, relabelled, stopped(stop));
             (namespaces, fill.boxed())
         }
         Scope::Namespaces(_) => (Namespaces::unknown(), std::future::ready(()).boxed()),

@@ -3,16 +3,27 @@
 //! # Why
 //! kube retries by default (fifteen times, minutes in all) and has no read timeout, so one silent
 //! apiserver would hold a pass for ever. Here nothing is retried behind a pass's back; a call ends
-//! after its deadline; a watch is renewed every 25 s and given up after 30 s of silence.
+//! after its deadline; a watch is renewed every 25 s and given up after 30 s of silence. What it
+//! watches is listed anew every so often: see [`watched`].
 
 mod pool;
 
-use std::{future::Future, time::Duration};
+use std::{fmt::Debug, future::Future, hash::Hash, sync::Arc, time::Duration};
 
 use axum::http::{HeaderValue, header};
+use futures::{Stream, StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, Client, Config, runtime::watcher};
+use kube::{
+    Api, Client, Config,
+    runtime::{
+        Controller, WatchStreamExt as _,
+        reflector::{self, reflector},
+        watcher,
+    },
+};
+use serde::de::DeserializeOwned;
 use thiserror::Error;
+use tokio::sync::Notify;
 
 use crate::{failpoint, shards};
 
@@ -198,9 +209,50 @@ fn failed(doing: &'static str, source: kube::Error) -> Error {
     }
 }
 
-/// How everything is watched.
-pub fn watch_config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_SECONDS)
+/// What happens to the objects of one kind, from a list on; and from a new one after each `relist`.
+///
+/// # Why
+/// A watch resumes after the last event or bookmark that came. One that was lost on the way while
+/// the stream went on is behind it, and would stay unseen until its object changes again: a deletion
+/// for ever. So for every kind there is a longest time after which the truth is known.
+pub fn watched<K>(
+    api: Api<K>,
+    relist: Duration,
+) -> impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send
+where
+    K: kube::Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let config = watcher::Config::default().timeout(WATCH_SECONDS);
+    let until_relist = move || {
+        let listed = Arc::new(Notify::new());
+        let is_over = {
+            let listed = Arc::clone(&listed);
+            // Not before the list is whole: one that takes long would never be.
+            async move {
+                listed.notified().await;
+                tokio::time::sleep(relist).await;
+            }
+        };
+        watcher(api.clone(), config.clone())
+            .inspect(move |event| {
+                if matches!(event, Ok(watcher::Event::InitDone)) {
+                    listed.notify_one();
+                }
+            })
+            .take_until(is_over)
+    };
+    stream::repeat_with(until_relist).flatten()
+}
+
+/// A controller of everything that is [`watched`].
+pub fn controller<K>(api: Api<K>, relist: Duration) -> Controller<K>
+where
+    K: kube::Resource<DynamicType: Default + Eq + Hash + Clone>,
+    K: Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let (store, writer) = reflector::store();
+    let seen = reflector(writer, watched(api, relist));
+    Controller::for_stream(seen.applied_objects(), store)
 }
 
 /// The name of the cluster: the start of the uid of kube-system, which lives as long as the cluster.

@@ -10,6 +10,7 @@ mod admin_sweep;
 mod cadence;
 mod confirm;
 mod drive;
+mod few;
 mod interest;
 mod look;
 mod reads;

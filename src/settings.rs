@@ -4,7 +4,7 @@
 //! with the setting, its value and the next step. Nothing is read from the cluster here, and no
 //! credential is a setting.
 
-use std::{fmt, net::SocketAddr, path::Path, time::Duration};
+use std::{fmt, net::SocketAddr, ops::RangeInclusive, path::Path, time::Duration};
 
 use apono_client::Network;
 use thiserror::Error;
@@ -26,6 +26,9 @@ const CLUSTER_NAME_LENGTH: usize = 32;
 const POD_NAME_LENGTH: usize = 200;
 /// Longer deadlines would outlive a pod's grace period.
 const LONGEST_TIMEOUT: Duration = Duration::from_mins(2);
+/// Lists more often would be work for nothing; more seldom, nobody would wait for them.
+const RELIST_INTERVALS: RangeInclusive<Duration> =
+    Duration::from_secs(10)..=Duration::from_hours(24);
 
 /// Which part of the cluster is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +60,8 @@ pub struct Settings {
     pub lease_duration: Duration,
     /// The name of the pod; absent: the replica's Lease has a name that nobody has had.
     pub pod_name: Option<String>,
+    /// How often everything that is watched is listed anew.
+    pub relist_interval: Duration,
     /// How many resources of one kind are worked on at once.
     pub concurrency: u16,
     /// More labels by which a GitOps tool owns a resource, so that its time to live is not kept.
@@ -132,6 +137,7 @@ impl Settings {
             kube_timeout: timeout("KUBE_TIMEOUT", &given.kube_timeout)?,
             lease_duration: timeout("LEASE_DURATION", &given.lease_duration)?,
             pod_name: pod_name(given.pod_name.as_deref())?,
+            relist_interval: relist_interval(&given.relist_interval)?,
             concurrency: concurrency(&given.concurrency)?,
             ttl_owner_labels: labels(&given.ttl_owner_labels)?,
             admin_listen: given.admin_listen.parse().map_err(|_| {
@@ -321,6 +327,20 @@ fn pod_name(name: Option<&str>) -> Result<Option<String>, InvalidSetting> {
     })
 }
 
+fn relist_interval(text: &str) -> Result<Duration, InvalidSetting> {
+    DurationText(text.to_owned())
+        .to_duration()
+        .filter(|duration| RELIST_INTERVALS.contains(duration))
+        .ok_or_else(|| {
+            invalid(
+                "RELIST_INTERVAL",
+                text,
+                "which is not a usable interval",
+                "write 10s to 24h, for example `10m`",
+            )
+        })
+}
+
 fn concurrency(text: &str) -> Result<u16, InvalidSetting> {
     text.parse()
         .ok()
@@ -466,6 +486,7 @@ mod tests {
             (["--remote-timeout", "10"], "REMOTE_TIMEOUT"),
             (["--remote-timeout", "0s"], "REMOTE_TIMEOUT"),
             (["--kube-timeout", "1h"], "KUBE_TIMEOUT"),
+            (["--relist-interval", "1s"], "RELIST_INTERVAL"),
             (["--concurrency", "0"], "CONCURRENCY"),
             (["--admin-listen", "8080"], "ADMIN_LISTEN"),
             (["--ttl-owner-labels", "a b"], "TTL_OWNER_LABELS"),

@@ -1,6 +1,6 @@
 //! The real operator made to die before and after each remote call and each write to the API server
-//! of a full life, and of one whose access is handed over to a debt; one life per point; then started
-//! again. See `src/failpoint.rs`.
+//! of a full life, of one through the admin API, and of one whose access is handed over to a debt; one
+//! life per point; then started again. See `src/failpoint.rs`.
 //!
 //! Judged by the remote's ledger and the apiserver's objects: one remote request for each question,
 //! credentials read once or made anew for each further read, nothing live once the resource has
@@ -14,6 +14,7 @@
 //! | --- | --- |
 //! | `points.rs` | which points there are |
 //! | `life.rs` | how a life is lived, and the full one |
+//! | `admin.rs` | the life through the admin API |
 //! | `owed.rs` | the life that ends with a debt, and that nothing is forgotten |
 //! | `release.rs` | that a release build holds no point |
 
@@ -30,6 +31,8 @@ use std::{panic::AssertUnwindSafe, time::Instant};
 
 use futures::{FutureExt as _, StreamExt as _};
 
+#[path = "crash/admin.rs"]
+mod admin;
 #[path = "crash/life.rs"]
 mod life;
 #[path = "crash/owed.rs"]
@@ -62,6 +65,11 @@ async fn passes_what_is_listed(course: Course) {
 #[tokio::test]
 async fn a_full_life_passes_the_points_that_are_listed() {
     passes_what_is_listed(Course::Full).await;
+}
+
+#[tokio::test]
+async fn a_life_through_the_admin_api_passes_the_points_that_are_listed() {
+    passes_what_is_listed(Course::Admin).await;
 }
 
 #[tokio::test]

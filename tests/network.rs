@@ -9,7 +9,9 @@
 //! | --- | --- |
 //! | `silence.rs` | half-open connections, partitions, an apiserver that is down |
 //! | `watches.rs` | watch events lost, repeated, cut off; 410; stale lists; conflicts on each write |
+//! | `conflicts.rs` | one conflict for each kind of write |
 //! | `lies.rs` | every read of the remote: garbled, cut, oversized, stale, drifting; clocks apart |
+//! | `lost.rs` | one event lost, while the watch goes on |
 //! | `link.rs` | the link |
 //! | `gate.rs` | the gate |
 //!
@@ -25,12 +27,16 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "network/conflicts.rs"]
+mod conflicts;
 #[path = "network/gate.rs"]
 mod gate;
 #[path = "network/lies.rs"]
 mod lies;
 #[path = "network/link.rs"]
 mod link;
+#[path = "network/lost.rs"]
+mod lost;
 #[path = "network/silence.rs"]
 mod silence;
 mod support;

@@ -14,7 +14,7 @@ use kube::{
     Api, Client,
     core::DeserializeGuard,
     runtime::{
-        Config as ControllerConfig, Controller,
+        Config as ControllerConfig,
         controller::{self, Action},
         reflector::{ObjectRef, Store},
         watcher,
@@ -35,7 +35,7 @@ use crate::{
     app::Shell,
     clock::Clock,
     crd::{AponoConnection, ClusterAponoConnection},
-    kubernetes::watch_config,
+    kubernetes,
     metrics::{Controller as Which, Metrics, PassOutcome},
     poller::ResourceKey,
     settings::{Scope, Settings},
@@ -195,7 +195,7 @@ fn control<K: ConnectionResource>(
         "not synced yet",
     );
     let asked = asked::<K>(context, namespace);
-    let controller = Controller::new(api, watch_config())
+    let controller = kubernetes::controller(api, shell.settings.relist_interval)
         .with_config(ControllerConfig::default().concurrency(shell.settings.concurrency))
         .reconcile_on(asked)
         .reconcile_all_on(shell.shards.changes())

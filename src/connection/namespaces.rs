@@ -19,7 +19,7 @@ use kube::{
 };
 use tokio::sync::broadcast;
 
-use crate::{admin::Gate, kubernetes::watch_config, telemetry::Chain};
+use crate::{admin::Gate, kubernetes::watched, telemetry::Chain};
 
 type Metadata = PartialObjectMeta<Namespace>;
 /// Namespaces whose labels changed.
@@ -50,10 +50,10 @@ impl Namespaces {
         Self::default()
     }
 
-    /// A cache, and what fills it until `stop` resolves. Opens the gate when it is filled, and tells
+    /// A cache, listed anew this often, and what fills it until `stop` resolves. Opens the gate when it is filled, and tells
     /// `relabelled` the namespaces whose labels were not known before, or other ones.
     pub fn watch(
-        client: Client,
+        (client, relist): (Client, Duration),
         gate: Gate,
         relabelled: broadcast::Sender<Relabelled>,
         stop: impl Future<Output = ()> + Send,
@@ -62,7 +62,7 @@ impl Namespaces {
         let known = Arc::new(RwLock::new(Known::default()));
         let filled = Arc::clone(&known);
         let fill = async move {
-            let events = watcher(namespaces, watch_config())
+            let events = watched(namespaces, relist)
                 .default_backoff()
                 .take_until(stop);
             tokio::pin!(events);

@@ -62,7 +62,8 @@ pub type ObjectKey = (String, String);
 #[derive(Debug, Default)]
 pub struct Kept {
     uid: String,
-    memory: Memory,
+    /// Absent for most: there is nothing to remember of what is at rest.
+    memory: Option<Box<Memory>>,
     written: Option<u64>,
     behind_since: Option<Instant>,
     complained: bool,
@@ -125,12 +126,15 @@ impl Context {
 
     /// What the process remembers of its own calls for a resource.
     pub fn memory(&self, resource: &AccessRequest) -> Memory {
-        self.kept(resource, |kept| kept.memory.clone())
+        let memory = self.kept(resource, |kept| kept.memory.clone());
+        memory.map(|memory| *memory).unwrap_or_default()
     }
 
     /// Remembers it.
     pub fn remember(&self, resource: &AccessRequest, memory: &Memory) {
-        self.kept(resource, |kept| kept.memory = memory.clone());
+        let is_worth_it = *memory != Memory::default();
+        let memory = is_worth_it.then(|| Box::new(memory.clone()));
+        self.kept(resource, |kept| kept.memory = memory);
     }
 
     /// Remembers a write of our own, to know an older object by.

@@ -15,7 +15,6 @@ use kube::{
         Controller, WatchStreamExt as _,
         controller::{self, Action},
         reflector::{self, ObjectRef, Store, reflector},
-        watcher,
     },
 };
 use tokio::{
@@ -27,7 +26,7 @@ use super::{Context, Error, attempt::Ledger, observed::doubled, reconcile};
 use crate::{
     connection::{ConnectionKey, Registry, Relabelled},
     crd::{AccessRequest, FINALIZER, Phase},
-    kubernetes::watch_config,
+    kubernetes::watched,
     marker::Mark,
     metrics::{Controller as Which, PassOutcome},
     poller::ResourceKey,
@@ -59,6 +58,8 @@ pub struct Wakes {
     pub connections: broadcast::Receiver<ConnectionKey>,
     /// The labels of these namespaces changed.
     pub namespaces: broadcast::Receiver<Relabelled>,
+    /// How often everything is listed anew, and so looked at.
+    pub relist: Duration,
 }
 
 /// Runs the controller of one scope (all namespaces, or one) until told to stop.
@@ -77,7 +78,7 @@ pub async fn run(
     };
     let scope = scope.map(ToOwned::to_owned);
     let (store, writer) = reflector::store();
-    let seen = watcher(api, watch_config()).modify(prune_fields);
+    let seen = watched(api, wakes.relist).modify(prune_fields);
     let controller =
         Controller::for_stream(reflector(writer, seen).applied_objects(), store.clone());
     keep(stores, &store);

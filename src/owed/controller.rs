@@ -22,7 +22,7 @@ use kube::{
     ResourceExt as _,
     api::{Patch, PatchParams},
     runtime::{
-        Config as ControllerConfig, Controller,
+        Config as ControllerConfig,
         controller::{self, Action},
     },
 };
@@ -49,7 +49,7 @@ use crate::{
         escrow::{Escrow, EscrowError},
     },
     crd::{FIELD_MANAGER, OWED_FINALIZER, OwedRevocation, OwedRevocationStatus},
-    kubernetes::{self, deadline, watch_config},
+    kubernetes::{self, deadline},
     metrics::{Controller as Which, DebtEnd, KubeWrite, PassOutcome},
     shards::{self, Entry, Shard, Shards},
     telemetry::Chain,
@@ -119,7 +119,7 @@ pub async fn run(shell: &Shell, debts: Debts) {
         ending: tokio::sync::Mutex::default(),
     });
     let api = kube::Api::<Guarded>::namespaced(shell.client.clone(), &settings.operator_namespace);
-    let controller = Controller::new(api, watch_config())
+    let controller = kubernetes::controller(api, settings.relist_interval)
         .with_config(ControllerConfig::default().concurrency(settings.concurrency))
         .reconcile_all_on(shell.shards.changes())
         .graceful_shutdown_on(shell.stopped());

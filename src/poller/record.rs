@@ -1,12 +1,12 @@
 //! What is known of one id, and which of two answers is the newer. Pure.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::cadence::Tier;
+use super::few::Few;
 use super::{Administered, Missing, ResourceKey, Sight, Snapshot};
 use crate::crd::RemoteApi;
 use crate::marker::{Mark, Nonce};
@@ -17,7 +17,7 @@ pub(super) struct Record {
     pub(super) snapshot: Option<Arc<Snapshot>>,
     pub(super) absence: Option<Absence>,
     /// Who follows it.
-    pub(super) owners: BTreeSet<ResourceKey>,
+    pub(super) owners: Few<ResourceKey>,
     /// Where it was found last, before that where it is expected.
     pub(super) route: RemoteApi,
     /// What the list of the admin API has to be asked with.
@@ -25,7 +25,7 @@ pub(super) struct Record {
     /// The mark it bears.
     pub(super) mark: Option<Mark>,
     /// The POSTs whose answers named it.
-    pub(super) answered: BTreeSet<Nonce>,
+    pub(super) answered: Few<Nonce>,
     /// Since when it is known to be in its state.
     pub(super) settled: Timestamp,
     /// Whether no list shows it although it can be read by id.
@@ -70,11 +70,11 @@ impl Record {
         Self {
             snapshot: None,
             absence: None,
-            owners: BTreeSet::new(),
+            owners: Few::default(),
             route,
             admin: None,
             mark: None,
-            answered: BTreeSet::new(),
+            answered: Few::default(),
             settled: Timestamp::MIN,
             is_hidden: false,
             confirms: 0,

@@ -12,6 +12,7 @@ mod suspects;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub(super) use self::looking::Want;
 pub(super) use self::standing::Lane;
 use self::standing::{Identity, LaneHealth, Tenure};
 pub(super) use self::suspects::Suspect;
+use super::few::Few;
 use super::record::{Group, Record};
 use super::words::Words;
 use super::{Interest, Look, ResourceKey, View};
@@ -41,17 +43,17 @@ pub(super) struct Knowledge {
     /// Counts the tokens: what was asked under another proves nothing.
     pub(super) epoch: u64,
     resources: BTreeMap<ResourceKey, Arc<Interest>>,
-    records: HashMap<String, Record>,
+    records: HashMap<String, Box<Record>>,
 
     /// Which ids bear or answered a nonce, and who wants it.
-    by_nonce: BTreeMap<Nonce, BTreeSet<String>>,
-    wanted: BTreeMap<Nonce, BTreeSet<ResourceKey>>,
+    by_nonce: BTreeMap<Nonce, Few<String>>,
+    wanted: BTreeMap<Nonce, Few<ResourceKey>>,
     /// The nonces our own POSTs were answered for, until all they named is tracked.
-    answered: BTreeMap<ResourceKey, BTreeSet<Nonce>>,
+    answered: BTreeMap<ResourceKey, Few<Nonce>>,
     /// Which ids bear a mark of an origin, and who is of it.
-    by_origin: BTreeMap<Origin, BTreeSet<String>>,
-    cut_origins: BTreeMap<Origin, BTreeSet<String>>,
-    residents: BTreeMap<Origin, BTreeSet<ResourceKey>>,
+    by_origin: BTreeMap<Origin, Few<String>>,
+    cut_origins: BTreeMap<Origin, Few<String>>,
+    residents: BTreeMap<Origin, Few<ResourceKey>>,
     /// Ids that nobody follows.
     loose: BTreeSet<String>,
 
@@ -116,7 +118,7 @@ impl Knowledge {
             let record = self
                 .records
                 .entry(tracked.id.clone())
-                .or_insert_with(|| Record::new(tracked.api));
+                .or_insert_with(|| Box::new(Record::new(tracked.api)));
             record.owners.insert(key.clone());
             if tracked.admin.is_some() {
                 record.admin.clone_from(&tracked.admin);
@@ -377,17 +379,29 @@ impl Knowledge {
     }
 }
 
+/// What [`remove`] removes from.
+trait Set<Q: ?Sized> {
+    /// Removes a member; says whether nothing is left.
+    fn take_out(&mut self, member: &Q) -> bool;
+}
+
+impl<V: Ord + Borrow<Q>, Q: Ord + ?Sized> Set<Q> for BTreeSet<V> {
+    fn take_out(&mut self, member: &Q) -> bool {
+        self.remove(member);
+        self.is_empty()
+    }
+}
+
+impl<V: Ord + Borrow<Q>, Q: Ord + ?Sized> Set<Q> for Few<V> {
+    fn take_out(&mut self, member: &Q) -> bool {
+        self.remove(member);
+        self.is_empty()
+    }
+}
+
 /// Removes one member of a set in a map of sets, and the set when it is empty.
-fn remove<K, V, Q>(map: &mut BTreeMap<K, BTreeSet<V>>, key: &K, member: &Q)
-where
-    K: Ord,
-    V: Ord + std::borrow::Borrow<Q>,
-    Q: Ord + ?Sized,
-{
-    if let Some(set) = map.get_mut(key) {
-        set.remove(member);
-        if set.is_empty() {
-            map.remove(key);
-        }
+fn remove<K: Ord, S: Set<Q>, Q: ?Sized>(map: &mut BTreeMap<K, S>, key: &K, member: &Q) {
+    if map.get_mut(key).is_some_and(|set| set.take_out(member)) {
+        map.remove(key);
     }
 }

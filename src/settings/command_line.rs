@@ -129,6 +129,17 @@ pub struct RunArguments {
         value_name = "NAME"
     )]
     pub pod_name: Option<String>,
+    /// How often everything that is watched is listed anew, for example 10m: the longest time for
+    /// which an event that was lost on its way stays unseen.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Kubernetes",
+        default_value = "10m",
+        value_name = "DURATION"
+    )]
+    pub relist_interval: String,
     /// How many resources of one kind are worked on at once, 1 to 1024.
     #[arg(
         long,

@@ -1,24 +1,28 @@
 //! A life in which the operator may die, each step of which is waited for. Only commands move the
 //! remote, so every life passes the same states. Here is the full one: asked for, approved, granted,
-//! active, credentials delivered, made anew, renewed, deleted; the other is in `owed.rs`.
+//! active, credentials delivered and a workload restarted for them, made anew, renewed, deleted; the
+//! others are in `admin.rs` and `owed.rs`.
 
 use std::time::{Duration, Instant};
 
 use apono_operator::crd::AccessRequest;
-use apono_simulator::{Credentials, Request, Session, Status};
+use apono_simulator::{Credentials, Request, Session, Status, switches::V3Others};
 use jiff::SignedDuration;
 use kube::Resource;
 use serde_json::{Value, json};
 
 use crate::{
-    owed,
+    admin, owed,
     points::Course,
     support::{CONNECTION, Setup, World, text},
 };
 
 /// The resource of each life.
 pub const NAME: &str = "orders";
-const SECRET: &str = "orders-db";
+/// Where its credentials are delivered.
+pub const SECRET: &str = "orders-db";
+/// What uses them.
+const WORKLOAD: &str = "orders";
 /// `SIGABRT`.
 const ABORTED: i32 = 6;
 /// A create that was lost before it was done is repeated half a minute after its mark.
@@ -32,11 +36,17 @@ const BEFORE: SignedDuration = SignedDuration::from_mins(5);
 /// long as `BEFORE` is renewed at half its time.
 const SOON: SignedDuration = SignedDuration::from_secs(1);
 
-fn setup() -> Setup {
-    Setup::explicit()
+fn setup(course: Course) -> Setup {
+    let setup = Setup::explicit()
         .setting("REMOTE_TIMEOUT", "1s")
         .setting("RUST_LOG", "info")
-        .stopped()
+        .stopped();
+    match course {
+        Course::Full | Course::Owed => setup,
+        Course::Admin => setup
+            .remote(|remote| remote.switches.v3_others = V3Others::Anyone)
+            .connection(admin::allowed()),
+    }
 }
 
 /// The points one undisturbed life passes, in order.
@@ -44,7 +54,7 @@ pub async fn record(course: Course) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("points");
     let path_text = path.to_str().unwrap();
-    let world = World::new(setup().setting("APONO_FAILPOINT_RECORD", path_text)).await;
+    let world = World::new(setup(course).setting("APONO_FAILPOINT_RECORD", path_text)).await;
     live(course, world, 0).await;
     let recorded = std::fs::read_to_string(path).unwrap();
     recorded.lines().map(str::to_owned).collect()
@@ -52,7 +62,7 @@ pub async fn record(course: Course) -> Vec<String> {
 
 /// A life in which the operator dies at this point, once.
 pub async fn dying_at(course: Course, point: &str) {
-    let world = World::new(setup().setting("APONO_FAILPOINT", point)).await;
+    let world = World::new(setup(course).setting("APONO_FAILPOINT", point)).await;
     live(course, world, 1).await;
 }
 
@@ -74,11 +84,13 @@ async fn live(course: Course, world: World, crashes: u32) {
     life.world.operator.start();
     match course {
         Course::Full => life.whole().await,
+        Course::Admin => admin::live(&mut life).await,
         Course::Owed => owed::live(&mut life).await,
     }
     life.dies(crashes).await;
     match course {
-        Course::Full => life.judge(),
+        Course::Full => life.judge(2),
+        Course::Admin => life.judge(1),
         Course::Owed => owed::judge(&life.world),
     }
     life.world.end().await;
@@ -89,11 +101,17 @@ impl Life {
         let renewal = json!({"before": "5m", "maxRenewals": 3});
         let spec = json!({
             "access": {"bundle": "prod-read"}, "renewal": renewal,
-            "credentials": {"secretName": SECRET}
+            "credentials": {
+                "secretName": SECRET,
+                "rolloutRestart": [{"kind": "Deployment", "name": WORKLOAD}]
+            }
         });
+        self.world.deploy(WORKLOAD).await;
         self.world.ask(NAME, spec).await;
         self.becomes_active().await;
         self.gets_new_credentials().await;
+        let first = self.world.remote(NAME).remove(0).id;
+        self.delivered(&first).await;
         self.is_renewed().await;
         self.goes().await;
     }
@@ -108,7 +126,8 @@ impl Life {
         self.delivered(&first).await;
     }
 
-    async fn gets_new_credentials(&mut self) {
+    /// Asks for new credentials, and waits until they were made and read.
+    pub async fn gets_new_credentials(&mut self) {
         let first = self.world.remote(NAME).remove(0).id;
         let annotations = json!({"access.apono.io/reset-credentials": "one"});
         let patch = json!({"metadata": {"annotations": annotations}});
@@ -120,7 +139,6 @@ impl Life {
             is_so.then_some(()).ok_or_else(|| format!("{uses:?}"))
         })
         .await;
-        self.delivered(&first).await;
     }
 
     async fn is_renewed(&mut self) {
@@ -137,7 +155,8 @@ impl Life {
         self.delivered(&second.id).await;
     }
 
-    async fn goes(&mut self) {
+    /// Is deleted, taken back, and leaves nothing.
+    pub async fn goes(&mut self) {
         self.delete().await;
         self.until("everything is being taken back", async |world| {
             let all = world.remote(NAME);
@@ -191,11 +210,11 @@ impl Life {
         assert_eq!(self.crashes, crashes);
     }
 
-    /// The whole of what the remote saw.
-    fn judge(&self) {
+    /// The whole of what the remote saw: so many requests, and credentials read no oftener than made.
+    fn judge(&self, asked: usize) {
         let all = self.world.simulator.requests();
         let states = self.world.remote_states();
-        assert_eq!(all.len(), 2, "asked for twice: {states:#?}");
+        assert_eq!(all.len(), asked, "asked for twice: {states:#?}");
         for session in self.world.simulator.sessions() {
             let uses = self.world.simulator.session_uses(&session.id);
             let made = session.passwords.len() as u64;
@@ -228,7 +247,7 @@ impl Life {
         .await;
     }
 
-    /// Active, and the Secret holds the password that works.
+    /// Active, the Secret holds the password that works, and the workload was restarted for it.
     async fn delivered(&mut self, request: &str) {
         self.until("access with credentials", async |world| {
             let found = world.get(NAME).await;
@@ -245,10 +264,15 @@ impl Life {
                 .filter(|_| is_there)
                 .map(|one| text(&one, "password"));
             let is_current = stored.is_some() && stored == password;
-            let is_so = is_active && state == "Delivered" && is_current;
-            is_so
-                .then_some(())
-                .ok_or_else(|| format!("current: {is_current}, {}", shown(&found)))
+            let digest = status(&found)["credentials"]["digest"].clone();
+            let restarted_for = world.restarted_for(WORKLOAD).await;
+            // Stored, too: a person's change must not come in between.
+            let is_restarted = digest.is_string()
+                && digest == status(&found)["credentials"]["restartedFor"]
+                && digest.as_str() == restarted_for.as_deref();
+            let is_so = is_active && state == "Delivered" && is_current && is_restarted;
+            let words = || format!("{is_current}, {restarted_for:?}, {}", shown(&found));
+            is_so.then_some(()).ok_or_else(words)
         })
         .await;
     }
@@ -308,11 +332,13 @@ pub fn is_held(object: &impl Resource) -> bool {
         .any(|one| one.starts_with("access.apono.io/"))
 }
 
-fn status(found: &AccessRequest) -> Value {
+/// Its status as it is stored.
+pub fn status(found: &AccessRequest) -> Value {
     serde_json::to_value(&found.status).unwrap()
 }
 
-fn shown(found: &AccessRequest) -> String {
+/// Its status as a failed wait tells it.
+pub fn shown(found: &AccessRequest) -> String {
     format!("{:#}", status(found))
 }
 

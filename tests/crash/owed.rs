@@ -33,7 +33,7 @@ pub async fn live(life: &mut Life) {
 
 /// After a crash the request may be found before it is sure that it is all there is. What is still
 /// looked for when the resource goes is looked for by the debt, for a day.
-async fn knows_what_it_made(life: &mut Life) {
+pub async fn knows_what_it_made(life: &mut Life) {
     life.until("no open question", async |world| {
         let found = serde_json::to_value(world.get(NAME).await.status).unwrap();
         let posts = found["attempt"]["posts"].as_array().cloned();

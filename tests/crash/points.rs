@@ -1,17 +1,19 @@
 //! Which points there are: a fixed list for each life, so that every run is the same one. A life
 //! passes all of its points (a test shows it), and no call that is not listed.
 
-/// A life, see `life.rs` and `owed.rs`.
+/// A life, see `life.rs`, `admin.rs` and `owed.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course {
     /// From the first ask to the last revoke.
     Full,
+    /// Through the admin API, from the ask to the revoke.
+    Admin,
     /// Handed over to a debt, which is paid.
     Owed,
 }
 
-/// Both lives.
-pub const COURSES: [Course; 2] = [Course::Full, Course::Owed];
+/// All lives.
+pub const COURSES: [Course; 3] = [Course::Full, Course::Admin, Course::Owed];
 
 /// A call, and which of its times are points.
 struct Calls {
@@ -36,7 +38,7 @@ const fn calls(name: &'static str, times: u32, sample: &'static [u32]) -> Calls 
 
 /// Remote calls, then calls of the API server: writes, and the few reads that are not watches.
 /// Where a life varies by a few (polls, status writes under load), as many as every life has.
-const CALLS: [Calls; 31] = [
+const CALLS: [Calls; 32] = [
     calls("create_access_request", 1, &[1]),
     calls("request_again", 1, &[1]),
     calls("revoke_access_request", 2, &[1]),
@@ -51,12 +53,13 @@ const CALLS: [Calls; 31] = [
         later: &[16, 20, 24],
         ..calls("list_access_requests", 12, &[])
     },
-    calls("mark the resource", 2, &[1, 2]),
-    calls("write the status", 11, &[1, 2]),
+    calls("mark the resource", 2, &[1]),
+    calls("write the status", 11, &[1]),
     calls("remove the finalizer", 1, &[1]),
     calls("create the Secret", 3, &[1]),
     calls("write the Secret", 5, &[1]),
     calls("delete the Secret", 1, &[1]),
+    calls("restart a workload", 3, &[1]),
     calls("patch the status", 1, &[]),
     calls("publish an event", 11, &[]),
     calls("read the Secret", 3, &[]),
@@ -73,8 +76,7 @@ const CALLS: [Calls; 31] = [
     calls("list the leases", 0, &[]),
 ];
 
-/// What is of a debt, and what it makes of calls of the other life; after that which of the other
-/// life's calls this one makes too, but where dying is nothing new.
+/// What is of a debt, and what it makes of calls of the full life.
 const OWED: [Calls; 18] = [
     calls("create the OwedRevocation", 1, &[1]),
     calls("write the status of the debt", 5, &[]),
@@ -96,23 +98,38 @@ const OWED: [Calls; 18] = [
     calls("write the status", 3, &[]),
 ];
 
-/// Made by the life of what is owed, too.
-const LIKE_THE_FULL_LIFE: [&str; 9] = [
-    "join the replicas",
-    "share the shards",
-    "leave the replicas",
-    "list the leases",
-    "create_access_request",
-    "list_available_bundles",
-    "list_entitlements",
-    "mark the resource",
-    "list the custom resources",
+/// What is of the admin API, and the writes that this life makes around it.
+const ADMIN: [Calls; 20] = [
+    calls("create_admin_request", 1, &[1]),
+    calls("revoke_admin_requests", 1, &[1]),
+    calls("reset_admin_request_credentials", 1, &[]),
+    calls("get_admin_request_details", 2, &[]),
+    calls("get_admin_request", 1, &[]),
+    Calls {
+        later: &[12, 20],
+        ..calls("list_admin_requests", 6, &[])
+    },
+    calls("list_selectable_integrations", 1, &[]),
+    calls("list_selectable_resource_types", 1, &[]),
+    calls("list_selectable_permissions", 1, &[]),
+    calls("list_selectable_resources", 1, &[]),
+    calls("mark the resource", 1, &[]),
+    calls("write the status", 6, &[]),
+    calls("remove the finalizer", 1, &[]),
+    calls("create the Secret", 2, &[]),
+    calls("write the Secret", 3, &[]),
+    calls("delete the Secret", 1, &[]),
+    calls("publish an event", 6, &[]),
+    calls("read the Secret", 3, &[]),
+    calls("patch the finalizers of the connection", 2, &[]),
+    calls("create the copy of a token", 1, &[]),
 ];
 
 impl Course {
     const fn calls(self) -> &'static [Calls] {
         match self {
             Self::Full => &CALLS,
+            Self::Admin => &ADMIN,
             Self::Owed => &OWED,
         }
     }
@@ -122,14 +139,13 @@ impl Course {
         self.listed(|one| (1..=one.times).chain(one.later.iter().copied()).collect())
     }
 
-    /// Whether a recorded point is of a call that is listed.
+    /// Whether a recorded point is of a call that is listed. What the full life makes too is, for
+    /// the others: where dying there is nothing new, it is not listed again.
     pub fn knows(self, point: &str) -> bool {
         let rest = point.split_once(' ').map(|(_, rest)| rest);
         let name = rest.and_then(|rest| rest.rsplit_once(' '));
-        name.is_some_and(|(name, _)| {
-            self.calls().iter().any(|one| name == one.name)
-                || (self == Self::Owed && LIKE_THE_FULL_LIFE.contains(&name))
-        })
+        let mut listed = self.calls().iter().chain(&CALLS);
+        name.is_some_and(|(name, _)| listed.any(|one| name == one.name))
     }
 
     /// Those to run.
@@ -163,7 +179,7 @@ pub fn count() -> usize {
     COURSES.map(|course| course.all().len()).iter().sum()
 }
 
-/// Those to run, of both lives.
+/// Those to run, of all lives.
 pub fn wanted() -> Vec<(Course, String)> {
     let of = |course: Course| course.wanted().into_iter().map(move |one| (course, one));
     COURSES.into_iter().flat_map(of).collect()

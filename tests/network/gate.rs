@@ -18,6 +18,8 @@ use futures::{Stream, StreamExt as _};
 use kube::Client;
 use serde_json::{Value, json};
 
+use crate::conflicts::Conflicts;
+
 /// A watch that ends is begun again more and more slowly, so not every event ends one.
 const EVERY: usize = 6;
 
@@ -40,10 +42,14 @@ pub enum Events {
 #[derive(Debug)]
 struct Orders {
     events: Events,
+    /// The next event of which this holds is lost, and the stream goes on.
+    lost: Option<fn(&Value) -> bool>,
     /// Lists of access requests are answered by this.
     stale: Option<Bytes>,
     /// Whatever is written has changed a moment before, every other time.
     are_writes_late: bool,
+    /// Each kind of write meets one conflict.
+    are_conflicting: bool,
 }
 
 /// The gate; gone when dropped.
@@ -59,6 +65,7 @@ struct Inner {
     faults: AtomicUsize,
     writes: AtomicUsize,
     events: AtomicUsize,
+    conflicts: Conflicts,
 }
 
 impl Gate {
@@ -66,8 +73,10 @@ impl Gate {
     pub async fn new(client: Client) -> Self {
         let orders = Orders {
             events: Events::Pass,
+            lost: None,
             stale: None,
             are_writes_late: false,
+            are_conflicting: false,
         };
         let inner = Arc::new(Inner {
             client,
@@ -75,6 +84,7 @@ impl Gate {
             faults: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
             events: AtomicUsize::new(0),
+            conflicts: Conflicts::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -97,6 +107,11 @@ impl Gate {
         self.inner.orders.lock().unwrap().events = events;
     }
 
+    /// The next event of access requests of which this holds is lost, without a word.
+    pub fn lose(&self, which: fn(&Value) -> bool) {
+        self.inner.orders.lock().unwrap().lost = Some(which);
+    }
+
     /// What lists answer from now on; nothing: the truth.
     pub fn stale(&self, list: Option<Bytes>) {
         self.inner.orders.lock().unwrap().stale = list;
@@ -105,6 +120,16 @@ impl Gate {
     /// Every other write meets an object that has just changed.
     pub fn late_writes(&self) {
         self.inner.orders.lock().unwrap().are_writes_late = true;
+    }
+
+    /// The first write of each kind meets a conflict.
+    pub fn conflicting(&self) {
+        self.inner.orders.lock().unwrap().are_conflicting = true;
+    }
+
+    /// Which writes met a conflict, and which were made.
+    pub fn conflicts(&self) -> &Conflicts {
+        &self.inner.conflicts
     }
 
     /// How many faults it put in.
@@ -138,7 +163,13 @@ async fn pass(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     if parts.method == Method::PATCH {
         inner.change_before(parts.uri.path(), &body).await;
     }
-    let Some(answer) = inner.forward(&parts, body).await else {
+    let is_conflicting = inner.orders.lock().unwrap().are_conflicting;
+    let answer = if is_conflicting {
+        inner.contend(&parts, body).await
+    } else {
+        inner.forward(&parts, body).await
+    };
+    let Some(answer) = answer else {
         return StatusCode::BAD_GATEWAY.into_response();
     };
     if !(is_collection && is_watch && answer.status().is_success()) {
@@ -166,17 +197,42 @@ impl Inner {
         Some(Response::from_parts(parts, Body::new(body)))
     }
 
+    /// Passes a call on, unless it is the first write of its kind: that meets a conflict.
+    async fn contend(&self, parts: &axum::http::request::Parts, body: Bytes) -> Option<Response> {
+        let content = serde_json::from_slice(&body).unwrap_or_default();
+        let path = parts.uri.path();
+        let Some(kind) = self.conflicts.first(&parts.method, path, &content) else {
+            return self.forward(parts, body).await;
+        };
+        if !is_guarded(&content) {
+            self.conflicts.meet(kind);
+            self.faults.fetch_add(1, Ordering::SeqCst);
+            return Some(conflict());
+        }
+        let number = self.writes.fetch_add(1, Ordering::SeqCst);
+        self.touch(path, number).await;
+        let answer = self.forward(parts, body).await?;
+        if answer.status() == StatusCode::CONFLICT {
+            self.conflicts.meet(kind);
+            self.faults.fetch_add(1, Ordering::SeqCst);
+        }
+        Some(answer)
+    }
+
     /// Somebody else is quicker: changes the object that is about to be written, every other time.
     async fn change_before(&self, path: &str, body: &[u8]) {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let is_guarded = !body["metadata"]["resourceVersion"].is_null();
-        if !is_guarded || !self.orders.lock().unwrap().are_writes_late {
+        if !is_guarded(&body) || !self.orders.lock().unwrap().are_writes_late {
             return;
         }
         let number = self.writes.fetch_add(1, Ordering::SeqCst);
-        if number % 2 == 1 {
-            return;
+        if number.is_multiple_of(2) && self.touch(path, number).await {
+            self.faults.fetch_add(1, Ordering::SeqCst);
         }
+    }
+
+    /// Changes an object as somebody else would, each time anew; whether it changed.
+    async fn touch(&self, path: &str, number: usize) -> bool {
         let object = path.trim_end_matches("/status");
         let patch =
             json!({"metadata": {"annotations": {"example.com/touched": number.to_string()}}});
@@ -184,10 +240,24 @@ impl Inner {
             .header(header::CONTENT_TYPE, "application/merge-patch+json")
             .body(kube::client::Body::from(patch.to_string().into_bytes()));
         let changed = self.client.send(request.unwrap()).await;
-        if changed.is_ok_and(|answer| answer.status().is_success()) {
-            self.faults.fetch_add(1, Ordering::SeqCst);
-        }
+        changed.is_ok_and(|answer| answer.status().is_success())
     }
+}
+
+/// Whether a write is of an object as it was seen, and lands nowhere else.
+fn is_guarded(body: &Value) -> bool {
+    let version = |one: &str| !body[one]["resourceVersion"].is_null();
+    version("metadata") || version("preconditions")
+}
+
+/// What an apiserver says of a write that came in between others.
+fn conflict() -> Response {
+    let words = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "the object has been modified; please apply your changes to the latest version",
+        "reason": "Conflict", "code": 409
+    });
+    (StatusCode::CONFLICT, axum::Json(words)).into_response()
 }
 
 /// A watch, one event a line, as it is to be heard.
@@ -233,6 +303,9 @@ enum Heard {
 
 impl Inner {
     fn hear(&self, line: &Bytes) -> Vec<Heard> {
+        if self.loses(line) {
+            return Vec::new();
+        }
         let number = self.events.fetch_add(1, Ordering::SeqCst);
         let events = self.orders.lock().unwrap().events;
         let whole = Heard::Line(line.clone());
@@ -252,5 +325,17 @@ impl Inner {
         };
         self.faults.fetch_add(1, Ordering::SeqCst);
         heard
+    }
+
+    /// Whether this is the event that is to be lost; the first is, no other.
+    fn loses(&self, line: &Bytes) -> bool {
+        let lost = &mut self.orders.lock().unwrap().lost;
+        let event: Value = serde_json::from_slice(line).unwrap_or_default();
+        let is_it = lost.is_some_and(|which| which(&event));
+        if is_it {
+            *lost = None;
+            self.faults.fetch_add(1, Ordering::SeqCst);
+        }
+        is_it
     }
 }

@@ -15,14 +15,15 @@ use crate::{
 
 const SECRET: &str = "orders-db";
 
-struct Gated {
-    world: World,
-    gate: Gate,
-    _folder: TempDir,
+/// A world behind a gate.
+pub struct Gated {
+    pub world: World,
+    pub gate: Gate,
+    pub _folder: TempDir,
 }
 
 /// A world whose operator, not yet started, reaches the apiserver through a gate.
-async fn gated(setup: Setup) -> Gated {
+pub async fn gated(setup: Setup) -> Gated {
     let setup = setup.setting("REMOTE_TIMEOUT", "1s");
     let mut world = World::new(setup.setting("RUST_LOG", "info").stopped()).await;
     let gate = Gate::new(world.cluster.client.clone()).await;

@@ -7,6 +7,7 @@
 //! | `requests.rs` | access requests: making them, waiting for them, the row of the table they are in |
 //! | `connections.rs` | connections and their tokens |
 //! | `credentials.rs` | delivered Secrets, and the sessions they come from |
+//! | `workloads.rs` | what uses delivered Secrets |
 //! | `remote.rs` | what the simulated remote saw |
 //! | `operator.rs` | the binary: start, end, log, admin port |
 //! | `cluster.rs` | the apiserver, and its audit log |
@@ -33,6 +34,7 @@ mod operator;
 mod remote;
 mod requests;
 mod wait;
+mod workloads;
 mod world;
 
 pub use cluster::{Cluster, Write};

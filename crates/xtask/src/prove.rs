@@ -3,7 +3,8 @@
 //! again at the end, together.
 //!
 //! `--sample` runs the model in fixed, smaller bounds, which are printed: of the other proofs
-//! `cargo xtask test` runs a sample already. `prove mutations` breaks the code on purpose, see
+//! `cargo xtask test` runs a sample already, or all there is of them: the suites have no bounds, and
+//! are here so that everything that is proven is proven by one command. `prove mutations` breaks the code on purpose, see
 //! `prove/mutations.rs`.
 
 mod mutations;
@@ -16,7 +17,7 @@ use clap::{Args, Subcommand};
 
 use crate::control_plane::{ControlPlane, Which};
 use crate::process::{self, progress::Progress, spoken};
-use crate::test::cargo;
+use crate::test::{AT_ONCE, THREADS, cargo};
 
 /// What every line of counts begins with.
 const COUNTED: &str = "proved: ";
@@ -47,6 +48,8 @@ enum Only {
     Pauses,
     /// Only bad objects: all that are made out of the definitions.
     Objects,
+    /// Only the suites: networks, faults, restarts, debts, leaks, deputies, switches.
+    Suites,
     /// Only bad inputs: what others send, changed many times.
     Inputs,
     /// Only the mutations: the code is broken on purpose, and each time a proof has to fail.
@@ -118,18 +121,56 @@ const INPUTS: Proof = Proof {
 
 const PROOFS: [Proof; 5] = [MODEL, CRASH, PAUSES, OBJECTS, INPUTS];
 
+/// A test suite without bounds: what `cargo xtask test` runs of it is all there is.
+const fn suite(name: &'static str, arguments: &'static [&'static str]) -> Proof {
+    Proof {
+        name,
+        arguments,
+        full: &[(THREADS, AT_ONCE)],
+        sample: None,
+        optimized: &[],
+        is_clustered: true,
+    }
+}
+
+const SUITES: [Proof; 7] = [
+    suite(
+        "network",
+        &["--package", "apono-operator", "--test", "network"],
+    ),
+    suite(
+        "faults",
+        &["--package", "apono-operator", "--test", "faults"],
+    ),
+    suite(
+        "restarts",
+        &["--package", "apono-operator", "--test", "restarts"],
+    ),
+    suite("owed", &["--package", "apono-operator", "--test", "owed"]),
+    suite("leaks", &["--package", "apono-operator", "--test", "leaks"]),
+    suite(
+        "deputy",
+        &["--package", "apono-operator", "--test", "deputy"],
+    ),
+    suite(
+        "switches",
+        &["--package", "apono-operator", "--test", "switches"],
+    ),
+];
+
 /// Runs the proofs.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let proofs = match &arguments.only {
         Some(Only::Mutations { name }) => return mutations::run(name),
-        Some(Only::Model) => &[MODEL][..],
-        Some(Only::Crash) => &[CRASH],
-        Some(Only::Pauses) => &[PAUSES],
-        Some(Only::Objects) => &[OBJECTS],
-        Some(Only::Inputs) => &[INPUTS],
-        None => &PROOFS[..],
+        Some(Only::Model) => vec![MODEL],
+        Some(Only::Crash) => vec![CRASH],
+        Some(Only::Pauses) => vec![PAUSES],
+        Some(Only::Objects) => vec![OBJECTS],
+        Some(Only::Inputs) => vec![INPUTS],
+        Some(Only::Suites) => SUITES.to_vec(),
+        None => everything(),
     };
-    let proven = run_all(&chosen(proofs, arguments.sample), &arguments.which)?;
+    let proven = run_all(&chosen(&proofs, arguments.sample), &arguments.which)?;
     if arguments.sample || arguments.only.is_some() {
         return Ok(proven);
     }
@@ -139,6 +180,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     } else {
         proven
     })
+}
+
+/// Every proof but the mutations.
+fn everything() -> Vec<Proof> {
+    PROOFS.into_iter().chain(SUITES).collect()
 }
 
 /// A proof with the bounds it runs in.
@@ -263,14 +309,15 @@ mod tests {
     #[test]
     fn a_sample_is_of_the_model_alone_and_everything_is_of_all() {
         let names = |is_sample| {
-            let chosen = chosen(&PROOFS, is_sample).into_iter();
+            let chosen = chosen(&everything(), is_sample).into_iter();
             chosen.map(|one| one.proof.name).collect::<Vec<_>>()
         };
         assert_eq!(names(true), ["model"]);
-        assert_eq!(
-            names(false),
-            ["model", "crash", "pauses", "objects", "inputs"]
-        );
+        let all = [
+            "model", "crash", "pauses", "objects", "inputs", "network", "faults", "restarts",
+            "owed", "leaks", "deputy", "switches",
+        ];
+        assert_eq!(names(false), all);
     }
 
     #[test]

@@ -11,9 +11,9 @@ use crate::rights::Audited;
 use crate::tools;
 
 /// How many tests of a binary run at once: libtest's own variable.
-const THREADS: &str = "RUST_TEST_THREADS";
+pub(crate) const THREADS: &str = "RUST_TEST_THREADS";
 /// Most of a test is waiting, so that two cores are busy with twice as many.
-const AT_ONCE: &str = "4";
+pub(crate) const AT_ONCE: &str = "4";
 
 /// What to run, and against what.
 #[derive(Debug, Args)]

@@ -69,7 +69,7 @@ fn nothing_is_taken_back_before_it_was_read() {
 #[test]
 fn what_is_live_is_taken_back_and_read_back_until_it_has_ended() {
     for word in ["Active", "Pending", "Granting", "Whatever"] {
-        let (spec, mut progress) = read(word);
+        let (mut spec, mut progress) = read(word);
         let revoke = Step::Revoke {
             id: "r1".to_owned(),
             together: false,
@@ -77,8 +77,14 @@ fn what_is_live_is_taken_back_and_read_back_until_it_has_ended() {
         assert_eq!(next(&spec, &progress, at(0)), revoke, "{word}");
         tried(&mut progress, 1, false);
         assert_eq!(next(&spec, &progress, at(9)), read_step(), "{word}");
-        progress.see("r1", &request("Revoked"), at(9));
-        assert_eq!(next(&spec, &progress, at(9)), Step::Pay, "{word}");
+        // Accepted is not ended.
+        progress.see("r1", &request("Revoking"), at(9));
+        spec.requests = requests(&spec, &progress);
+        let step = next(&spec, &progress, at(9));
+        assert!(matches!(step, Step::Wait(_)), "{word}: {step:?}");
+        assert_eq!(next(&spec, &progress, at(70)), read_step(), "{word}");
+        progress.see("r1", &request("Revoked"), at(70));
+        assert_eq!(next(&spec, &progress, at(70)), Step::Pay, "{word}");
     }
 }
 

@@ -1,6 +1,5 @@
 //! Taking answers: what is kept of them, and whom they concern.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use apono_client::AccessRequest;
@@ -11,6 +10,7 @@ use super::{Knowledge, remove};
 use crate::crd::RemoteApi;
 use crate::marker::{Mark, Nonce, Origin};
 use crate::poller::cadence::Tier;
+use crate::poller::few::Few;
 use crate::poller::record::{Record, Seen};
 use crate::poller::{ResourceKey, Snapshot};
 
@@ -34,18 +34,18 @@ impl Knowledge {
         asked_at: Timestamp,
         now: Timestamp,
         source: Source,
-    ) -> BTreeSet<ResourceKey> {
+    ) -> Few<ResourceKey> {
         self.words.entry(api).or_default().learn(&request.status);
         let id = request.id.clone();
         let is_known = self.records.contains_key(&id);
         let is_kept = is_known || self.is_worth_keeping(&request);
         if !is_kept || self.is_of_another_api(&request, api) {
-            return BTreeSet::new();
+            return Few::default();
         }
         let record = self
             .records
             .entry(id.clone())
-            .or_insert_with(|| Record::new(api));
+            .or_insert_with(|| Box::new(Record::new(api)));
         let old_mark = record.mark.clone();
         let seen = record.see(
             Snapshot {
@@ -61,7 +61,7 @@ impl Knowledge {
             now,
         );
         if seen == Seen::Stale {
-            return BTreeSet::new();
+            return Few::default();
         }
         if source == Source::List {
             record.is_hidden = false;
@@ -72,7 +72,7 @@ impl Knowledge {
         let concerned = if seen == Seen::Changed {
             self.concerned(&id)
         } else {
-            BTreeSet::new()
+            Few::default()
         };
         self.settle(&id);
         concerned
@@ -98,7 +98,7 @@ impl Knowledge {
             .entry(nonce.clone())
             .or_default()
             .insert(key.clone());
-        let mut concerned = BTreeSet::new();
+        let mut concerned = Few::default();
         for request in requests {
             let id = request.id.clone();
             // The admin API has one word for what moves by itself and for what waits for people, and
@@ -109,7 +109,7 @@ impl Knowledge {
             let record = self
                 .records
                 .entry(id.clone())
-                .or_insert_with(|| Record::new(api));
+                .or_insert_with(|| Box::new(Record::new(api)));
             record.answered.insert(nonce.clone());
             record.route = api;
             self.by_nonce
@@ -192,9 +192,9 @@ impl Knowledge {
     }
 
     /// Everybody whose view shows this record.
-    fn concerned(&self, id: &str) -> BTreeSet<ResourceKey> {
+    fn concerned(&self, id: &str) -> Few<ResourceKey> {
         let Some(record) = self.records.get(id) else {
-            return BTreeSet::new();
+            return Few::default();
         };
         let mut keys = record.owners.clone();
         let nonces = record

@@ -14,6 +14,7 @@ use super::{Evidence, Knowledge};
 use crate::crd::RemoteApi;
 use crate::poller::ResourceKey;
 use crate::poller::cadence::{confirm_gap, missing_gap};
+use crate::poller::few::Few;
 use crate::poller::record::{Group, Record};
 
 /// A list may lag behind by so much: what changed since then says nothing about the filter.
@@ -76,8 +77,8 @@ impl Knowledge {
 
     /// Gives a taken id back that could not be read, unless it is missing: then it stays suspected.
     pub(in crate::poller) fn give_back_unless_missing(&mut self, id: &str) {
-        let is_missing = |record: &Record| record.absence.is_some();
-        if !self.records.get(id).is_some_and(is_missing) {
+        let record = self.records.get(id);
+        if record.is_none_or(|record| record.absence.is_none()) {
             self.suspects.remove(id);
         }
     }
@@ -136,16 +137,16 @@ impl Knowledge {
         id: &str,
         asked_at: Timestamp,
         now: Instant,
-    ) -> BTreeSet<ResourceKey> {
+    ) -> Few<ResourceKey> {
         let Some(record) = self.records.get_mut(id) else {
-            return BTreeSet::new();
+            return Few::default();
         };
         let counts = record.miss(asked_at);
         let times = record.absence.map_or(0, |absence| absence.times);
         let concerned = if counts {
             record.owners.clone()
         } else {
-            BTreeSet::new()
+            Few::default()
         };
         let due = now + missing_gap(times);
         self.hastened.remove(id);

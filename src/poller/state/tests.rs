@@ -186,8 +186,15 @@ fn agree(knowledge: &Knowledge) -> Result<(), TestCaseError> {
             prop_assert!(knowledge.by_origin[&mark.origin].contains(id));
         }
     }
-    let indexed = knowledge.groups.values().chain(knowledge.by_nonce.values());
-    let indexed = indexed.chain(knowledge.by_origin.values()).flatten();
+    let of_marks = knowledge
+        .by_nonce
+        .values()
+        .chain(knowledge.by_origin.values());
+    let indexed = knowledge
+        .groups
+        .values()
+        .flatten()
+        .chain(of_marks.flatten());
     let indexed = indexed
         .chain(&knowledge.loose)
         .chain(knowledge.suspects.keys());

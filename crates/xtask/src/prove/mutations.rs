@@ -45,8 +45,12 @@ const PAIR: Proof = Proof::Model("two_resources_never_touch_what_is_of_the_other
 const COPIED: Proof = Proof::Model("a_resource_copied_under_another_name_takes_nothing_over");
 const BEYOND: Proof = Proof::Model("beyond_the_settle_window_the_second_create_is_taken_back");
 
+const NOT_FOUND: Proof = Proof::Unit(
+    "owed::plan::tests::not_found_is_an_end_only_for_the_user_who_made_it_and_only_if_said_often",
+);
+
 /// The list.
-pub(super) const MUTATIONS: [Mutation; 19] = [
+pub(super) const MUTATIONS: [Mutation; 26] = [
     Mutation {
         name: "absence is concluded from a look that was asked for too early",
         file: "src/controller/picture.rs",
@@ -183,6 +187,57 @@ pub(super) const MUTATIONS: [Mutation; 19] = [
         from: "let is_free = !new.holders.contains_key(&shard);",
         to: "let is_free = new.holders.get(&shard).is_none_or(|holder| holder != me);",
         caught_by: Proof::Unit("a_second_replica_gets_half_and_only_after_it_was_given_back"),
+    },
+    Mutation {
+        name: "a debt is paid by one 404",
+        file: "src/owed/plan.rs",
+        from: "missing.times >= MISSING_TIMES && span >= MISSING_SPAN_SECONDS",
+        to: "missing.times >= MISSING_TIMES.min(1) && span >= MISSING_SPAN_SECONDS.min(0)",
+        caught_by: NOT_FOUND,
+    },
+    Mutation {
+        name: "a debt is paid by what another user cannot find",
+        file: "src/owed/plan.rs",
+        from: "user.is_some() && known.request.requestor_id.as_ref() == user",
+        to: "user.is_some() && known.request.requestor_id.is_some()",
+        caught_by: NOT_FOUND,
+    },
+    Mutation {
+        name: "a debt is paid before its revoke is read back",
+        file: "src/owed/plan.rs",
+        from: "        State::Rejected | State::Revoked => true,",
+        to: "        State::Rejected | State::Revoked | State::Revoking => true,",
+        caught_by: Proof::Unit("what_is_live_is_taken_back_and_read_back_until_it_has_ended"),
+    },
+    Mutation {
+        name: "a debt takes a failed request for ended although it was access",
+        file: "src/owed/plan.rs",
+        from: "    if known.request.was_access == Some(true) {
+        return false;",
+        to: "    if known.request.was_access == Some(true) {
+        return known.granted == Some(false);",
+        caught_by: Proof::Unit("failed_is_an_end_only_for_what_never_was_access"),
+    },
+    Mutation {
+        name: "the search of a debt ends with its first whole look",
+        file: "src/owed/plan.rs",
+        from: "searches.complete.is_some_and(|began| began >= until(mark));",
+        to: "searches.complete.is_some_and(|began| began <= until(mark).max(began));",
+        caught_by: Proof::Unit("a_mark_is_looked_for_until_a_whole_look_began_after_its_time"),
+    },
+    Mutation {
+        name: "a look with the token of another user counts for a debt",
+        file: "src/owed/plan.rs",
+        from: "mark.asker_id.is_some() && !searches.is_shared && by != mark.asker_id",
+        to: "mark.asker_id.is_some() && !searches.is_shared && by.is_none()",
+        caught_by: Proof::Unit("a_look_with_the_token_of_somebody_else_proves_nothing"),
+    },
+    Mutation {
+        name: "a debt that has changed since it was paid ends",
+        file: "src/owed/status.rs",
+        from: "        && status.observed_generation == debt.metadata.generation",
+        to: "        && status.observed_generation <= debt.metadata.generation",
+        caught_by: Proof::Unit("a_paid_debt_is_paid_of_the_generation_it_was_said_of_and_no_other"),
     },
 ];
 
