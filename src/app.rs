@@ -245,6 +245,7 @@ async fn keep(shell: &Shell) {
         namespace: shell.settings.operator_namespace.clone(),
         lasts: shell.settings.lease_duration,
         kube_timeout: shell.settings.kube_timeout,
+        relist: shell.settings.relist_interval,
         pod: shell.settings.pod_name.clone(),
     };
     let gate = shell.readiness.gate("lease", "not written yet");

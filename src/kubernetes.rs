@@ -222,7 +222,19 @@ pub fn watched<K>(
 where
     K: kube::Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let config = watcher::Config::default().timeout(WATCH_SECONDS);
+    watched_as(api, watcher::Config::default(), relist)
+}
+
+/// The same of those that this selects.
+pub fn watched_as<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    relist: Duration,
+) -> impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send
+where
+    K: kube::Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let config = config.timeout(WATCH_SECONDS);
     let until_relist = move || {
         let listed = Arc::new(Notify::new());
         let is_over = {

@@ -24,7 +24,7 @@ use kube::{
     Client,
     runtime::{
         WatchStreamExt as _,
-        watcher::{self, Event, watcher},
+        watcher::{self, Event},
     },
 };
 use tokio::time::Instant;
@@ -60,6 +60,8 @@ pub struct Terms {
     pub lasts: Duration,
     /// The deadline of a Kubernetes call.
     pub kube_timeout: Duration,
+    /// How often the Leases are listed anew.
+    pub relist: Duration,
     /// The name of the pod; absent: one that nobody has had before.
     pub pod: Option<String>,
 }
@@ -85,6 +87,7 @@ enum Known {
 pub struct Keeper {
     shards: Shards,
     leases: Leases,
+    relist: Duration,
     clock: Arc<dyn Clock>,
     gate: Gate,
     watched: Watched,
@@ -136,6 +139,7 @@ impl Keeper {
         Self {
             shards: shards.clone(),
             leases,
+            relist: terms.relist,
             clock,
             gate,
             watched: Watched::default(),
@@ -159,9 +163,8 @@ impl Keeper {
     pub async fn run(mut self) {
         let mut leave = self.shards.inner.leave.subscribe();
         let mut retire = self.shards.inner.retire.subscribe();
-        let mut events = watcher(self.leases.api(), lease::watch())
-            .default_backoff()
-            .boxed();
+        let watched = self.leases.watch(self.relist);
+        let mut events = watched.default_backoff().boxed();
         loop {
             tokio::select! {
                 biased;

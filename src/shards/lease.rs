@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use futures::Stream;
 use jiff::Timestamp;
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
@@ -16,7 +17,7 @@ use kube::{
 use super::{share::Map, watched::Sighting};
 use crate::{
     crd::FIELD_MANAGER,
-    kubernetes::{self, beat, deadline, watch_config},
+    kubernetes::{self, beat, deadline, watched_as},
     metrics::{KubeWrite, Metrics},
 };
 
@@ -91,14 +92,17 @@ pub(super) fn version(lease: &Lease) -> u64 {
         .unwrap_or_default()
 }
 
-/// All of them, and every change.
-pub(super) fn watch() -> watcher::Config {
-    watch_config().labels(LABEL)
-}
-
 impl Leases {
-    pub(super) fn api(&self) -> Api<Lease> {
+    fn api(&self) -> Api<Lease> {
         Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// All of them, and every change.
+    pub(super) fn watch(
+        &self,
+        relist: Duration,
+    ) -> impl Stream<Item = watcher::Result<watcher::Event<Lease>>> + Send + use<> {
+        watched_as(self.api(), watcher::Config::default().labels(LABEL), relist)
     }
 
     /// All of them, as they are now.
