@@ -33,12 +33,15 @@ use crate::{
     owed::{self, Debts},
     poller::ResourceKey,
     settings::{Scope, Settings},
+    shards::{Keeper, Shards, Terms},
     telemetry::Chain,
 };
 
 /// Passes under way have this long to finish; with the 10 s a pod gets at least, the rest is left
 /// for the process to end.
 const GRACE: Duration = Duration::from_secs(8);
+/// Others take over at once if what was held is given back in this time, else when it runs out.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// How often what is not there yet is looked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// As many wakes are kept for a controller that is busy; past that it looks at everything. The room
@@ -85,6 +88,8 @@ pub struct Shell {
     pub metrics: Metrics,
     /// What the process waits for.
     pub readiness: Readiness,
+    /// Which connections are this replica's.
+    pub shards: Shards,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// True when no pass may start any more.
@@ -132,37 +137,60 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let admin = tokio::spawn(admin.serve(stopped(admin_stopped)));
     let client = kubernetes::connect().await.map_err(Error::Connect)?;
     let settings = Arc::new(settings);
-    let work = work(
+    let shards = Shards::none();
+    let shell = Parts {
         client,
         settings,
         metrics,
         readiness,
-        starting,
-        stopping.clone(),
-    );
-    let result = tokio::select! {
-        result = work => result,
-        () = out_of_time(stopping) => Ok(()),
+        shards: shards.clone(),
     };
+    let work = until_stopped(work(shell, starting, stopping.clone()), stopping, &shards);
+    let result = work.await;
+    // Nothing that was under way is left by now.
+    let _ = tokio::time::timeout(FAREWELL, shards.leave()).await;
     admin_stop.send_replace(true);
     result.and(ended(admin).await)
 }
 
-/// Resolves when passes under way have had their time after a stop.
-async fn out_of_time(stop: watch::Receiver<bool>) {
+/// Gives up what is under way when it has had its time after a stop.
+async fn until_stopped(
+    work: impl Future<Output = Result<(), Error>>,
+    stopping: watch::Receiver<bool>,
+    shards: &Shards,
+) -> Result<(), Error> {
+    tokio::select! {
+        result = work => result,
+        () = out_of_time(stopping, shards) => Ok(()),
+    }
+}
+
+/// Resolves when passes under way have had their time after a stop. What none runs over is others'
+/// meanwhile.
+async fn out_of_time(stop: watch::Receiver<bool>, shards: &Shards) {
     stopped(stop).await;
+    shards.retire();
     tokio::time::sleep(GRACE).await;
     tracing::warn!("passes did not finish in time and are dropped");
 }
 
-async fn work(
+/// What a [`Shell`] is made of before the cluster is known.
+struct Parts {
     client: Client,
     settings: Arc<Settings>,
     metrics: Metrics,
     readiness: Readiness,
-    starting: Gate,
-    stop: watch::Receiver<bool>,
-) -> Result<(), Error> {
+    shards: Shards,
+}
+
+async fn work(parts: Parts, starting: Gate, stop: watch::Receiver<bool>) -> Result<(), Error> {
+    let Parts {
+        client,
+        settings,
+        metrics,
+        readiness,
+        shards,
+    } = parts;
     let prepared = prepare(&client, &settings, &readiness);
     let cluster = tokio::select! {
         prepared = prepared => prepared?,
@@ -188,9 +216,14 @@ async fn work(
         registry,
         metrics,
         readiness,
+        shards,
         clock,
         stop,
     };
+    tokio::select! {
+        () = keep(&shell) => {}
+        () = shell.stopped() => return Ok(()),
+    }
     let debts = debts(&shell);
     let (wake, woken) = mpsc::unbounded_channel();
     let context = Arc::new(connection::controller::Context::new(&shell, wake));
@@ -203,6 +236,26 @@ async fn work(
     Ok(())
 }
 
+/// Keeps this replica's share of the connections from here on; returns when it has one.
+async fn keep(shell: &Shell) {
+    let figures = shell.shards.clone();
+    let metrics = &shell.metrics;
+    metrics.look_at_shards_with(Box::new(move || figures.figures()));
+    let terms = Terms {
+        namespace: shell.settings.operator_namespace.clone(),
+        lasts: shell.settings.lease_duration,
+        kube_timeout: shell.settings.kube_timeout,
+        relist: shell.settings.relist_interval,
+        pod: shell.settings.pod_name.clone(),
+    };
+    let gate = shell.readiness.gate("lease", "not written yet");
+    let (clock, metrics) = (Arc::clone(&shell.clock), metrics.clone());
+    let client = shell.client.clone();
+    let keeper = Keeper::new(&shell.shards, client, terms, clock, metrics, gate);
+    tokio::spawn(keeper.run());
+    shell.shards.joined().await;
+}
+
 /// Where what is owed is written down, and who counts it.
 fn debts(shell: &Shell) -> Debts {
     let debts = Debts::new(
@@ -212,9 +265,10 @@ fn debts(shell: &Shell) -> Debts {
         shell.metrics.clone(),
     );
     let (counted, clock) = (debts.clone(), Arc::clone(&shell.clock));
+    let shards = shell.shards.clone();
     shell
         .metrics
-        .count_debts_with(Box::new(move || counted.figures(clock.now())));
+        .count_debts_with(Box::new(move || counted.figures(clock.now(), &shards)));
     let needed = debts.clone();
     shell
         .registry
@@ -299,10 +353,10 @@ fn tell_of(
         let is_synced = read.load(Ordering::Acquire) == count;
         is_synced.then(|| controller::is_needed(&needing, key))
     }));
-    let counted = Arc::clone(stores);
-    shell
-        .metrics
-        .count_phases_with(Box::new(move || controller::count_phases(&counted)));
+    let (counted, shards) = (Arc::clone(stores), shell.shards.clone());
+    shell.metrics.count_phases_with(Box::new(move || {
+        controller::count_phases(&counted, &shards)
+    }));
     find_owners(shell, stores, debts, (synced, count));
 }
 
@@ -332,6 +386,7 @@ fn passes(shell: &Shell, debts: Debts) -> controller::Context {
         escrow: shell.escrow(),
         debts,
         turns: controller::turns::Turns::new(shell.settings.concurrency),
+        shards: shell.shards.clone(),
         client: shell.client.clone(),
         registry: shell.registry.clone(),
         is_namespaced: shell.settings.scope != Scope::Cluster,

@@ -7,7 +7,7 @@
 //! set forward would seem to have been read an hour later. So whoever concludes from such times asks
 //! [`Steps`] first, and starts anew after one.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -18,6 +18,55 @@ use crate::failpoint;
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The wall clock now.
     fn now(&self) -> Timestamp;
+}
+
+/// A moment by the two clocks that nobody can set: one stands still while the machine is suspended,
+/// the other goes on. What others count on must not last longer than either says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    steady: Instant,
+    since_boot: Duration,
+}
+
+impl Moment {
+    /// Now.
+    pub fn now() -> Self {
+        Self {
+            steady: Instant::now(),
+            since_boot: since_boot(),
+        }
+    }
+
+    /// So much later.
+    pub fn after(self, wait: Duration) -> Self {
+        Self {
+            steady: self.steady + wait,
+            since_boot: self.since_boot + wait,
+        }
+    }
+
+    /// Whether it is still to come, by both clocks.
+    pub fn is_ahead_of(self, now: Self) -> bool {
+        now.steady < self.steady && now.since_boot < self.since_boot
+    }
+
+    /// By the clock that stands still with the machine.
+    pub const fn steady(self) -> Instant {
+        self.steady
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
+/// Elsewhere, where the operator is only developed, a suspended machine is not noticed.
+#[cfg(not(target_os = "linux"))]
+const fn since_boot() -> Duration {
+    Duration::ZERO
 }
 
 /// By so much the wall clock and the steady one may differ between two looks. Clocks that are kept
@@ -72,9 +121,30 @@ impl Clock for SystemClock {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    #[test]
+    fn a_moment_is_over_when_either_clock_has_passed_it() {
+        let now = Moment::now();
+        let until = now.after(Duration::from_secs(10));
+        assert!(until.is_ahead_of(now));
+        let suspended = Moment {
+            since_boot: now.since_boot + Duration::from_secs(10),
+            ..now
+        };
+        assert!(!until.is_ahead_of(suspended));
+        let waited = Moment {
+            steady: now.steady + Duration::from_secs(10),
+            ..now
+        };
+        assert!(!until.is_ahead_of(waited));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_clock_that_goes_on_while_suspended_is_read() {
+        assert!(!since_boot().is_zero());
+    }
 
     #[test]
     fn a_clock_that_goes_with_the_time_makes_no_steps() {

@@ -72,9 +72,10 @@ pub use error::Error;
 pub use watch::{Stores, Wakes, count_phases, is_needed, owns, run};
 
 use crate::{
-    connection::{Connection, HoldError},
+    connection::{Connection, Found, HoldError},
     crd::{AccessRequest, FINALIZER},
     kubernetes::deadline,
+    shards::{self, Entry, Shard},
 };
 use fold::{Happening, Outcome};
 use mark::Marked;
@@ -103,12 +104,33 @@ async fn reconcile(
             None => return Ok(Action::await_change()),
         },
     };
+    let key = observe::connection_key(&resource);
+    let shard = Shard::of(&key);
+    let _pass = match context.shards.enter(shard) {
+        Entry::Held(_) if matches!(context.registry.find(&key), Found::Elsewhere) => {
+            // Just become ours: it is woken when the connection is at work.
+            return Ok(Action::await_change());
+        }
+        Entry::Held(pass) => pass,
+        Entry::NotNow => return Ok(Action::await_change()),
+        Entry::Elsewhere => {
+            context.forget(&resource);
+            return Ok(Action::await_change());
+        }
+    };
+    let fence = context.shards.fence(shard);
+    let pass = look(&context, resource, readable);
+    Box::pin(shards::within(fence, pass)).await
+}
+
+/// One pass over what is this replica's.
+async fn look(context: &Context, resource: AccessRequest, readable: bool) -> Result<Action, Error> {
     if context.is_released(&resource) {
         return Ok(Action::await_change());
     }
     let resource = match context.fence(&resource) {
         context::Fence::Behind(wait) => return Ok(Action::requeue(wait)),
-        context::Fence::Overdue if readable => match persist::read(&context, &resource).await? {
+        context::Fence::Overdue if readable => match persist::read(context, &resource).await? {
             Some(fresh) => fresh,
             None => return Ok(Action::await_change()),
         },
@@ -123,7 +145,7 @@ async fn reconcile(
         return Ok(Action::await_change());
     }
     // Boxed: a pass that does all there is to do holds much.
-    Box::pin(drive(&context, resource, intent, readable)).await
+    Box::pin(drive(context, resource, intent, readable)).await
 }
 
 /// Whether our finalizer is on it.
@@ -176,26 +198,45 @@ async fn drive(
             requeue = Some(UNPROTECTED);
             Outcome::Nothing
         }
-        Carried::Through(action) => return Ok(action),
+        Carried::Through(action) => {
+            // What was made of the credentials at the very end is told all the same.
+            persist::publish(context, &current, &turn.happenings).await;
+            return Ok(action);
+        }
     };
     note_empty_answer(context, &current, &outcome, &mut observed);
     let followed = follows_up(&outcome);
-    let held = holdback::held_until(&current, &observed, intent, now);
-    let held = held.filter(|_| turn.happenings.is_empty());
-    if held.is_none() && readable {
-        let named = current.clone();
-        persist::persist(context, current, &observed, &outcome, intent, now).await?;
-        persist::publish(context, &named, &turn.happenings).await;
-    } else if held.is_none() {
-        persist::persist_if_possible(context, &current, &observed, &outcome, intent, now).await;
-    }
-    let held = held.map(|at| until(at, now));
+    let made = (&outcome, turn.happenings.as_slice());
+    let held = tell(context, current, &observed, made, (readable, intent), now).await?;
     let requeue = requeue.into_iter().chain(turn.wake).chain(held).min();
     Ok(match requeue.filter(|_| !followed) {
         Some(wait) => Action::requeue(wait.max(SOON)),
         None if followed => Action::requeue(SOON),
         None => Action::await_change(),
     })
+}
+
+/// Writes what the pass made known, unless it is over in a moment: then says when to come again.
+async fn tell(
+    context: &Context,
+    current: AccessRequest,
+    observed: &observed::Observed,
+    (outcome, happenings): (&Outcome, &[Happening]),
+    (readable, intent): (bool, Intent),
+    now: Timestamp,
+) -> Result<Option<Duration>, Error> {
+    let held = holdback::held_until(&current, observed, intent, now);
+    if let Some(at) = held.filter(|_| happenings.is_empty()) {
+        return Ok(Some(until(at, now)));
+    }
+    if readable {
+        let named = current.clone();
+        persist::persist(context, current, observed, outcome, intent, now).await?;
+        persist::publish(context, &named, happenings).await;
+    } else {
+        persist::persist_if_possible(context, &current, observed, outcome, intent, now).await;
+    }
+    Ok(None)
 }
 
 /// Stores that a request was seen as access before it is taken back: should a crash come between,
@@ -403,7 +444,9 @@ async fn undecodable(
         ..AccessRequest::default()
     };
     if skeleton.metadata.deletion_timestamp.is_none() {
-        if context.is_first_complaint(&skeleton) {
+        // What it names cannot be read: whoever has the default connection speaks of it.
+        let is_ours = context.shards.has(&observe::connection_key(&skeleton));
+        if is_ours && context.is_first_complaint(&skeleton) {
             tracing::warn!(error = %invalid.error, "the resource cannot be read by this version");
             let note = format!(
                 "this version cannot read the resource ({}); correct it, or delete it to take the \

@@ -1,5 +1,5 @@
-//! Places at which a debug build can be made to die, for the test that kills the operator at every
-//! IO it makes. A release build holds none of this: [`around`] is the call, and nothing else.
+//! Places at which a debug build can be made to die or to stand still, for the tests that kill the operator at every
+//! IO it makes, or stop it there until its lease is another's. A release build holds none of this: [`around`] is the call, and nothing else.
 //!
 //! It decides nothing about the operator. Every remote call passes one place and every call of the
 //! API server another; each is a point before it and a point after it, named by what is called and
@@ -10,6 +10,8 @@
 //! later. Nothing is flushed, closed or said on the way out, as when the node loses power.
 //!
 //! - `APONO_FAILPOINT` names the point at which the process dies.
+//! - `APONO_FAILPOINT_STOP` names a file; where it holds a point without its number, the process stops
+//!   there as by SIGSTOP, once for each time the file is written.
 //! - `APONO_FAILPOINT_RECORD` names a file to which every point that is reached is appended.
 //! - `APONO_FAILPOINT_CLOCK` names a file with the seconds by which the clock is wrong, read anew each
 //!   time the time is read: so that it can be made to step.
@@ -20,8 +22,10 @@ use std::future::Future;
 pub async fn around<T>(call: &'static str, future: impl Future<Output = T>) -> T {
     let number = number_of(call);
     reach("before", call, number);
+    stop("before", call);
     let answer = future.await;
     reach("after", call, number);
+    stop("after", call);
     answer
 }
 
@@ -80,6 +84,26 @@ fn reach(side: &'static str, call: &'static str, number: u32) {
         std::process::abort();
     }
 }
+
+/// Stops here if this is what the file says; it goes on when it is told to.
+#[cfg(debug_assertions)]
+fn stop(side: &'static str, call: &'static str) {
+    use std::{env, fs, process, sync::OnceLock};
+    static NAMED: OnceLock<Option<String>> = OnceLock::new();
+    let Some(path) = NAMED.get_or_init(|| env::var("APONO_FAILPOINT_STOP").ok()) else {
+        return;
+    };
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let is_here = text.trim() == format!("{side} {call}");
+    // Whoever removes the file is the one that stops.
+    if is_here && fs::remove_file(path).is_ok() {
+        let id = process::id().to_string();
+        let _ = process::Command::new("kill").args(["-STOP", &id]).status();
+    }
+}
+
+#[cfg(not(debug_assertions))]
+const fn stop(_side: &'static str, _call: &'static str) {}
 
 #[cfg(not(debug_assertions))]
 const fn number_of(_call: &'static str) -> u32 {

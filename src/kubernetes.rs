@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::sync::Notify;
 
-use crate::failpoint;
+use crate::{failpoint, shards};
 
 /// How long the server lets a watch run. The watcher adds 5 s: 30 s of silence end it.
 const WATCH_SECONDS: u32 = 25;
@@ -83,6 +83,12 @@ pub enum Error {
         /// How long was waited.
         limit: Duration,
     },
+    /// The pass works for a shard that is no longer this replica's; nothing was sent.
+    #[error("could not {doing}: another replica works for this connection now")]
+    NotHeld {
+        /// What was to be done, as the end of "could not ...".
+        doing: &'static str,
+    },
     /// The apiserver's answer holds no name.
     #[error("could not name the cluster: kube-system has no uid; set CLUSTER_NAME")]
     NameCluster,
@@ -99,6 +105,7 @@ impl Error {
             Self::FindCluster(_)
             | Self::Undecodable { .. }
             | Self::Deadline { .. }
+            | Self::NotHeld { .. }
             | Self::NameCluster => None,
         }
     }
@@ -153,16 +160,38 @@ pub fn client(mut config: Config) -> Result<Client, Error> {
 /// Puts a deadline around a call. `doing` completes "could not ...".
 ///
 /// # Caveats
-/// After [`Error::Deadline`] a write may have been carried out: look again.
+/// After [`Error::Deadline`] a write may have been carried out: look again. Within a pass over a shard
+/// that was lost nothing is called.
 pub async fn deadline<T>(
     doing: &'static str,
     limit: Duration,
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(limit, failpoint::around(doing, call)).await {
+    if !shards::may_go_on() {
+        return Err(Error::NotHeld { doing });
+    }
+    let called = tokio::time::timeout(limit, failpoint::around(doing, call));
+    ended(doing, limit, called.await)
+}
+
+fn ended<T>(
+    doing: &'static str,
+    limit: Duration,
+    answer: Result<Result<T, kube::Error>, tokio::time::error::Elapsed>,
+) -> Result<T, Error> {
+    match answer {
         Ok(answer) => answer.map_err(|source| failed(doing, source)),
         Err(_) => Err(Error::Deadline { doing, limit }),
     }
+}
+
+/// The same for what the clock calls over and over, and no pass: no place at which to die.
+pub(crate) async fn beat<T>(
+    doing: &'static str,
+    limit: Duration,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Error> {
+    ended(doing, limit, tokio::time::timeout(limit, call).await)
 }
 
 fn failed(doing: &'static str, source: kube::Error) -> Error {
@@ -193,7 +222,19 @@ pub fn watched<K>(
 where
     K: kube::Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let config = watcher::Config::default().timeout(WATCH_SECONDS);
+    watched_as(api, watcher::Config::default(), relist)
+}
+
+/// The same of those that this selects.
+pub fn watched_as<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    relist: Duration,
+) -> impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send
+where
+    K: kube::Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let config = config.timeout(WATCH_SECONDS);
     let until_relist = move || {
         let listed = Arc::new(Notify::new());
         let is_over = {
@@ -256,6 +297,17 @@ mod tests {
             error.to_string(),
             "could not read a thing: no answer of the apiserver in 10s"
         );
+    }
+
+    #[tokio::test]
+    async fn nothing_is_called_by_a_pass_whose_shard_was_lost() {
+        use crate::{connection::ConnectionKey, shards::Shard};
+        let shard = Shard::of(&ConnectionKey::cluster("default"));
+        let lost = shards::Shards::none().fence(shard);
+        let call = async { panic!("it is called") };
+        let write = deadline::<()>("write a thing", Duration::from_secs(1), call);
+        let error = shards::within(lost, write).await.unwrap_err();
+        assert!(matches!(error, Error::NotHeld { .. }), "{error}");
     }
 
     #[tokio::test(start_paused = true)]

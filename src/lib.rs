@@ -20,6 +20,7 @@
 //! | how a request is found again when its answer was lost | [`marker`] |
 //! | whether a cluster has what the operator needs | [`check`] |
 //! | where a debug build can be made to die | [`failpoint`] |
+//! | which replica works for which connections | [`shards`] |
 //! | settings, logs, metrics, health, start and stop | [`settings`], [`telemetry`], [`metrics`], [`admin`], [`app`] |
 
 pub mod admin;
@@ -37,4 +38,5 @@ pub mod owed;
 pub mod poller;
 pub mod remote;
 pub mod settings;
+pub mod shards;
 pub mod telemetry;

@@ -23,6 +23,7 @@ use prometheus_client::{
 use crate::{
     crd::{OwedReason, Phase},
     owed::Figures,
+    shards::{self, SHARDS},
 };
 
 /// What every name starts with.
@@ -87,6 +88,8 @@ pub enum KubeWrite {
     Escrow,
     /// A debt written, changed or deleted.
     Debt,
+    /// A Lease made, renewed or deleted, or the shards shared.
+    Lease,
 }
 
 /// How a debt ended.
@@ -118,6 +121,8 @@ pub type ConnectionSource = Box<dyn Fn() -> ConnectionFigures + Send + Sync>;
 
 /// Counts what is owed.
 pub type DebtSource = Box<dyn Fn() -> Figures + Send + Sync>;
+/// Says what this replica holds.
+pub type ShardSource = Box<dyn Fn() -> shards::Figures + Send + Sync>;
 /// Counts something.
 pub type CountSource = Box<dyn Fn() -> i64 + Send + Sync>;
 
@@ -144,6 +149,7 @@ struct Sources {
     connections: OnceLock<ConnectionSource>,
     debts: OnceLock<DebtSource>,
     unowned: OnceLock<CountSource>,
+    shards: OnceLock<ShardSource>,
 }
 
 #[derive(Debug)]
@@ -282,6 +288,11 @@ impl Metrics {
         let _ = self.sources.unowned.set(source);
     }
 
+    /// Says who knows what this replica holds. The first one stays.
+    pub fn look_at_shards_with(&self, source: ShardSource) {
+        let _ = self.sources.shards.set(source);
+    }
+
     /// Says who counts the resources by phase. The first one stays.
     pub fn count_phases_with(&self, source: PhaseSource) {
         let _ = self.sources.phases.set(source);
@@ -362,7 +373,7 @@ impl DebtEnd {
 }
 
 impl KubeWrite {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Mark,
         Self::Status,
         Self::Finalizer,
@@ -372,6 +383,7 @@ impl KubeWrite {
         Self::Delete,
         Self::Escrow,
         Self::Debt,
+        Self::Lease,
     ];
 
     fn as_str(self) -> &'static str {
@@ -385,6 +397,7 @@ impl KubeWrite {
             Self::Delete => "delete",
             Self::Escrow => "escrow",
             Self::Debt => "debt",
+            Self::Lease => "lease",
         }
     }
 }
@@ -408,6 +421,9 @@ impl Collector for Scrape {
             let help = "Live requests that bear this cluster's mark and belong to no resource";
             let kind = gauge.metric_type();
             gauge.encode(encoder.encode_descriptor("unowned_requests", help, None, kind)?)?;
+        }
+        if let Some(shards) = self.0.shards.get() {
+            held(&mut encoder, &shards())?;
         }
         let Some(connections) = self.0.connections.get() else {
             return Ok(());
@@ -477,6 +493,26 @@ fn owed(encoder: &mut DescriptorEncoder, figures: &Figures) -> Result<(), fmt::E
         Some(&Unit::Seconds),
         gauge.metric_type(),
     )?)
+}
+
+/// Every shard, held or not: the scrape says whose they are.
+fn held(encoder: &mut DescriptorEncoder, figures: &shards::Figures) -> Result<(), fmt::Error> {
+    let count = |count: usize| ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
+    let kind = count(0).metric_type();
+    let help = "Shards of connections that this replica works for";
+    let metric = encoder.encode_descriptor("shards_held", help, None, kind)?;
+    count(figures.held.len()).encode(metric)?;
+    let help = "Replicas that share the connections, as this one sees it";
+    let metric = encoder.encode_descriptor("replicas", help, None, kind)?;
+    count(figures.replicas).encode(metric)?;
+    let help = "Whether this replica works for the shard: 1 or 0";
+    let mut metric = encoder.encode_descriptor("shard_held", help, None, kind)?;
+    for number in 0..SHARDS {
+        let labels = [("shard", number.to_string())];
+        let is_held = usize::from(figures.held.contains(&number));
+        count(is_held).encode(metric.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 fn phase_label(phase: Phase) -> &'static str {

@@ -2,7 +2,7 @@
 //!
 //! It decides when a call may leave and learns from its answer; what to call, and whether to call
 //! again, is the caller's. Nothing is retried here. The order: circuit, pause, a free place, rate,
-//! then the call, then metrics and health. The rate is the connection's, and below it the one that
+//! then the fence of the connection's shard, then the call, then metrics and health. The rate is the connection's, and below it the one that
 //! the API's 429s leave (`throttle.rs`).
 //!
 //! # Lanes
@@ -24,7 +24,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{failpoint, metrics::Metrics};
+use crate::{failpoint, metrics::Metrics, shards::Fence};
 
 mod gate;
 #[cfg(test)]
@@ -78,6 +78,8 @@ pub enum RemoteError {
     Paused(Duration),
     /// The call could not leave by the time its caller set; nothing was sent.
     TooLate,
+    /// Another replica works for the connection now; nothing was sent.
+    NotHeld,
     /// The call was made and failed.
     Call(Error),
 }
@@ -86,9 +88,11 @@ impl RemoteError {
     /// What the call may have done all the same.
     pub fn effect(&self) -> Effect {
         match self {
-            Self::Unconfigured | Self::CircuitOpen | Self::Paused(_) | Self::TooLate => {
-                Effect::NotSent
-            }
+            Self::Unconfigured
+            | Self::CircuitOpen
+            | Self::Paused(_)
+            | Self::TooLate
+            | Self::NotHeld => Effect::NotSent,
             Self::Call(error) => error.effect(),
         }
     }
@@ -96,7 +100,11 @@ impl RemoteError {
     /// The HTTP status, if one was received.
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Unconfigured | Self::CircuitOpen | Self::Paused(_) | Self::TooLate => None,
+            Self::Unconfigured
+            | Self::CircuitOpen
+            | Self::Paused(_)
+            | Self::TooLate
+            | Self::NotHeld => None,
             Self::Call(error) => error.status(),
         }
     }
@@ -109,9 +117,11 @@ impl RemoteError {
                 Some(words) => format!("{error}: {words}"),
                 None => error.to_string(),
             },
-            Self::Unconfigured | Self::CircuitOpen | Self::Paused(_) | Self::TooLate => {
-                self.to_string()
-            }
+            Self::Unconfigured
+            | Self::CircuitOpen
+            | Self::Paused(_)
+            | Self::TooLate
+            | Self::NotHeld => self.to_string(),
         }
     }
 
@@ -120,7 +130,7 @@ impl RemoteError {
         match self {
             Self::Paused(left) => Some(*left),
             Self::Call(error) => error.retry_after(),
-            Self::Unconfigured | Self::CircuitOpen | Self::TooLate => None,
+            Self::Unconfigured | Self::CircuitOpen | Self::TooLate | Self::NotHeld => None,
         }
     }
 
@@ -129,7 +139,7 @@ impl RemoteError {
         match self {
             Self::CircuitOpen => true,
             Self::Call(error) => error.class() == ErrorClass::Unauthorized,
-            Self::Unconfigured | Self::Paused(_) | Self::TooLate => false,
+            Self::Unconfigured | Self::Paused(_) | Self::TooLate | Self::NotHeld => false,
         }
     }
 }
@@ -153,6 +163,8 @@ impl fmt::Display for RemoteError {
             Self::TooLate => {
                 formatter.write_str("the call did not get its turn in time: repeated later")
             }
+            Self::NotHeld => formatter
+                .write_str("another replica works for the connection now: nothing was sent"),
             Self::Call(error) => write!(formatter, "{error}"),
         }
     }
@@ -162,7 +174,11 @@ impl std::error::Error for RemoteError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Call(error) => error.source(),
-            Self::Unconfigured | Self::CircuitOpen | Self::Paused(_) | Self::TooLate => None,
+            Self::Unconfigured
+            | Self::CircuitOpen
+            | Self::Paused(_)
+            | Self::TooLate
+            | Self::NotHeld => None,
         }
     }
 }
@@ -195,20 +211,26 @@ struct Inner {
     limiter: Option<DefaultDirectRateLimiter>,
     throttle: Mutex<Throttle>,
     metrics: Metrics,
+    fence: Fence,
 }
 
 impl Remote {
     /// A remote that calls through this client.
     pub fn new(client: Client, pace: Pace, metrics: Metrics) -> Self {
-        Self::build(Some(client), pace, metrics)
+        Self::build(Some(client), pace, metrics, Fence::open())
+    }
+
+    /// The same, where calls leave only while the connection is this replica's.
+    pub fn fenced(client: Client, pace: Pace, metrics: Metrics, fence: Fence) -> Self {
+        Self::build(Some(client), pace, metrics, fence)
     }
 
     /// A remote of a connection that has no usable endpoint or token yet: every call fails.
     pub fn unconfigured(metrics: Metrics) -> Self {
-        Self::build(None, Pace::default(), metrics)
+        Self::build(None, Pace::default(), metrics, Fence::open())
     }
 
-    fn build(client: Option<Client>, pace: Pace, metrics: Metrics) -> Self {
+    fn build(client: Option<Client>, pace: Pace, metrics: Metrics, fence: Fence) -> Self {
         let places = pace.concurrency.clamp(1, Semaphore::MAX_PERMITS);
         let kept = if places == 1 { 0 } else { (places / 4).max(1) };
         let limiter = pace.rate.map(|rate| {
@@ -223,6 +245,7 @@ impl Remote {
             limiter,
             throttle: Mutex::new(Throttle::new()),
             metrics,
+            fence,
         };
         Self {
             inner: Arc::new(inner),
@@ -247,6 +270,10 @@ impl Remote {
             ticket,
             ended: Ended::Dropped,
         };
+        // After every wait: what comes next is the call itself.
+        if !self.inner.fence.is_held() {
+            return Err(RemoteError::NotHeld);
+        }
         let started = Instant::now();
         let answer = failpoint::around(endpoint.as_str(), operation(client)).await;
         let class = answer.as_ref().err().map(Error::class);

@@ -22,6 +22,8 @@ const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/name
 const DEFAULT_NAMESPACE: &str = "apono-system";
 /// The longest cluster name: the mark on the wire has room for no more beside namespace and name.
 const CLUSTER_NAME_LENGTH: usize = 32;
+/// A Lease's name has room for no more beside what it begins with.
+const POD_NAME_LENGTH: usize = 200;
 /// Longer deadlines would outlive a pod's grace period.
 const LONGEST_TIMEOUT: Duration = Duration::from_mins(2);
 /// Lists more often would be work for nothing; more seldom, nobody would wait for them.
@@ -54,6 +56,10 @@ pub struct Settings {
     pub remote_timeout: Duration,
     /// The deadline of one Kubernetes call that is not a watch.
     pub kube_timeout: Duration,
+    /// How long a replica's Lease lasts.
+    pub lease_duration: Duration,
+    /// The name of the pod; absent: the replica's Lease has a name that nobody has had.
+    pub pod_name: Option<String>,
     /// How often everything that is watched is listed anew.
     pub relist_interval: Duration,
     /// How many resources of one kind are worked on at once.
@@ -129,6 +135,8 @@ impl Settings {
             allowed_networks: networks(&given.allowed_networks)?,
             remote_timeout: timeout("REMOTE_TIMEOUT", &given.remote_timeout)?,
             kube_timeout: timeout("KUBE_TIMEOUT", &given.kube_timeout)?,
+            lease_duration: timeout("LEASE_DURATION", &given.lease_duration)?,
+            pod_name: pod_name(given.pod_name.as_deref())?,
             relist_interval: relist_interval(&given.relist_interval)?,
             concurrency: concurrency(&given.concurrency)?,
             ttl_owner_labels: labels(&given.ttl_owner_labels)?,
@@ -298,6 +306,27 @@ fn timeout(setting: &'static str, text: &str) -> Result<Duration, InvalidSetting
         })
 }
 
+/// As Kubernetes names pods; an empty one is none.
+fn pod_name(name: Option<&str>) -> Result<Option<String>, InvalidSetting> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    let is_edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let is_valid = name.len() <= POD_NAME_LENGTH
+        && name.bytes().all(inner)
+        && is_edge(name.bytes().next())
+        && is_edge(name.bytes().last());
+    is_valid.then(|| Some(name.to_owned())).ok_or_else(|| {
+        invalid(
+            "POD_NAME",
+            name,
+            "which is not the name of a pod",
+            "take it from the field metadata.name of the pod",
+        )
+    })
+}
+
 fn relist_interval(text: &str) -> Result<Duration, InvalidSetting> {
     DurationText(text.to_owned())
         .to_duration()
@@ -434,6 +463,8 @@ mod tests {
     fn what_is_wrong_is_said_with_setting_value_and_next_step() {
         for (words, setting) in [
             (["--operator-namespace", "Not_A_Name"], "OPERATOR_NAMESPACE"),
+            (["--pod-name", "Not_A_Name"], "POD_NAME"),
+            (["--lease-duration", "1h"], "LEASE_DURATION"),
             (["--watch-namespaces", "a,-b"], "WATCH_NAMESPACES"),
             (["--cluster-name", "two words"], "CLUSTER_NAME"),
             (["--cluster-name", ""], "CLUSTER_NAME"),

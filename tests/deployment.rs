@@ -141,7 +141,8 @@ fn there_is_one_operator_of_this_version_that_may_do_nothing_on_its_node() {
         let version = concat!("apono-operator:", env!("CARGO_PKG_VERSION"));
         for (path, wanted) in [
             ("/spec/replicas", json!(1)),
-            ("/spec/strategy/type", json!("Recreate")),
+            ("/spec/strategy/type", json!("RollingUpdate")),
+            ("/spec/strategy/rollingUpdate/maxUnavailable", json!(0)),
             ("/spec/template/spec/containers/0/image", json!(version)),
             (
                 "/spec/template/spec/containers/0/securityContext/readOnlyRootFilesystem",

@@ -19,6 +19,11 @@
 //! clock, and their names are so long that their marks differ in nothing but the nonce: what is whose
 //! has to be told by that alone.
 //!
+//! # Two replicas
+//! In some worlds another replica takes over at any time of a pass, with what its own watch has shown
+//! so far. What the one before had sent, a write to the API server too, may land at any time after, or
+//! never; past the fence it begins nothing. In the worst of them its POST leaves when it wakes.
+//!
 //! # Bounds
 //! `MODEL=small` (the default), `sample` or `full`. Each configuration bounds how often each thing
 //! happens in one trace; within that the search is exhaustive unless it says that it was cut. What
@@ -50,6 +55,8 @@ mod operator;
 mod people;
 #[path = "model/properties.rs"]
 mod properties;
+#[path = "model/replicas.rs"]
+mod replicas;
 #[path = "model/search.rs"]
 mod search;
 #[path = "model/telling.rs"]
@@ -61,10 +68,10 @@ mod world;
 
 use std::time::Instant;
 
-use config::Config;
+use config::{Config, Sleep};
 use configurations::{
-    ARRAYS, BASE, BEYOND, COPIED, COPIED_LIVE, PAIR, PAIR_LIVE, PAIR_PEOPLE, PEOPLE, PEOPLE_CRASH,
-    REMOTE, RENEWAL, SECOND, STALLED, TIMEOUT,
+    ARRAYS, BASE, BEYOND, COPIED, COPIED_LIVE, OVERSLEPT, PAIR, PAIR_LIVE, PAIR_PEOPLE, PEOPLE,
+    PEOPLE_CRASH, REMOTE, RENEWAL, SECOND, STALLED, TAKEN_OVER, TAKEN_OVER_LIVE, TIMEOUT,
 };
 use search::{Limits, Report, search};
 
@@ -76,7 +83,11 @@ fn holds(config: &Config) {
     config.budget.faults = config.budget.faults.min(faults);
     let started = Instant::now();
     match search(&config, limits) {
-        Ok(report) => println!("{}", line(&config, &report, started)),
+        Ok(report) => {
+            println!("{}", line(&config, &report, started));
+            let is_tested = report.late > 0 || config.sleep == Sleep::OnTheWire;
+            assert!(is_tested, "no POST was late: nothing was put to the test");
+        }
         Err(violation) => panic!("{}", violation.0),
     }
 }
@@ -175,6 +186,17 @@ fn what_people_ask_for_survives_faults() {
 fn a_resource_copied_under_another_name_takes_nothing_over() {
     holds(&COPIED);
     holds(&COPIED_LIVE);
+}
+
+#[test]
+fn a_replica_that_takes_over_finds_what_the_one_before_had_under_way() {
+    holds(&TAKEN_OVER);
+    holds(&TAKEN_OVER_LIVE);
+}
+
+#[test]
+fn what_a_replica_sends_after_its_sleep_is_taken_back() {
+    holds(&OVERSLEPT);
 }
 
 #[test]

@@ -36,6 +36,12 @@ const DEBTS: Shipped = Shipped {
     is_needed: true,
     yaml: include_str!("../../deploy/kustomize/operator/owed-role.yaml"),
 };
+const LEASES: Shipped = Shipped {
+    purpose: "sharing the connections with other replicas",
+    folder: "deploy/kustomize/operator",
+    is_needed: true,
+    yaml: include_str!("../../deploy/kustomize/operator/lease-role.yaml"),
+};
 const ESCROW: Shipped = Shipped {
     purpose: "keeping copies of the tokens of AponoConnections",
     folder: "deploy/kustomize/escrow",
@@ -91,6 +97,7 @@ pub fn groups(scope: &Scope, operator_namespace: &str) -> Result<Vec<Group>, ser
             (CLUSTER, None),
             (TOKENS, own),
             (DEBTS, own),
+            (LEASES, own),
             (CONNECTIONS, None),
             (ESCROW, own),
             (CREDENTIALS, None),
@@ -103,7 +110,7 @@ pub fn groups(scope: &Scope, operator_namespace: &str) -> Result<Vec<Group>, ser
                     (SERVED_CREDENTIALS, Some(one)),
                 ]
             })
-            .chain([(TOKENS, own), (DEBTS, own), (ESCROW, own)])
+            .chain([(TOKENS, own), (DEBTS, own), (LEASES, own), (ESCROW, own)])
             .collect(),
     };
     shipped
@@ -212,8 +219,8 @@ mod tests {
         let needed = groups.iter().filter(|group| group.is_needed);
         assert_eq!(
             needed.count(),
-            4,
-            "a role of each namespace and the operator's own two"
+            5,
+            "a role of each namespace and the operator's own three"
         );
         let mut rights = groups.iter().flat_map(|group| &group.rights);
         assert!(rights.all(|right| right.namespace.is_some()));

@@ -39,6 +39,7 @@ use crate::{
     metrics::{Controller as Which, Metrics, PassOutcome},
     poller::ResourceKey,
     settings::{Scope, Settings},
+    shards::{self, Entry, Shard, Shards},
     telemetry::Chain,
 };
 
@@ -57,6 +58,7 @@ pub struct Context {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) around: Surroundings,
     pub(super) escrow: Escrow,
+    pub(super) shards: Shards,
     /// By key, with the uid they were made for.
     supervised: Mutex<HashMap<ConnectionKey, OfUid>>,
 }
@@ -72,6 +74,7 @@ impl Context {
             metrics: shell.metrics.clone(),
             clock: Arc::clone(&shell.clock),
             timeout: shell.settings.remote_timeout,
+            shards: shell.shards.clone(),
             wake,
             look_again: broadcast::Sender::new(LOOKS_WAITING),
         };
@@ -83,6 +86,7 @@ impl Context {
             clock: Arc::clone(&shell.clock),
             around,
             escrow: shell.escrow(),
+            shards: shell.shards.clone(),
             supervised: Mutex::default(),
         }
     }
@@ -136,13 +140,22 @@ impl Context {
     }
 
     fn forget(&self, key: &ConnectionKey) {
+        self.put_away(key);
+        self.registry.remove(key);
+    }
+
+    /// Another replica works for it: what runs for it here ends.
+    fn leave(&self, key: &ConnectionKey) {
+        self.put_away(key);
+        self.registry.put_elsewhere(key);
+    }
+
+    fn put_away(&self, key: &ConnectionKey) {
         let mut all = self
             .supervised
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         all.remove(key);
-        drop(all);
-        self.registry.remove(key);
     }
 }
 
@@ -185,6 +198,7 @@ fn control<K: ConnectionResource>(
     let controller = kubernetes::controller(api, shell.settings.relist_interval)
         .with_config(ControllerConfig::default().concurrency(shell.settings.concurrency))
         .reconcile_on(asked)
+        .reconcile_all_on(shell.shards.changes())
         .graceful_shutdown_on(shell.stopped());
     let registry = shell.registry.clone();
     registry.expect_controller();
@@ -272,7 +286,8 @@ async fn timed_pass<K: ConnectionResource>(
     context: Arc<Context>,
 ) -> Result<Action, Error> {
     let started = Instant::now();
-    let result = pass(&object, &context).await;
+    // Boxed: it is as large as all that a pass may do.
+    let result = Box::pin(fenced_pass(&object, &context)).await;
     let outcome = match &result {
         Ok(_) if object.0.is_err() => PassOutcome::Undecodable,
         Ok(_) => PassOutcome::Done,
@@ -282,6 +297,31 @@ async fn timed_pass<K: ConnectionResource>(
         .metrics
         .pass(Which::Connection, outcome, started.elapsed());
     result
+}
+
+/// A pass, if the connection is this replica's.
+async fn fenced_pass<K: ConnectionResource>(
+    object: &DeserializeGuard<K>,
+    context: &Context,
+) -> Result<Action, Error> {
+    let key = ConnectionKey::of(object);
+    let shard = Shard::of(&key);
+    let _pass = match context.shards.enter(shard) {
+        Entry::Held(pass) => pass,
+        Entry::NotNow => {
+            // For those who wait to know what exists.
+            if matches!(context.registry.find(&key), Found::Missing) {
+                context.registry.put_elsewhere(&key);
+            }
+            return Ok(Action::await_change());
+        }
+        Entry::Elsewhere => {
+            context.leave(&key);
+            return Ok(Action::await_change());
+        }
+    };
+    let fence = context.shards.fence(shard);
+    Box::pin(shards::within(fence, pass(object, context))).await
 }
 
 fn after_error<K: ConnectionResource>(

@@ -19,6 +19,9 @@ use crate::{
 /// While the circuit is open, reads ask the gate again this often; nothing is sent for it.
 const CIRCUIT_PAUSE: Duration = Duration::from_secs(1);
 
+/// While the lease of this replica has run out, reads ask the fence again this often.
+const FENCED_PAUSE: Duration = Duration::from_millis(250);
+
 /// The reads of one connection.
 pub(super) struct GatedReads {
     pub(super) remote: Remote,
@@ -33,6 +36,8 @@ impl From<RemoteError> for ReadError {
             // way. Taken for a refusal it would end all reading of a token that is good.
             RemoteError::CircuitOpen => Self::Paused(CIRCUIT_PAUSE),
             RemoteError::Paused(left) => Self::Paused(left),
+            // Nothing was read, and nothing is known to be wrong: it goes on when the lease holds again.
+            RemoteError::NotHeld => Self::Paused(FENCED_PAUSE),
             error @ (RemoteError::Unconfigured | RemoteError::TooLate) => {
                 Self::Failed(Chain(&error).to_string())
             }

@@ -50,6 +50,8 @@ pub enum Found {
     Deleting(Arc<Connection>),
     /// It exists; its state says whether it can be used now.
     Usable(Arc<Connection>),
+    /// It exists, and another replica works for it.
+    Elsewhere,
     /// It exists, and this version has never been able to read it.
     Unreadable {
         /// For people: what is wrong, next step.
@@ -96,12 +98,14 @@ enum Registered {
     },
     /// With what is wrong.
     Unreadable(String),
+    /// Another replica's.
+    Elsewhere,
 }
 
 fn at_work(one: &Registered) -> Option<Arc<Connection>> {
     match one {
         Registered::AtWork { connection, .. } => Some(Arc::clone(connection)),
-        Registered::Unreadable(_) => None,
+        Registered::Unreadable(_) | Registered::Elsewhere => None,
     }
 }
 
@@ -145,6 +149,7 @@ impl Registry {
                 connection,
                 is_deleting: false,
             }) => Found::Usable(Arc::clone(connection)),
+            Some(Registered::Elsewhere) => Found::Elsewhere,
             Some(Registered::Unreadable(message)) => Found::Unreadable {
                 message: message.clone(),
             },
@@ -203,7 +208,8 @@ impl Registry {
     pub fn figures(&self) -> ConnectionFigures {
         let entries = self.read();
         let mut figures = ConnectionFigures::default();
-        for entry in entries.values() {
+        let own = entries.values();
+        for entry in own.filter(|one| !matches!(one, Registered::Elsewhere)) {
             figures.total += 1;
             let Registered::AtWork { connection, .. } = entry else {
                 continue;
@@ -228,7 +234,7 @@ impl Registry {
                 is_deleting: before,
                 ..
             } => is_changed || *before != is_deleting,
-            Registered::Unreadable(_) => true,
+            Registered::Unreadable(_) | Registered::Elsewhere => true,
         });
     }
 
@@ -240,6 +246,13 @@ impl Registry {
             new,
             |old| !matches!(old, Registered::Unreadable(before) if before == message),
         );
+    }
+
+    /// Notes a connection that another replica works for. What was known of it is forgotten.
+    pub(super) fn put_elsewhere(&self, key: &ConnectionKey) {
+        self.enter(key, Registered::Elsewhere, |old| {
+            !matches!(old, Registered::Elsewhere)
+        });
     }
 
     fn enter(
@@ -316,7 +329,7 @@ impl Registry {
             Registered::AtWork { connection, .. } if connection.uid == uid => {
                 Some(Arc::clone(connection))
             }
-            Registered::AtWork { .. } | Registered::Unreadable(_) => None,
+            Registered::AtWork { .. } | Registered::Unreadable(_) | Registered::Elsewhere => None,
         })
     }
 

@@ -26,6 +26,7 @@ use crate::{
     metrics::Metrics,
     poller::{Cadence, Poller, ResourceKey, Store},
     remote::{Pace, Rate, Remote},
+    shards::{Fence, Shard, Shards},
 };
 
 /// What every connection shares.
@@ -34,6 +35,7 @@ pub(super) struct Surroundings {
     pub(super) metrics: Metrics,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) timeout: Duration,
+    pub(super) shards: Shards,
     pub(super) wake: mpsc::UnboundedSender<ResourceKey>,
     /// Asks for a pass over the connection. A lost one is made up for by the next regular look.
     pub(super) look_again: broadcast::Sender<ConnectionKey>,
@@ -166,7 +168,9 @@ impl Supervised {
         if is_new_remote {
             let (endpoint, reach) = (built_from.endpoint.clone(), built_from.reach.clone());
             let client = client(endpoint, &settings, token, around.timeout, reach)?;
-            let remote = Remote::new(client, pace(settings.limits), around.metrics.clone());
+            let fence = around.shards.fence(Shard::of(&self.connection.key));
+            let metrics = around.metrics.clone();
+            let remote = Remote::fenced(client, pace(settings.limits), metrics, fence);
             look_again_when_circuit_changes(around, &self.connection.key, &remote);
             Arc::make_mut(&mut self.connection).remote = remote;
             self.built_from = Some(built_from);
@@ -265,11 +269,16 @@ pub(crate) fn gated_remote(
     token: Token,
     limit: Duration,
     reach: Reach,
-    metrics: Metrics,
+    (metrics, fence): (Metrics, Fence),
 ) -> Result<Remote, String> {
     let client = client(endpoint, settings, token, limit, reach);
     let client = client.map_err(|state| state.message().to_owned())?;
-    Ok(Remote::new(client, pace(settings.limits), metrics))
+    Ok(Remote::fenced(
+        client,
+        pace(settings.limits),
+        metrics,
+        fence,
+    ))
 }
 
 fn client(
@@ -340,6 +349,7 @@ mod tests {
             metrics: Metrics::new(),
             clock: Arc::new(SystemClock),
             timeout: Duration::from_secs(1),
+            shards: Shards::all(),
             wake: mpsc::unbounded_channel().0,
             look_again: broadcast::Sender::new(1),
         };

@@ -19,6 +19,7 @@ use crate::{
     metrics::Metrics,
     owed::Debts,
     poller::ResourceKey,
+    shards::Shards,
 };
 
 /// How long the watch may lag behind our own writes before the object is read directly.
@@ -50,6 +51,8 @@ pub struct Context {
     pub debts: Debts,
     /// Who is next.
     pub turns: Arc<Turns>,
+    /// Which connections are this replica's.
+    pub shards: Shards,
     /// What the process remembers of each resource, by `namespace/name`.
     pub resources: Mutex<HashMap<ObjectKey, Kept>>,
 }
@@ -250,7 +253,7 @@ impl Context {
                 connection.store.withdraw(key);
                 connection.hold.need(&key.uid, false);
             }
-            Found::Missing | Found::Unreadable { .. } => {}
+            Found::Missing | Found::Elsewhere | Found::Unreadable { .. } => {}
         }
     }
 }

@@ -123,7 +123,9 @@ fn heed_clock(
     memory: &mut Memory,
 ) -> Option<ClockSet> {
     let now = context.clock.now();
-    let at = connection.store.heed_clock(now)?;
+    // What another replica has dated is of another clock.
+    let taken = context.shards.taken_at(&connection.key, now);
+    let at = connection.store.heed_clock(now).max(taken)?;
     if memory.clock_set != Some(at) {
         memory.forget_times(at);
         context.remember(resource, memory);
@@ -140,6 +142,8 @@ fn connection(
     let key = connection_key(resource);
     match context.registry.find(&key) {
         Found::Missing => (None, missing(&key, resource, context.is_namespaced)),
+        // It is woken when the connection is at work here.
+        Found::Elsewhere => (None, ConnectionSight::Verifying),
         Found::Unreadable { message } => (None, unreadable(&key, &message)),
         Found::Deleting(connection) => {
             let message =

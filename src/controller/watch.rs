@@ -30,6 +30,7 @@ use crate::{
     marker::Mark,
     metrics::{Controller as Which, PassOutcome},
     poller::ResourceKey,
+    shards::Shards,
     telemetry::Chain,
 };
 
@@ -96,6 +97,7 @@ pub async fn run(
     let passes = controller
         .with_config(config)
         .reconcile_on(woken)
+        .reconcile_all_on(context.shards.changes())
         .graceful_shutdown_on(stopped(stop))
         .run(pass, after_error, Arc::clone(&context))
         .for_each(|result| {
@@ -185,19 +187,17 @@ pub fn owns(stores: &Stores, mark: &Mark, id: &str) -> bool {
     })
 }
 
-/// How many resources are in which phase.
-pub fn count_phases(stores: &Stores) -> Vec<(Phase, i64)> {
+/// How many resources of this replica's connections are in which phase.
+pub fn count_phases(stores: &Stores, shards: &Shards) -> Vec<(Phase, i64)> {
     let mut counts = HashMap::new();
     let stores = stores
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
     for object in stores.iter().flat_map(Store::state) {
-        let status = object
-            .0
-            .as_ref()
-            .ok()
-            .and_then(|resource| resource.status.as_ref());
+        let readable = object.0.as_ref().ok();
+        let own = readable.filter(|resource| shards.has(&super::observe::connection_key(resource)));
+        let status = own.and_then(|resource| resource.status.as_ref());
         if let Some(phase) = status.and_then(|status| status.phase) {
             *counts.entry(phase).or_default() += 1;
         }

@@ -16,9 +16,11 @@ use kube::{
     Client, Resource as _, ResourceExt as _, core::DeserializeGuard, runtime::reflector::Store,
 };
 
+use super::remotes::key;
 use crate::{
     crd::{OwedReason, OwedRevocation},
     metrics::Metrics,
+    shards::Shards,
 };
 
 /// A debt, or why it cannot be read.
@@ -173,9 +175,14 @@ impl Debts {
     }
 
     /// What is owed now.
-    pub fn figures(&self, now: Timestamp) -> Figures {
+    pub fn figures(&self, now: Timestamp, shards: &Shards) -> Figures {
         let mut figures = Figures::default();
-        for one in self.stored() {
+        let is_ours = |one: &Arc<Guarded>| match &one.0 {
+            Ok(debt) => shards.has(&key(debt)),
+            // Nobody knows whose it is, and nobody should miss it.
+            Err(_) => true,
+        };
+        for one in self.stored().into_iter().filter(is_ours) {
             let reason = match &one.0 {
                 Ok(debt) => known_reason(&debt.spec.reason),
                 Err(_) => None,

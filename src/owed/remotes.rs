@@ -29,6 +29,7 @@ use crate::{
     },
     metrics::Metrics,
     remote::Remote,
+    shards::{Shard, Shards},
 };
 
 /// How often a Secret is read while its token works, and while it does not.
@@ -45,6 +46,7 @@ pub(super) struct Remotes {
     pub(super) allowed_networks: Vec<Network>,
     pub(super) metrics: Metrics,
     pub(super) registry: Registry,
+    pub(super) shards: Shards,
     pub(super) kept: Mutex<HashMap<Route, Arc<tokio::sync::Mutex<Kept>>>>,
 }
 
@@ -55,6 +57,8 @@ pub(super) struct Route {
     ca_bundle: Option<String>,
     limits: [Option<i32>; 3],
     secret: SecretKeyRef,
+    /// Two connections may have one token, and be two replicas'.
+    shard: Shard,
 }
 
 /// A remote, as far as there is one.
@@ -71,7 +75,10 @@ impl Remotes {
     pub(super) async fn get(&self, debt: &OwedRevocation) -> Result<Remote, Trouble> {
         let connection = &debt.spec.connection;
         let own = match (&connection.endpoint, &debt.spec.token_secret_ref) {
-            (Some(endpoint), Some(secret)) => self.own(connection, endpoint, secret).await,
+            (Some(endpoint), Some(secret)) => {
+                let shard = Shard::of(&key(debt));
+                self.own(connection, endpoint, (secret, shard)).await
+            }
             _ => Err(Trouble::NoConnection(format!(
                 "nothing is known of {}: create it again, with a token of the same user",
                 key(debt)
@@ -97,7 +104,7 @@ impl Remotes {
         &self,
         connection: &OwedConnection,
         endpoint: &str,
-        secret: &SecretKeyRef,
+        (secret, shard): (&SecretKeyRef, Shard),
     ) -> Result<Remote, Trouble> {
         let url = policy::endpoint(
             connection.kind,
@@ -113,7 +120,7 @@ impl Remotes {
             let (EndpointRefusal::Invalid(why) | EndpointRefusal::NotAllowed(why)) = refusal;
             Trouble::Endpoint(why.to_string())
         })?;
-        let kept = self.kept(connection, endpoint, secret);
+        let kept = self.kept(connection, endpoint, secret, shard);
         let mut kept = kept.lock().await;
         let is_open = kept
             .remote
@@ -122,7 +129,7 @@ impl Remotes {
         let pause = if is_open { LOOK_SOON } else { LOOK };
         if kept.looked.is_none_or(|looked| looked.elapsed() >= pause) {
             kept.looked = Some(Instant::now());
-            self.look(&mut kept, connection, url, secret).await;
+            self.look(&mut kept, connection, url, (secret, shard)).await;
         }
         match (&kept.remote, &kept.trouble) {
             (Some(remote), _) => Ok(remote.clone()),
@@ -146,7 +153,7 @@ impl Remotes {
         kept: &mut Kept,
         connection: &OwedConnection,
         url: Url,
-        secret: &SecretKeyRef,
+        (secret, shard): (&SecretKeyRef, Shard),
     ) {
         let read = read_token(
             &self.client,
@@ -178,7 +185,7 @@ impl Remotes {
             token,
             self.remote_timeout,
             reach,
-            self.metrics.clone(),
+            (self.metrics.clone(), self.shards.fence(shard)),
         );
         match built {
             Ok(remote) => kept.remote = Some(remote),
@@ -191,6 +198,7 @@ impl Remotes {
         connection: &OwedConnection,
         endpoint: &str,
         secret: &SecretKeyRef,
+        shard: Shard,
     ) -> Arc<tokio::sync::Mutex<Kept>> {
         let limits = connection.limits.clone().unwrap_or_default();
         let route = Route {
@@ -198,6 +206,7 @@ impl Remotes {
             ca_bundle: connection.ca_bundle.clone(),
             limits: [limits.requests_per_second, limits.burst, limits.concurrency],
             secret: secret.clone(),
+            shard,
         };
         let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry(route).or_default())

@@ -7,6 +7,10 @@ use apono_simulator::{Action, Config, DEFAULT_TOKEN, Fault, Simulator, faults::W
 use tokio::time::timeout;
 
 use super::*;
+use crate::{
+    connection::ConnectionKey,
+    shards::{Shard, Shards},
+};
 
 const LIST: Endpoint = Endpoint::ListAccessRequests;
 
@@ -69,6 +73,22 @@ async fn a_refusal_is_told_in_the_words_of_the_api() {
     let told = error.in_full();
     assert!(told.starts_with(&error.to_string()), "{told}");
     assert!(told.contains("custom_fields is required"), "{told}");
+}
+
+#[tokio::test]
+async fn a_call_for_a_shard_that_was_lost_never_leaves() {
+    let simulator = simulator();
+    let shard = Shard::of(&ConnectionKey::cluster("default"));
+    let fenced = |shards: Shards| {
+        let client = client(&simulator.url(), DEFAULT_TOKEN);
+        let fence = shards.fence(shard);
+        Remote::fenced(client, Pace::default(), Metrics::new(), fence)
+    };
+    assert!(list(&fenced(Shards::all())).await.is_ok());
+    let error = list(&fenced(Shards::none())).await.unwrap_err();
+    assert!(matches!(error, RemoteError::NotHeld), "{error}");
+    assert_eq!(error.effect(), Effect::NotSent);
+    assert_eq!(simulator.calls().len(), 1);
 }
 
 #[tokio::test]

@@ -108,6 +108,27 @@ pub struct RunArguments {
         value_name = "DURATION"
     )]
     pub kube_timeout: String,
+    /// How long what a replica works for is its own when nothing is heard of it, for example 15s. The
+    /// same in every replica.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Kubernetes",
+        default_value = "15s",
+        value_name = "DURATION"
+    )]
+    pub lease_duration: String,
+    /// The name of the pod, by which a container that is started again knows what its predecessor
+    /// held. No two replicas may have the same one. Default: a name that nobody has had.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Kubernetes",
+        value_name = "NAME"
+    )]
+    pub pod_name: Option<String>,
     /// How often everything that is watched is listed anew, for example 10m: the longest time for
     /// which an event that was lost on its way stays unseen.
     #[arg(

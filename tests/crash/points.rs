@@ -38,7 +38,7 @@ const fn calls(name: &'static str, times: u32, sample: &'static [u32]) -> Calls 
 
 /// Remote calls, then calls of the API server: writes, and the few reads that are not watches.
 /// Where a life varies by a few (polls, status writes under load), as many as every life has.
-const CALLS: [Calls; 28] = [
+const CALLS: [Calls; 32] = [
     calls("create_access_request", 1, &[1]),
     calls("request_again", 1, &[1]),
     calls("revoke_access_request", 2, &[1]),
@@ -70,6 +70,10 @@ const CALLS: [Calls; 28] = [
     calls("create the copy of a token", 1, &[1]),
     calls("read the copy of a token", 1, &[]),
     calls("remove the copy of a token", 1, &[1]),
+    calls("join the replicas", 1, &[1]),
+    calls("share the shards", 1, &[1]),
+    calls("leave the replicas", 0, &[]),
+    calls("list the leases", 0, &[]),
 ];
 
 /// What is of a debt, and what it makes of calls of the full life.

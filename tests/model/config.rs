@@ -4,7 +4,7 @@
 /// How often each thing may still happen in a trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
-    /// Crashes, losses, lags and stalls, all together.
+    /// Crashes, losses, lags, stalls and takeovers, all together.
     pub faults: u8,
     /// The process dies and starts anew.
     pub crashes: u8,
@@ -20,6 +20,8 @@ pub struct Budget {
     pub outside: u8,
     /// A pass stands still between its mark and its POST for longer than a mark is valid.
     pub stalls: u8,
+    /// Another replica takes over, while the one before may be in the middle of a pass.
+    pub takeovers: u8,
     /// The clock moves on to the next moment that matters.
     pub ticks: u8,
 }
@@ -65,6 +67,15 @@ pub enum Begins {
     Live,
 }
 
+/// What becomes of the POST of a replica that loses its lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sleep {
+    /// It has left, and arrives within the deadline of its call, or never.
+    OnTheWire,
+    /// It leaves when its process wakes, however late.
+    PastTheWindow,
+}
+
 /// How many names there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
@@ -91,6 +102,7 @@ pub struct Config {
     pub pending_timeout: bool,
     /// A request at the remote that names this object and is not ours.
     pub foreign: bool,
+    pub sleep: Sleep,
     pub budget: Budget,
 }
 

@@ -16,8 +16,10 @@
 //! | a pass stands still between its mark and its POST | `STALLED` |
 //! | two resources of different names | `PAIR`, `PAIR_LIVE`, `PAIR_PEOPLE` |
 //! | the record of one applied under another name; both deleted, applied again | `COPIED`, `COPIED_LIVE` |
+//! | another replica takes over, with a watch that may lag, at any time of a pass; what the one before had under way lands late | `TAKEN_OVER`, `TAKEN_OVER_LIVE` |
+//! | the same, and a POST leaves when its process wakes, after the window too | `OVERSLEPT` |
 
-use crate::config::{Act, Begins, Budget, Config, Names};
+use crate::config::{Act, Begins, Budget, Config, Names, Sleep};
 
 /// What most of a configuration has in common: faults, and one person who deletes.
 pub const BASE: Config = Config {
@@ -30,6 +32,7 @@ pub const BASE: Config = Config {
     renewal: false,
     pending_timeout: false,
     foreign: false,
+    sleep: Sleep::OnTheWire,
     budget: Budget {
         faults: 3,
         crashes: 1,
@@ -39,6 +42,7 @@ pub const BASE: Config = Config {
         failures: 0,
         outside: 0,
         stalls: 0,
+        takeovers: 0,
         ticks: 3,
     },
 };
@@ -53,6 +57,7 @@ pub const FAULTLESS: Budget = Budget {
     failures: 1,
     outside: 1,
     stalls: 0,
+    takeovers: 0,
     ticks: 3,
 };
 
@@ -249,4 +254,34 @@ pub const PEOPLE_CRASH: Config = Config {
         ..BASE.budget
     },
     ..BASE
+};
+
+/// A replica that lost its lease in the middle of a pass, and another that has it now.
+pub const TAKEN_OVER: Config = Config {
+    name: "another replica takes over",
+    acts: &[Act::Delete, Act::Revoke, Act::Again],
+    budget: Budget {
+        takeovers: 1,
+        ticks: 4,
+        ..BASE.budget
+    },
+    ..BASE
+};
+
+/// The same, when there is access already.
+pub const TAKEN_OVER_LIVE: Config = Config {
+    name: "another replica takes over what is live",
+    begins: Begins::Live,
+    ..TAKEN_OVER
+};
+
+/// A replica that is stopped at the worst moment, and goes on when another has taken over.
+pub const OVERSLEPT: Config = Config {
+    name: "a replica that slept past its lease",
+    sleep: Sleep::PastTheWindow,
+    budget: Budget {
+        lags: 0,
+        ..TAKEN_OVER.budget
+    },
+    ..TAKEN_OVER
 };

@@ -16,7 +16,7 @@ use apono_operator::controller::plan::Step;
 use crate::{
     config::{Act, Config},
     operator::{self, Answer, Fate},
-    people,
+    people, replicas,
     view::observe,
     world::{Came, Desk, Object, Stage, World},
 };
@@ -45,6 +45,10 @@ pub enum Move {
     Persist,
     /// The process dies and starts anew.
     Crash,
+    /// Another replica takes over, which has seen all there is, or not the last change.
+    TakeOver(Seen),
+    /// What the replica before had under way lands.
+    Land,
     /// The pass stands still for longer than a mark is valid.
     Stall,
     /// A POST whose answer was given up arrives.
@@ -57,6 +61,13 @@ pub enum Move {
     Person(Act),
     /// The clock moves on to the next moment that matters.
     Tick,
+}
+
+/// What the watch has shown to whoever takes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    All,
+    NotTheLast,
 }
 
 /// How a remote request moves by itself.
@@ -103,6 +114,12 @@ fn of_all(world: &World) -> Vec<Move> {
     let mut moves = Vec::new();
     let budget = &world.budget;
     let is_idle = world.is_idle();
+    if budget.can(budget.takeovers) {
+        moves.push(Move::TakeOver(Seen::All));
+        if world.desks().any(|desk| desk.before.is_some()) {
+            moves.push(Move::TakeOver(Seen::NotTheLast));
+        }
+    }
     // Before the first write of a pass, a crash is one before the pass.
     let has_written = |desk: &Desk| {
         let pass = desk.operator.pass.as_ref();
@@ -129,7 +146,7 @@ fn forced(world: &World, desk: &Desk) -> Option<Happens> {
         .operator
         .pass
         .as_ref()
-        .filter(|_| world.budget.acts == 0)?;
+        .filter(|_| is_undisturbed(world, desk))?;
     let forced = match (&pass.stage, &*pass.step) {
         (Stage::Done(_, Came::Nothing), _) => Some(Move::Persist),
         (Stage::Planned, Step::Release | Step::HandOver(_)) => Some(Move::Release),
@@ -142,11 +159,19 @@ fn forced(world: &World, desk: &Desk) -> Option<Happens> {
     forced.map(|one| (desk.number, one))
 }
 
+/// Whether nobody else can touch the object, now or later.
+fn is_undisturbed(world: &World, desk: &Desk) -> bool {
+    world.budget.acts == 0 && world.budget.takeovers == 0 && desk.sleeper.is_none()
+}
+
 fn of_the_operator(world: &World, config: &Config, moves: &mut Vec<Move>) {
     let budget = &world.budget;
     let version = |one: &Option<Object>| one.as_ref().map(|one| one.version);
     if !world.desk.is_watched() {
         moves.push(Move::Watch);
+    }
+    if world.desk.sleeper.is_some() {
+        moves.push(Move::Land);
     }
     let Some(pass) = &world.desk.operator.pass else {
         let is_fresh = version(&world.desk.cache) >= Some(world.desk.operator.written);
@@ -302,6 +327,12 @@ pub fn apply(world: &World, config: &Config, (desk, one): Happens) -> World {
             world.budget.faults -= 1;
             operator::crash(&mut world);
         }
+        Move::TakeOver(seen) => {
+            world.budget.takeovers -= 1;
+            world.budget.faults -= 1;
+            replicas::take_over(&mut world, config, seen);
+        }
+        Move::Land => replicas::land(&mut world),
         Move::Stall => {
             world.budget.stalls -= 1;
             world.budget.faults -= 1;

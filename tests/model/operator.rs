@@ -30,9 +30,9 @@ use crate::{
 };
 
 /// A mark is valid for so long, in seconds.
-const MARK_VALID: i64 = 5;
+pub const MARK_VALID: i64 = 5;
 /// What was sent by then has arrived by then, in seconds after its mark.
-const ARRIVES: i64 = SETTLED - 15;
+pub const ARRIVES: i64 = SETTLED - 15;
 /// So much a plan adds to a wait.
 const ADDED_MILLIS: u128 = 20;
 /// How long access lasts, in seconds.
@@ -124,7 +124,7 @@ fn owes_nothing(resource: &AccessRequest) -> bool {
 }
 
 /// Whether the object is still the one the pass has in hand.
-fn is_unchanged(world: &World, pass: &Pass) -> bool {
+pub fn is_unchanged(world: &World, pass: &Pass) -> bool {
     let same = |one: &Object| one.version == pass.object.version;
     world.desk.object.as_ref().is_some_and(same)
 }
@@ -363,7 +363,7 @@ pub fn persist(world: &mut World) {
 }
 
 /// The status after a pass, if it differs.
-fn folded(world: &World, pass: &Pass, base: &Object) -> Option<AccessRequestStatus> {
+pub fn folded(world: &World, pass: &Pass, base: &Object) -> Option<AccessRequestStatus> {
     let observed = observe(world, &pass.object, &pass.knowledge, &pass.memory, pass.at);
     let outcome = outcome(world, pass);
     let (now, intent) = (moment(pass.at), intent(&pass.object));

@@ -40,6 +40,7 @@ pub fn start(config: &Config) -> World {
         posts: Vec::new(),
         remotes: Vec::new(),
         flights: Vec::new(),
+        late: std::collections::BTreeSet::default(),
         budget: config.budget,
         violation: None,
     };

@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | one question never has two live creates; beyond the settle window the second is on its way out | every state; the end of every fair run |
 //! | our finalizer is off: nothing of the resource is live, or may yet arrive | every state |
-//! | a POST leaves only where its mark and our finalizer stand | every POST |
+//! | a POST leaves only where its mark and our finalizer stand; of one that overslept the window nothing but that a second is taken back | every POST |
 //! | what was asked for before a latched end has ended | the end of every fair run |
 //! | a revoke goes only to what is deleted, latched or a twin, and is of the name that sends it | every revoke |
 //! | a status names only what was asked for by a resource of its own name | every state |
@@ -19,7 +19,7 @@ use kube::ResourceExt;
 use crate::{
     config::Config,
     view::known,
-    world::{Object, Pass, World, id},
+    world::{Object, Pass, Remote, World, id},
 };
 
 /// Whether a debt names this remote request, or the POST that made it: then it is not forgotten.
@@ -39,11 +39,18 @@ pub fn broken(world: &World, config: &Config) -> Option<String> {
         return Some(violation.clone());
     }
     if !config.is_beyond_the_window()
-        && let Some(text) = doubled(world, |state| state != State::Revoking)
+        && let Some(text) = doubled(world, |one| {
+            one.state != State::Revoking && !is_late(world, one)
+        })
     {
         return Some(text);
     }
     outlived(world, config).or_else(|| mixed_up(world))
+}
+
+/// Whether it was made by a POST that left when nobody waited for it any more.
+fn is_late(world: &World, remote: &Remote) -> bool {
+    remote.post.is_some_and(|post| world.late.contains(&post))
 }
 
 /// Something that a status names, and that was asked for under another name or by somebody else.
@@ -67,11 +74,10 @@ fn mixed_up(world: &World) -> Option<String> {
 
 /// Two creates of one question that are both live. What a debt names is on its way out, whatever
 /// is asked for under the name meanwhile; who pays debts is not modelled.
-pub fn doubled(world: &World, counts: impl Fn(State) -> bool) -> Option<String> {
+pub fn doubled(world: &World, counts: impl Fn(&Remote) -> bool) -> Option<String> {
     let mut live: BTreeMap<_, BTreeSet<usize>> = BTreeMap::new();
     let all = world.remotes.iter().enumerate();
-    let all =
-        all.filter(|(index, one)| one.is_live() && counts(one.state) && !is_owed(world, *index));
+    let all = all.filter(|(index, one)| one.is_live() && counts(one) && !is_owed(world, *index));
     for (_, remote) in all {
         if let Some(post) = remote.post {
             let question = &world.posts[post];
@@ -93,7 +99,11 @@ fn outlived(world: &World, config: &Config) -> Option<String> {
     };
     let mut remotes = world.remotes.iter().enumerate();
     let live = remotes.find(|(index, remote)| {
-        remote.is_live() && remote.post.is_some_and(is_released) && !is_owed(world, *index)
+        remote.is_live()
+            && remote.post.is_some_and(is_released)
+            && !is_owed(world, *index)
+            // Nobody is there any more to take it back; the poller counts what belongs to nobody.
+            && !is_late(world, remote)
     });
     if let Some((index, remote)) = live
         && !config.is_beyond_the_window()

@@ -31,6 +31,8 @@ pub struct Report {
     pub depth: usize,
     pub fair_runs: usize,
     pub is_whole: bool,
+    /// The states in which a POST left when nobody waited for it any more.
+    pub late: usize,
     /// What the passes in it did: what is not among them was not put to the test.
     pub steps: BTreeSet<&'static str>,
 }
@@ -52,6 +54,7 @@ pub fn search(config: &Config, limits: Limits) -> Result<Report, Violation> {
         depth: 0,
         fair_runs: 0,
         is_whole: true,
+        late: 0,
         steps: BTreeSet::new(),
     };
     while !level.is_empty() {
@@ -76,6 +79,7 @@ pub fn search(config: &Config, limits: Limits) -> Result<Report, Violation> {
                 let child = u32::try_from(parents.len()).unwrap_or(u32::MAX);
                 parents.push((number, Some(one)));
                 report.states += 1;
+                report.late += usize::from(!after.late.is_empty());
                 report.steps.extend(telling::planned(&after));
                 if let Some(text) = properties::broken(&after, config) {
                     return Err(told(config, &parents, child, &text, &[]));

@@ -35,6 +35,7 @@ pub fn name((desk, one): Happens, world: &World) -> String {
         one,
         Move::Sweep
             | Move::Crash
+            | Move::TakeOver(_)
             | Move::Arrive(_)
             | Move::Vanish(_)
             | Move::Remote(..)

@@ -31,12 +31,15 @@ fn origin(name: &str) -> Origin {
     Origin::new("cluster", "payments", name)
 }
 
-/// Randomness that no other POST has: of the desk, and of how many its resource has made.
+/// Randomness that no other POST has: of the desk, of how many its resource has made, and of who has
+/// taken over.
 fn roll(world: &World, object: &Object) -> [u8; RANDOM_BYTES] {
     let uid = object.uid();
     let made = world.posts.iter().filter(|post| post.uid == uid).count();
     let mut roll = [u8::try_from(made + 1).unwrap_or(u8::MAX); RANDOM_BYTES];
     roll[0] = object.desk;
+    // Two replicas never draw alike.
+    roll[1] = world.budget.takeovers;
     roll
 }
 

@@ -184,6 +184,10 @@ pub struct Desk {
     pub exported: Option<BTreeMap<String, String>>,
     pub line: u8,
     pub operator: Operator,
+    /// The object as it was before its last change.
+    pub before: Option<Object>,
+    /// The pass that another replica had under way when it lost its lease.
+    pub sleeper: Option<Pass>,
 }
 
 /// The world.
@@ -208,6 +212,8 @@ pub struct World {
     pub posts: Vec<Post>,
     pub remotes: Vec<Remote>,
     pub flights: Vec<Flight>,
+    /// The POSTs that left when nobody waited for them any more.
+    pub late: BTreeSet<usize>,
     pub budget: Budget,
     /// What was done that must never be.
     pub violation: Option<String>,
@@ -222,7 +228,12 @@ impl World {
             desk.digest(&mut hasher);
         }
         (&self.released, &self.owed, &self.tampered).hash(&mut hasher);
-        (&self.posts, &self.remotes, &self.flights).hash(&mut hasher);
+        (&self.posts, &self.remotes, &self.flights, &self.late).hash(&mut hasher);
+        if self.budget.takeovers > 0 {
+            for desk in self.desks() {
+                desk.before.as_ref().map(|one| one.digest).hash(&mut hasher);
+            }
+        }
         (&self.budget, &self.violation).hash(&mut hasher);
         hasher.finish()
     }
@@ -273,9 +284,8 @@ impl World {
         self.versions += 1;
         let object = Object::new(resource, self.versions, self.desk.number);
         let is_held = !object.resource.finalizers().is_empty();
-        if object.is_deleting() && !is_held {
-            self.desk.object = None;
-        } else {
+        self.desk.before = self.desk.object.take();
+        if !object.is_deleting() || is_held {
             self.desk.object = Some(object.clone());
         }
         object
@@ -293,9 +303,10 @@ impl Desk {
         )
             .hash(hasher);
         (self.resources, &self.exported, self.line).hash(hasher);
+        self.sleeper.is_some().hash(hasher);
         (&self.operator.uid, &self.operator.knowledge).hash(hasher);
         remembered(&self.operator.memory).hash(hasher);
-        if let Some(pass) = &self.operator.pass {
+        for pass in [&self.operator.pass, &self.sleeper].into_iter().flatten() {
             let is_current = Some(pass.object.version) == version(&self.object);
             (pass.object.digest, is_current, pass.at).hash(hasher);
             (&*pass.knowledge, remembered(&pass.memory), &pass.stage).hash(hasher);

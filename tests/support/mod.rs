@@ -41,5 +41,5 @@ pub use cluster::{Cluster, Write};
 pub use credentials::{keys, text};
 pub use operator::Operator;
 pub use requests::{kstatus, row};
-pub use wait::{PATIENCE, eventually};
+pub use wait::{PATIENCE, eventually, eventually_within};
 pub use world::{CONNECTION, Setup, World};

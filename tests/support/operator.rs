@@ -112,6 +112,32 @@ impl Operator {
         );
     }
 
+    /// Another replica, in a pod of its own; not yet started.
+    pub fn another(&self, pod: &str) -> Self {
+        let mut other = Self::new(self.environment.clone());
+        other.set("POD_NAME", pod);
+        other
+    }
+
+    /// Sends it a signal, and waits for nothing.
+    pub fn signal(&self, name: &str) {
+        let (child, _) = self.running.as_ref().expect("the operator runs");
+        let signal = format!("-{name}");
+        let sent = Command::new("kill")
+            .args([&signal, &child.id().to_string()])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill runs");
+    }
+
+    /// Whether it stands still, by a signal or at a point of its own.
+    pub fn is_stopped(&self) -> bool {
+        let (child, _) = self.running.as_ref().expect("the operator runs");
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", child.id()));
+        // After the name, which ends with a parenthesis.
+        let state = status.as_deref().map(|text| text.rsplit(") ").next());
+        state.is_ok_and(|rest| rest.is_some_and(|rest| rest.starts_with('T')))
+    }
+
     /// Adds a setting for its next lives; the last of a name counts.
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));

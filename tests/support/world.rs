@@ -110,6 +110,8 @@ impl World {
             ("OPERATOR_NAMESPACE", &cluster.namespace),
             ("WATCH_NAMESPACES", &cluster.namespace),
             ("CLUSTER_NAME", &cluster.namespace),
+            // As in a pod: the next life takes over at once what this one held.
+            ("POD_NAME", &cluster.namespace),
             ("ALLOWED_ENDPOINTS", &simulator.url()),
             ("ADMIN_LISTEN", "127.0.0.1:0"),
             ("REMOTE_TIMEOUT", "2s"),

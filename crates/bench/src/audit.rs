@@ -90,12 +90,17 @@ fn write(line: &str, user_agent: &str) -> Option<String> {
     Some(format!("{} {resource}{slash}{subresource}", entry.verb))
 }
 
+/// Whether the write is of a Lease: those come with the time, not with the objects.
+pub fn is_of_lease(kind: &str) -> bool {
+    kind.ends_with(LEASES)
+}
+
 /// How many are more than before: of resources, of leases, of events.
 pub fn since(before: &Writes, after: &Writes) -> [u64; 3] {
     let mut counts = [0; 3];
     let [resources, leases, events] = &mut counts;
     for (kind, count) in difference(before, after) {
-        if kind.ends_with(LEASES) {
+        if is_of_lease(&kind) {
             *leases += count;
         } else if kind.ends_with(EVENTS) {
             *events += count;

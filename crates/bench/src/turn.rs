@@ -218,6 +218,7 @@ impl<'a> Bench<'a> {
                 .collect(),
             writes: writes
                 .iter()
+                .filter(|(name, _)| !audit::is_of_lease(name))
                 .map(|(name, count)| (name.clone(), each(*count)))
                 .collect(),
         });

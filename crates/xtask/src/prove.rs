@@ -44,6 +44,8 @@ enum Only {
     Model,
     /// Only the crashes: the operator dies at every IO it makes, one life for each.
     Crash,
+    /// Only the pauses: a replica stands still until another has its lease, and then goes on.
+    Pauses,
     /// Only bad objects: all that are made out of the definitions.
     Objects,
     /// Only the suites: networks, faults, restarts, debts, leaks, deputies, switches.
@@ -90,6 +92,15 @@ const CRASH: Proof = Proof {
     is_clustered: true,
 };
 
+const PAUSES: Proof = Proof {
+    name: "pauses",
+    arguments: &["--package", "apono-operator", "--test", "shards"],
+    full: &[("APONO_PAUSES", "200")],
+    sample: None,
+    optimized: &[],
+    is_clustered: true,
+};
+
 const OBJECTS: Proof = Proof {
     name: "objects",
     arguments: &["--package", "apono-operator", "--test", "mutations"],
@@ -108,7 +119,7 @@ const INPUTS: Proof = Proof {
     is_clustered: false,
 };
 
-const PROOFS: [Proof; 4] = [MODEL, CRASH, OBJECTS, INPUTS];
+const PROOFS: [Proof; 5] = [MODEL, CRASH, PAUSES, OBJECTS, INPUTS];
 
 /// A test suite without bounds: what `cargo xtask test` runs of it is all there is.
 const fn suite(name: &'static str, arguments: &'static [&'static str]) -> Proof {
@@ -153,6 +164,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some(Only::Mutations { name }) => return mutations::run(name),
         Some(Only::Model) => vec![MODEL],
         Some(Only::Crash) => vec![CRASH],
+        Some(Only::Pauses) => vec![PAUSES],
         Some(Only::Objects) => vec![OBJECTS],
         Some(Only::Inputs) => vec![INPUTS],
         Some(Only::Suites) => SUITES.to_vec(),
@@ -302,8 +314,8 @@ mod tests {
         };
         assert_eq!(names(true), ["model"]);
         let all = [
-            "model", "crash", "objects", "inputs", "network", "faults", "restarts", "owed",
-            "leaks", "deputy", "switches",
+            "model", "crash", "pauses", "objects", "inputs", "network", "faults", "restarts",
+            "owed", "leaks", "deputy", "switches",
         ];
         assert_eq!(names(false), all);
     }

@@ -28,6 +28,7 @@ use crate::{
     crd::ClusterAponoConnection,
     metrics::Metrics,
     settings::{self, Command, CommandLine, Settings},
+    shards::Shards,
 };
 
 type Guarded = DeserializeGuard<ClusterAponoConnection>;
@@ -101,6 +102,7 @@ async fn world() -> World {
         registry: Registry::new(Namespaces::unknown()),
         metrics: Metrics::new(),
         readiness: Readiness::default(),
+        shards: Shards::all(),
         clock: Arc::new(SystemClock),
         stop: watch::channel(false).1,
     };

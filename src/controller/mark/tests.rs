@@ -47,6 +47,7 @@ async fn refusing(version: &'static str) -> Context {
     let limit = Duration::from_secs(5);
     let namespace = || "apono-system".to_owned();
     Context {
+        shards: crate::shards::Shards::all(),
         escrow: Escrow {
             client: client.clone(),
             namespace: namespace(),

@@ -147,6 +147,7 @@ pub(super) fn cause(error: &RemoteError) -> String {
         RemoteError::Unconfigured
         | RemoteError::CircuitOpen
         | RemoteError::TooLate
+        | RemoteError::NotHeld
         | RemoteError::Call(_) => error.to_string(),
     }
 }

@@ -50,7 +50,7 @@ const NOT_FOUND: Proof = Proof::Unit(
 );
 
 /// The list.
-pub(super) const MUTATIONS: [Mutation; 22] = [
+pub(super) const MUTATIONS: [Mutation; 26] = [
     Mutation {
         name: "absence is concluded from a look that was asked for too early",
         file: "src/controller/picture.rs",
@@ -159,6 +159,34 @@ pub(super) const MUTATIONS: [Mutation; 22] = [
         to: "        .searching()
         .take(MOST_MARKS.min(0))",
         caught_by: LOST,
+    },
+    Mutation {
+        name: "a replica goes on when its lease has run out",
+        file: "src/shards.rs",
+        from: "until.is_some_and(|until| until.is_ahead_of(Moment::now()))",
+        to: "until.is_some_and(|until| until.is_ahead_of(Moment::now()) || !self.has_left)",
+        caught_by: Proof::Unit("nothing_starts_and_nothing_goes_on_past_the_end_of_the_lease"),
+    },
+    Mutation {
+        name: "a call to Apono leaves for a shard that was lost",
+        file: "src/remote.rs",
+        from: "if !self.inner.fence.is_held() {",
+        to: "if !self.inner.fence.is_held() && endpoint.as_str().is_empty() {",
+        caught_by: Proof::Unit("a_call_for_a_shard_that_was_lost_never_leaves"),
+    },
+    Mutation {
+        name: "a pass writes to the apiserver for a shard that was lost",
+        file: "src/kubernetes.rs",
+        from: "if !shards::may_go_on() {",
+        to: "if !shards::may_go_on() && doing.is_empty() {",
+        caught_by: Proof::Unit("nothing_is_called_by_a_pass_whose_shard_was_lost"),
+    },
+    Mutation {
+        name: "a replica writes over the shards of others that live",
+        file: "src/shards/share.rs",
+        from: "let is_free = !new.holders.contains_key(&shard);",
+        to: "let is_free = new.holders.get(&shard).is_none_or(|holder| holder != me);",
+        caught_by: Proof::Unit("a_second_replica_gets_half_and_only_after_it_was_given_back"),
     },
     Mutation {
         name: "a debt is paid by one 404",
