@@ -207,7 +207,8 @@ async fn drive(
     note_empty_answer(context, &current, &outcome, &mut observed);
     let followed = follows_up(&outcome);
     let made = (&outcome, turn.happenings.as_slice());
-    let held = tell(context, current, &observed, made, (readable, intent), now).await?;
+    let telling = tell(context, current, &observed, made, (readable, intent), now);
+    let held = Box::pin(telling).await?;
     let requeue = requeue.into_iter().chain(turn.wake).chain(held).min();
     Ok(match requeue.filter(|_| !followed) {
         Some(wait) => Action::requeue(wait.max(SOON)),
