@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LABEL: &str = "access.apono.io/longest-duration";
 const STAMP: &str = "access.apono.io/requested-by";
 const DANA: &str = "dana@example.com";
-const KIT: &str = "kit@example.com";
+const ALEX: &str = "alex@example.com";
 
 /// The documents of one file, the policies of it in force in one namespace; withdrawn when dropped.
 struct InForce {
@@ -42,7 +42,7 @@ impl InForce {
             ("ask", DANA, "create,get,update,patch,delete"),
             (
                 "ask-all",
-                KIT,
+                ALEX,
                 "create,get,update,patch,delete,request-for-others",
             ),
         ] {
@@ -167,12 +167,12 @@ fn with(more: Value) -> Value {
 fn everybody_asks_for_themselves_unless_they_hold_the_verb() {
     let here = InForce::new(&["grantee-is-caller"]);
     let of = |grantee: &str| with(json!({"grantee": grantee}));
-    here.holds(DANA, &of(KIT));
+    here.holds(DANA, &of(ALEX));
 
     here.refuses(
         DANA,
-        &of(KIT),
-        "spec.grantee is \"kit@example.com\", and you are \"dana@example.com\"",
+        &of(ALEX),
+        "spec.grantee is \"alex@example.com\", and you are \"dana@example.com\"",
     );
     here.refuses(
         DANA,
@@ -186,8 +186,8 @@ fn everybody_asks_for_themselves_unless_they_hold_the_verb() {
     );
     here.allows(DANA, &of(DANA));
     here.allows(DANA, &of("Dana@Example.com"));
-    here.allows(KIT, &of(DANA));
-    here.allows(KIT, &with(json!({})));
+    here.allows(ALEX, &of(DANA));
+    here.allows(ALEX, &with(json!({})));
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn some_bundles_are_only_asked_for_with_a_ticket() {
 fn who_asked_is_stamped_and_stays() {
     let here = InForce::new(&["stamped-requester"]);
     let mut forged = here.request("stamped", &with(json!({})));
-    forged["metadata"]["annotations"] = json!({STAMP: KIT, "team": "payments"});
+    forged["metadata"]["annotations"] = json!({STAMP: ALEX, "team": "payments"});
     // Both hold when a stamp is written, and when one that was stored before cannot be taken away.
     let stamped = |said: &Said| -> Value {
         let object: Value = serde_json::from_str(&said.output).unwrap_or_default();
@@ -343,9 +343,9 @@ fn who_asked_is_stamped_and_stays() {
             ],
         )
     };
-    for user in [DANA, KIT] {
+    for user in [DANA, ALEX] {
         for change in [
-            json!({STAMP: KIT}),
+            json!({STAMP: ALEX}),
             json!({STAMP: "two\nlines"}),
             json!({STAMP: null}),
             Value::Null,

@@ -1,4 +1,4 @@
-//! The snippet for Argo CD's ConfigMap, made of the scripts that lie in upstream's layout beside it.
+//! The snippet for Argo CD's `ConfigMap`, made of the scripts that lie in upstream's layout beside it.
 //! Pure: it is handed the scripts.
 
 use std::fmt::Write as _;
