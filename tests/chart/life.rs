@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     helm::{CHART, Helm},
-    plane::{NAMESPACE, Plane},
+    plane::{NAMESPACE, Plane, eventually},
 };
 
 const RELEASE: &str = "apono-operator";
@@ -116,126 +116,138 @@ impl Release {
     }
 }
 
+impl Release {
+    /// It is refused, and says so in these words.
+    fn is_refused(&self, arguments: &[&str], words: &str) {
+        let said = self.plane.helm(self.helm, arguments);
+        assert!(!said.is_success, "{arguments:?} is taken");
+        assert!(said.errors.contains(words), "{}", said.errors);
+    }
+
+    fn connection(&self) -> Value {
+        let kind = "clusteraponoconnection";
+        self.plane.get(kind, "default", NAMESPACE)
+    }
+
+    fn image(&self) -> String {
+        let deployment = self.plane.get("deployment", RELEASE, NAMESPACE);
+        let image = deployment.pointer("/spec/template/spec/containers/0/image");
+        image.and_then(Value::as_str).expect("an image").to_owned()
+    }
+
+    /// Nothing but what the release brings knows of our kinds.
+    fn installs(&self) {
+        let endpoint = "connection.endpoint=https://api.apono.io";
+        let early = Self::connecting("install", endpoint, &[]);
+        self.is_refused(&early, "install with connection.create=false first");
+        self.run(&["install", RELEASE, CHART, "--wait", "--timeout=120s"]);
+        assert!(self.test(), "check finds something wrong");
+        self.connect("upgrade", &[]);
+        assert!(self.connection()["metadata"]["uid"].is_string());
+        assert!(self.test(), "check finds something wrong");
+    }
+
+    /// Everything that can be switched on in a cluster like this, with a request that is live.
+    fn upgrades(&self) {
+        // Opt-in: nobody but administrators may ask before it is said.
+        let bind = ["create", "rolebinding", "dana", "--clusterrole=edit"];
+        self.plane
+            .kubectl(&[&bind[..], &["--user=dana", "-n", TENANT]].concat());
+        assert!(self.may("create", "secrets"), "edit is not filled");
+        assert!(!self.may("create", "accessrequests"));
+        self.connect(
+            "upgrade",
+            &[
+                "image.tag=next",
+                "aggregatedRoles.view=true",
+                "aggregatedRoles.edit=true",
+                "podDisruptionBudget.enabled=true",
+                "networkPolicy.enabled=true",
+                "metrics.service.enabled=true",
+                "connection.allow.maxDuration=8h",
+            ],
+        );
+        assert_eq!(self.image(), "apono-operator:next");
+        assert_eq!(self.connection()["spec"]["allow"]["maxDuration"], "8h");
+        eventually("the aggregated role", || {
+            let may = self.may("create", "accessrequests");
+            may.then_some(()).ok_or_else(|| "not granted".to_owned())
+        });
+        let connections = self.may("create", "aponoconnections");
+        assert!(!connections, "that is admin's");
+    }
+
+    /// Without its roles the operator would not work, and the test says so; back from there.
+    fn rolls_back(&self) {
+        let without = ["--reuse-values", "--set=rbac.create=false"];
+        self.run(&[&["upgrade", RELEASE, CHART], &without[..]].concat());
+        assert!(!self.test(), "check misses nothing without any role");
+        self.run(&["rollback", RELEASE, "2", "--wait", "--timeout=120s"]);
+        let version = concat!("apono-operator:", env!("CARGO_PKG_VERSION"));
+        assert_eq!(self.image(), version);
+        self.is_ready();
+        assert!(self.test());
+        let policy = self.plane.get("networkpolicy", RELEASE, NAMESPACE);
+        assert!(policy.is_null(), "{policy:#}");
+        let connection = self.connection();
+        assert!(connection["spec"]["allow"].is_null(), "{connection:#}");
+    }
+
+    /// What grants and runs goes; the definitions stay.
+    fn uninstalls(&self) {
+        self.run(&["uninstall", RELEASE, "--wait", "--timeout=60s"]);
+        for (kind, name) in [
+            ("deployment", RELEASE),
+            ("serviceaccount", RELEASE),
+            ("clusterrole", RELEASE),
+            ("role", "apono-operator-owed"),
+        ] {
+            let found = self.plane.get(kind, name, NAMESPACE);
+            assert!(found.is_null(), "{kind} {name} stays");
+        }
+        for crd in apono_operator::crd::all_crds() {
+            let name = crd.metadata.name.expect("named");
+            let found = self.plane.get("crd", &name, NAMESPACE);
+            assert!(found["metadata"]["deletionTimestamp"].is_null() && found.is_object());
+        }
+    }
+
+    /// What stayed is taken up again without a flag. Helm 3 would leave it as it is, and is stopped.
+    fn installs_again(&self) {
+        let changed = ["connection.allow.maxDuration=8h"];
+        if self.helm == Helm::Three {
+            let endpoint = format!("connection.endpoint={}", self.simulator.url());
+            let install = Self::connecting("install", &endpoint, &changed);
+            self.is_refused(&install, "is there with another spec");
+            self.connect("install", &[]);
+        } else {
+            self.connect("install", &changed);
+            assert_eq!(self.connection()["spec"]["allow"]["maxDuration"], "8h");
+        }
+    }
+}
+
 /// From nothing to nothing but what must stay, and up again.
 fn lives(helm: Helm) {
     let release = Release::new(helm);
-    let plane = &release.plane;
-    // Nothing but what the release brings knows of our kinds.
-    let early = Release::connecting("install", "connection.endpoint=https://api.apono.io", &[]);
-    let said = plane.helm(helm, &early);
-    let words = "install with connection.create=false first";
-    assert!(
-        !said.is_success && said.errors.contains(words),
-        "{}",
-        said.errors
-    );
-    release.run(&["install", RELEASE, CHART, "--wait", "--timeout=120s"]);
-    assert!(release.test(), "check finds something wrong");
-    release.connect("upgrade", &[]);
-    let connection = plane.get("clusteraponoconnection", "default", NAMESPACE);
-    let first = connection["metadata"]["uid"].clone();
-    assert!(first.is_string());
-    assert!(release.test(), "check finds something wrong");
+    release.installs();
+    let connection = release.connection()["metadata"]["uid"].clone();
     release.ask();
     let before = release.request();
-
-    // Opt-in: nobody but administrators may ask before it is said.
-    let bind = ["create", "rolebinding", "dana", "--clusterrole=edit"];
-    plane.kubectl(&[&bind[..], &["--user=dana", "-n", TENANT]].concat());
-    assert!(release.may("create", "secrets"), "edit is not filled");
-    assert!(!release.may("create", "accessrequests"));
-
-    let more = [
-        "image.tag=next",
-        "aggregatedRoles.view=true",
-        "aggregatedRoles.edit=true",
-        "podDisruptionBudget.enabled=true",
-        "networkPolicy.enabled=true",
-        "metrics.service.enabled=true",
-        "connection.allow.maxDuration=8h",
-    ];
-    release.connect("upgrade", &more);
-    let image = |plane: &Plane| {
-        let deployment = plane.get("deployment", RELEASE, NAMESPACE);
-        let image = deployment.pointer("/spec/template/spec/containers/0/image");
-        image.and_then(Value::as_str).expect("an image").to_owned()
-    };
-    assert_eq!(image(plane), "apono-operator:next");
-    let connection = plane.get("clusteraponoconnection", "default", NAMESPACE);
-    assert_eq!(connection["metadata"]["uid"], first, "it was made anew");
-    assert_eq!(connection["spec"]["allow"]["maxDuration"], "8h");
-    plane.eventually("the aggregated role", || {
-        let may = release.may("create", "accessrequests");
-        may.then_some(()).ok_or_else(|| "not granted".to_owned())
-    });
-    assert!(
-        !release.may("create", "aponoconnections"),
-        "that is admin's"
-    );
-    release.is_untouched(&before);
-
-    // Without its roles the operator would not work, and the test says so.
-    release.run(&[
-        "upgrade",
-        RELEASE,
-        CHART,
-        "--reuse-values",
-        "--set=rbac.create=false",
-    ]);
-    assert!(!release.test(), "check misses nothing without any role");
-    release.run(&["rollback", RELEASE, "2", "--wait", "--timeout=120s"]);
-    assert_eq!(
-        image(plane),
-        concat!("apono-operator:", env!("CARGO_PKG_VERSION"))
-    );
-    release.is_ready();
-    assert!(release.test());
-    assert!(plane.get("networkpolicy", RELEASE, NAMESPACE).is_null());
-    let connection = plane.get("clusteraponoconnection", "default", NAMESPACE);
-    assert!(connection["spec"]["allow"].is_null(), "{connection:#}");
-    release.is_untouched(&before);
-
-    release.run(&["uninstall", RELEASE, "--wait", "--timeout=60s"]);
-    for (kind, name) in [
-        ("deployment", RELEASE),
-        ("serviceaccount", RELEASE),
-        ("clusterrole", RELEASE),
-        ("role", "apono-operator-owed"),
+    for step in [
+        Release::upgrades,
+        Release::rolls_back,
+        Release::uninstalls,
+        Release::installs_again,
     ] {
-        assert!(
-            plane.get(kind, name, NAMESPACE).is_null(),
-            "{kind} {name} stays"
-        );
+        step(&release);
+        assert_eq!(release.connection()["metadata"]["uid"], connection);
+        release.is_untouched(&before);
     }
-    for crd in apono_operator::crd::all_crds() {
-        let name = crd.metadata.name.expect("named");
-        let found = plane.get("crd", &name, NAMESPACE);
-        assert!(found["metadata"]["deletionTimestamp"].is_null() && found.is_object());
-    }
-    let connection = plane.get("clusteraponoconnection", "default", NAMESPACE);
-    assert_eq!(connection["metadata"]["uid"], first);
-    release.is_untouched(&before);
-
-    // What stayed is taken up again without a flag. Helm 3 would leave it as it is, and is stopped.
-    let changed = ["connection.allow.maxDuration=8h"];
-    if helm == Helm::Three {
-        let endpoint = format!("connection.endpoint={}", release.simulator.url());
-        let said = plane.helm(helm, &Release::connecting("install", &endpoint, &changed));
-        let words = "is there with another spec";
-        assert!(
-            !said.is_success && said.errors.contains(words),
-            "{}",
-            said.errors
-        );
-        release.connect("install", &[]);
-    } else {
-        release.connect("install", &changed);
-        let connection = plane.get("clusteraponoconnection", "default", NAMESPACE);
-        assert_eq!(connection["spec"]["allow"]["maxDuration"], "8h");
-    }
-    release.is_untouched(&before);
     let delete = ["delete", "accessrequest", "prod-read", "-n", TENANT];
-    plane.kubectl(&[&delete[..], &["--timeout=60s"]].concat());
+    release
+        .plane
+        .kubectl(&[&delete[..], &["--timeout=60s"]].concat());
     assert!(!release.simulator.requests()[0].has_access());
 }
 

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Long enough for a busy machine of two cores.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Where the release lives.
 pub const NAMESPACE: &str = "apono-system";
 /// What a Deployment needs to come up, and an aggregated role to be filled.
@@ -107,21 +107,6 @@ impl Plane {
         serde_json::from_str(&said.output).unwrap_or_default()
     }
 
-    /// Looks until there is an answer; the error says what is missing.
-    pub fn eventually<T>(&self, what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
-        let started = Instant::now();
-        loop {
-            match look() {
-                Ok(found) => return found,
-                Err(missing) => assert!(
-                    started.elapsed() < PATIENCE,
-                    "not within {PATIENCE:?}: {what}: {missing}"
-                ),
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-
     /// Helm with this cluster.
     pub fn helm(&self, helm: Helm, arguments: &[&str]) -> Said {
         let mut command = helm.command();
@@ -174,6 +159,21 @@ impl Plane {
                 }
             }
         })
+    }
+}
+
+/// Looks until there is an answer; the error says what is missing.
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let started = Instant::now();
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(missing) => assert!(
+                started.elapsed() < PATIENCE,
+                "not within {PATIENCE:?}: {what}: {missing}"
+            ),
+        }
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
