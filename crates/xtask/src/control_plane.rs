@@ -39,7 +39,11 @@ pub(crate) enum Task {
     /// Start one and keep it until Ctrl-C; prints the variables with which others use it. A line
     /// `restart etcd` (or kube-apiserver, kube-controller-manager) on standard input kills that
     /// process and starts it again on what it stored; the same line is printed when it serves.
-    Up,
+    Up {
+        /// Controllers of kube-controller-manager to run beside those that are always needed.
+        #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+        controllers: Vec<String>,
+    },
     /// Only build its binaries, if they are not in the cache, and print their folder.
     Build,
     /// Print a kubeconfig for somebody who is not an administrator, of one that is up.
@@ -111,8 +115,13 @@ impl ControlPlane {
 
     /// Starts one. It ends when the value is dropped, and however else this process ends.
     pub(crate) fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with more controllers than namespaces, owner references and accounts need.
+    fn start_with(controllers: &[String]) -> Result<Self> {
         let binaries = Binaries::find()?;
-        let running = Running::start(&binaries)?;
+        let running = Running::start(&binaries, controllers)?;
         let kubeconfig = running.folder().join(KUBECONFIG);
         Ok(Self {
             kubeconfig,
@@ -306,7 +315,7 @@ pub(crate) fn run(task: Task) -> Result<ExitCode> {
             println!("{}", folder.display());
             Ok(ExitCode::SUCCESS)
         }
-        Task::Up => up(),
+        Task::Up { controllers } => up(&controllers),
         Task::Kubeconfig { which, who } => {
             let plane = ControlPlane::obtain(&which)?;
             print!("{}", plane.kubeconfig_for(&who)?);
@@ -315,8 +324,8 @@ pub(crate) fn run(task: Task) -> Result<ExitCode> {
     }
 }
 
-fn up() -> Result<ExitCode> {
-    let mut plane = ControlPlane::start()?;
+fn up(controllers: &[String]) -> Result<ExitCode> {
+    let mut plane = ControlPlane::start_with(controllers)?;
     for (name, value) in plane.environment() {
         println!("export {name}={}", quoted(&value.to_string_lossy()));
     }

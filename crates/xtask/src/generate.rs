@@ -1,6 +1,9 @@
 //! `cargo xtask generate`: the files that are never edited by hand. Each comes from code that holds
 //! the truth; `--check` compares and writes nothing.
 
+mod argocd;
+mod chart;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -87,7 +90,9 @@ fn compare(root: &Path) -> Result<(Files, Vec<(PathBuf, Change)>)> {
     let mut crd = cargo();
     crd.args(["run", "--quiet"]).args(operator);
     let printed = process::capture(crd.args(["--", "crd"])).context("could not print the CRDs")?;
-    let files = definitions(&printed)?;
+    let mut files = definitions(&printed)?;
+    let shipped = shipped_files(root, &files)?;
+    files.extend(shipped);
     let mut changes = Vec::new();
     for (path, text) in &files {
         match fs::read_to_string(root.join(path)) {
@@ -96,22 +101,43 @@ fn compare(root: &Path) -> Result<(Files, Vec<(PathBuf, Change)>)> {
             Err(_) => changes.push((path.clone(), Change::Missing)),
         }
     }
-    for path in generated_in(root, "crds") {
-        if !files.contains_key(&path) {
-            changes.push((path, Change::Stale));
+    for (folder, header) in [("crds", HEADER), (chart::DEFINITIONS, chart::HEADER)] {
+        for path in generated_in(root, folder, header) {
+            if !files.contains_key(&path) {
+                changes.push((path, Change::Stale));
+            }
         }
     }
     Ok((files, changes))
 }
 
-/// The files in `folder` that bear our header.
-fn generated_in(root: &Path, folder: &str) -> Vec<PathBuf> {
+/// What follows from the definitions, and from other files, in what is shipped.
+fn shipped_files(root: &Path, definitions: &Files) -> Result<Files> {
+    let read = |path: &str| {
+        fs::read_to_string(root.join(path)).with_context(|| format!("could not read `{path}`"))
+    };
+    let mut files = Files::new();
+    for (path, text) in definitions {
+        // Its own header says the same.
+        let text = text.trim_start_matches(HEADER).trim_start();
+        files.extend([chart::definition(path, text)?]);
+    }
+    let readme = chart::readme(&read(chart::README)?, &read(chart::VALUES)?)?;
+    files.insert(chart::README.into(), readme);
+    let script = |path: &str| read(&format!("{}/{path}", argocd::SCRIPTS));
+    let snippet = argocd::snippet(script)?;
+    files.insert(argocd::SNIPPET.into(), format!("{HEADER}\n{snippet}"));
+    Ok(files)
+}
+
+/// The files in `folder` that bear this header.
+fn generated_in(root: &Path, folder: &str, header: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(root.join(folder))
         .into_iter()
         .flatten()
         .flatten();
     let ours = entries.filter(|entry| {
-        fs::read_to_string(entry.path()).is_ok_and(|text| text.starts_with(HEADER))
+        fs::read_to_string(entry.path()).is_ok_and(|text| text.starts_with(header))
     });
     let mut paths: Vec<_> = ours
         .map(|entry| Path::new(folder).join(entry.file_name()))
@@ -236,7 +262,7 @@ mod tests {
         .expect("written");
         fs::write(root.path().join("crds/theirs.yaml"), ONE).expect("written");
         assert_eq!(
-            generated_in(root.path(), "crds"),
+            generated_in(root.path(), "crds", HEADER),
             [PathBuf::from("crds/ours.yaml")]
         );
     }

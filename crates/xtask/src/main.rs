@@ -5,6 +5,7 @@ mod check;
 mod control_plane;
 mod demo;
 mod generate;
+mod go;
 mod process;
 mod prove;
 mod rights;
@@ -48,6 +49,12 @@ enum Task {
     /// Build or run etcd, kube-apiserver and kube-controller-manager on this machine.
     #[command(subcommand)]
     ControlPlane(control_plane::Task),
+    /// Print the path of a program that tests use, and build it first if need be. Internal.
+    #[command(hide = true)]
+    Tool {
+        /// Which.
+        name: tools::go::GoTool,
+    },
     /// Run a program that ends when standard input closes. Internal, see `process/supervised.rs`.
     #[command(hide = true)]
     Supervise {
@@ -83,6 +90,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Generate { check: false } => generate::write(),
         Task::Generate { check: true } => generate::check(),
         Task::ControlPlane(task) => control_plane::run(task),
+        Task::Tool { name } => tools::go::run(name),
         // Handled before signals are listened to: a supervisor ends with its pipe, not by a signal.
         Task::Supervise { command } => Ok(process::supervised::supervise(&command)),
     }

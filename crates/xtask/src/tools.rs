@@ -2,6 +2,8 @@
 //! folder of our own, by the installer of the language they are written in. Each is pinned, so that
 //! a check fails for a change of ours and never for one of theirs.
 
+pub(crate) mod go;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

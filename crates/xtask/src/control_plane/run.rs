@@ -25,6 +25,13 @@ const START_DEADLINE: Duration = Duration::from_mins(2);
 
 const ATTEMPTS: u32 = 4;
 
+/// What deletion, owner references and service accounts need.
+const CONTROLLERS: [&str; 3] = [
+    "namespace-controller",
+    "garbage-collector-controller",
+    "serviceaccount-controller",
+];
+
 /// Metadata of every request, written when its answer is complete: tests read who did what.
 const AUDIT_POLICY: &str = "\
 apiVersion: audit.k8s.io/v1
@@ -57,10 +64,11 @@ struct Component {
 
 impl Running {
     /// Starts etcd, kube-apiserver and kube-controller-manager and waits until all of them serve.
-    pub(crate) fn start(binaries: &Binaries) -> Result<Self> {
+    /// `controllers` are run beside those that are always needed.
+    pub(crate) fn start(binaries: &Binaries, controllers: &[String]) -> Result<Self> {
         let started = Instant::now();
         for attempt in 1.. {
-            match Self::attempt(binaries) {
+            match Self::attempt(binaries, controllers) {
                 Err(error) if attempt < ATTEMPTS && error.is::<PortTaken>() => {
                     eprintln!("control plane: {error}; starting again with others");
                 }
@@ -120,13 +128,14 @@ impl Running {
         }
     }
 
-    fn attempt(binaries: &Binaries) -> Result<Self> {
+    fn attempt(binaries: &Binaries, controllers: &[String]) -> Result<Self> {
         let folder = RunFolder::create()?;
         let [etcd_port, port] = free_ports()?;
         let plan = Plan {
             folder: folder.path().to_owned(),
             etcd_port,
             port,
+            controllers: [&CONTROLLERS.map(str::to_owned), controllers].concat(),
         };
         plan.write_files()?;
         let mut running = Self {
@@ -221,6 +230,7 @@ struct Plan {
     folder: PathBuf,
     etcd_port: u16,
     port: u16,
+    controllers: Vec<String>,
 }
 
 impl Plan {
@@ -322,10 +332,7 @@ impl Plan {
         command
             .arg("--kubeconfig=controller-manager.kubeconfig")
             .args(["--leader-elect=false", "--secure-port=0"])
-            .arg(
-                "--controllers=namespace-controller,garbage-collector-controller,\
-                 serviceaccount-controller",
-            )
+            .arg(format!("--controllers={}", self.controllers.join(",")))
             // Its default, five minutes, is how long a namespace could stay after a missed event.
             .arg("--namespace-sync-period=10s")
             // The default of 20 requests a second makes the end of a full namespace slow.
