@@ -271,6 +271,7 @@ async fn timed_pass<K: ConnectionResource>(
     object: Arc<DeserializeGuard<K>>,
     context: Arc<Context>,
 ) -> Result<Action, Error> {
+    let working = context.metrics.begin(Which::Connection);
     let started = Instant::now();
     let result = pass(&object, &context).await;
     let outcome = match &result {
@@ -281,6 +282,7 @@ async fn timed_pass<K: ConnectionResource>(
     context
         .metrics
         .pass(Which::Connection, outcome, started.elapsed());
+    working.end(&result);
     result
 }
 

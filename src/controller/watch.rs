@@ -136,6 +136,14 @@ fn prune(context: &Context, stores: &Stores) {
 /// The stores of every scope, for the metrics.
 pub type Stores = Mutex<Vec<Store<Guarded>>>;
 
+/// The stores there are now.
+pub fn snapshot(stores: &Stores) -> Vec<Store<Guarded>> {
+    stores
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
+}
+
 /// Keeps a store for [`count_phases`].
 fn keep(stores: &Stores, store: &Store<Guarded>) {
     stores
@@ -205,6 +213,7 @@ pub fn count_phases(stores: &Stores) -> Vec<(Phase, i64)> {
 
 /// One pass, counted.
 async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+    let working = context.metrics.begin(Which::AccessRequest);
     let started = Instant::now();
     let decoded = object.0.is_ok();
     // Boxed: it is as large as all that a pass may do.
@@ -218,6 +227,7 @@ async fn pass(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Err
     context
         .metrics
         .pass(Which::AccessRequest, outcome, started.elapsed());
+    working.end(&result);
     if result.is_ok() {
         context.clear_failures(&skeleton(&object));
     }
