@@ -29,7 +29,7 @@ use crate::{
     controller::{self, Wakes},
     crd::GROUP,
     kubernetes::{self, deadline},
-    metrics::Metrics,
+    metrics::{self, Metrics},
     owed::{self, Debts},
     poller::ResourceKey,
     settings::{Scope, Settings},
@@ -135,7 +135,9 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let address = admin.address();
     tracing::info!(%address, "the admin port is open");
     let admin = tokio::spawn(admin.serve(stopped(admin_stopped)));
-    let client = kubernetes::connect().await.map_err(Error::Connect)?;
+    let client = kubernetes::connect(&metrics)
+        .await
+        .map_err(Error::Connect)?;
     let settings = Arc::new(settings);
     let shards = Shards::none();
     let shell = Parts {
@@ -357,7 +359,36 @@ fn tell_of(
     shell.metrics.count_phases_with(Box::new(move || {
         controller::count_phases(&counted, &shards)
     }));
+    look_closer(shell, stores);
     find_owners(shell, stores, debts, (synced, count));
+}
+
+/// Tells the metrics who looks at access requests and at how fresh what is known of them is, and how
+/// many passes there may be at once.
+fn look_closer(shell: &Shell, stores: &Arc<controller::Stores>) {
+    let (looked, clock) = (Arc::clone(stores), Arc::clone(&shell.clock));
+    let (shards, is_each_wanted) = (shell.shards.clone(), shell.settings.per_object_metrics);
+    shell.metrics.look_at_requests_with(Box::new(move || {
+        controller::figures(&looked, &shards, clock.now(), is_each_wanted)
+    }));
+    let (registry, clock) = (shell.registry.clone(), Arc::clone(&shell.clock));
+    shell
+        .metrics
+        .look_at_staleness_with(Box::new(move || registry.staleness(clock.now())));
+    // Requests share one count of turns; each kind of connection, in each scope, has its own.
+    let connections = match &shell.settings.scope {
+        Scope::Cluster => 2,
+        Scope::Namespaces(names) => names.len(),
+    };
+    let each = usize::from(shell.settings.concurrency);
+    let counts = [
+        (metrics::Controller::AccessRequest, 1),
+        (metrics::Controller::Connection, connections),
+        (metrics::Controller::OwedRevocation, 1),
+    ];
+    for (which, controllers) in counts {
+        shell.metrics.at_most(which, controllers * each);
+    }
 }
 
 /// Says whose a request at the remote is, and counts those that are nobody's.

@@ -22,6 +22,7 @@ use crate::{
     app::missing_kinds,
     crd::{AponoConnection, ClusterAponoConnection, ConditionType},
     kubernetes::{self, deadline},
+    metrics::Metrics,
     settings::{Scope, Settings},
     telemetry::Chain,
 };
@@ -73,7 +74,7 @@ fn found(standing: Standing, what: impl Into<String>, detail: impl Into<String>)
 
 /// Looks at everything that the operator needs with these settings.
 pub async fn check(settings: &Settings) -> Vec<Finding> {
-    let client = match kubernetes::connect().await {
+    let client = match kubernetes::connect(&Metrics::new()).await {
         Ok(client) => client,
         Err(error) => {
             return vec![found(

@@ -28,6 +28,7 @@ pub mod entitlements;
 pub mod error;
 pub mod execute;
 pub mod failed;
+mod figures;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod fold;
@@ -69,6 +70,7 @@ use tokio::time::Instant;
 
 pub use context::Context;
 pub use error::Error;
+pub use figures::figures;
 pub use watch::{Stores, Wakes, count_phases, is_needed, owns, run};
 
 use crate::{
@@ -417,6 +419,9 @@ async fn release(
         ("Revoked", message::released(&picture.requests))
     };
     mark::unmark(context, resource).await?;
+    if !orphaned && picture.requests.iter().any(picture::was_access) {
+        context.metrics.released(resource, context.clock.now());
+    }
     // Where somebody else's finalizer keeps the object, it comes by again and is said once.
     if is_held(resource) && !picture.requests.is_empty() {
         persist::publish(

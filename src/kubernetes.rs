@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::sync::Notify;
 
-use crate::{failpoint, shards};
+use crate::{failpoint, metrics::Metrics, shards};
 
 /// How long the server lets a watch run. The watcher adds 5 s: 30 s of silence end it.
 const WATCH_SECONDS: u32 = 25;
@@ -137,16 +137,20 @@ impl Error {
     }
 }
 
-/// A client for the cluster of `KUBECONFIG`, else of the pod.
-pub async fn connect() -> Result<Client, Error> {
+/// A client for the cluster of `KUBECONFIG`, else of the pod. Its calls are counted.
+pub async fn connect(metrics: &Metrics) -> Result<Client, Error> {
     let config = Config::infer()
         .await
         .map_err(|source| Error::FindCluster(Box::new(source)))?;
-    client(config)
+    counted(config, metrics)
 }
 
 /// A client that neither retries nor waits for ever.
-pub fn client(mut config: Config) -> Result<Client, Error> {
+pub fn client(config: Config) -> Result<Client, Error> {
+    counted(config, &Metrics::new())
+}
+
+fn counted(mut config: Config, metrics: &Metrics) -> Result<Client, Error> {
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENCE);
@@ -154,7 +158,7 @@ pub fn client(mut config: Config) -> Result<Client, Error> {
     // Without it the time a pooled connection sat idle would count as silence.
     config.reset_reader_on_write = true;
     config.headers.push((header::USER_AGENT, USER_AGENT));
-    pool::client(config).map_err(|source| Error::BuildClient(Box::new(source)))
+    pool::client(config, metrics.clone()).map_err(|source| Error::BuildClient(Box::new(source)))
 }
 
 /// Puts a deadline around a call. `doing` completes "could not ...".

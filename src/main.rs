@@ -6,7 +6,7 @@ use std::{io::Write as _, process::ExitCode};
 use apono_operator::{
     app,
     check::{self, Standing},
-    crd,
+    crd, metrics,
     settings::{Command, CommandLine, RunArguments, Settings, Surroundings},
     telemetry::{self, Chain},
 };
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run(&arguments),
         Command::Check(arguments) => check(&arguments),
         Command::Crd => print(&crd::crds_yaml()),
+        Command::Metrics => print(&metrics::reference().unwrap_or_default()),
         Command::Version => print(concat!("apono-operator ", env!("CARGO_PKG_VERSION"), "\n")),
     }
 }

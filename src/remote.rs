@@ -24,7 +24,11 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{failpoint, metrics::Metrics, shards::Fence};
+use crate::{
+    failpoint,
+    metrics::{HeldBack, Metrics, Wait},
+    shards::Fence,
+};
 
 mod gate;
 #[cfg(test)]
@@ -259,12 +263,16 @@ impl Remote {
         F: FnOnce(Client) -> Fut,
         Fut: Future<Output = Result<T, Error>>,
     {
-        let client = self.inner.client.clone().ok_or(RemoteError::Unconfigured)?;
-        self.fail_early()?;
-        let _places = self.places(endpoint).await;
-        self.rate().await;
-        self.turn(class_of(endpoint)).await;
-        let ticket = self.admit().await?;
+        let client = self.inner.client.clone();
+        let client = client.ok_or_else(|| self.held_back(RemoteError::Unconfigured))?;
+        let held_back = |error| self.held_back(error);
+        self.fail_early().map_err(held_back)?;
+        let _places = self.waiting(Wait::Place, self.places(endpoint)).await;
+        self.waiting(Wait::Rate, self.rate()).await;
+        self.waiting(Wait::Turn, self.turn(class_of(endpoint)))
+            .await;
+        let ticket = self.waiting(Wait::Pause, self.admit()).await;
+        let ticket = ticket.map_err(held_back)?;
         let mut call = InFlight {
             remote: self,
             ticket,
@@ -310,7 +318,9 @@ impl Remote {
             answer = &mut call => return answer,
             // Once it has left, only its own deadline may end it.
             Ok(()) = has_left => {}
-            () = tokio::time::sleep_until(leave_by) => return Err(RemoteError::TooLate),
+            () = tokio::time::sleep_until(leave_by) => {
+                return Err(self.held_back(RemoteError::TooLate));
+            }
         }
         call.await
     }
@@ -354,6 +364,26 @@ impl Remote {
     /// Follows whether the circuit is open.
     pub fn circuit(&self) -> watch::Receiver<bool> {
         self.inner.circuit_open.subscribe()
+    }
+
+    /// Counts a call that never left.
+    fn held_back(&self, error: RemoteError) -> RemoteError {
+        let why = match &error {
+            RemoteError::Unconfigured => HeldBack::Unconfigured,
+            RemoteError::CircuitOpen => HeldBack::CircuitOpen,
+            RemoteError::Paused(_) => HeldBack::Paused,
+            RemoteError::TooLate => HeldBack::TooLate,
+            RemoteError::NotHeld => HeldBack::NotHeld,
+            RemoteError::Call(_) => return error,
+        };
+        self.inner.metrics.held_back(why);
+        error
+    }
+
+    /// Counts how long this is waited for.
+    async fn waiting<T>(&self, wait: Wait, what: impl Future<Output = T>) -> T {
+        let _waited = self.inner.metrics.waiting(wait);
+        what.await
     }
 
     fn gate(&self) -> MutexGuard<'_, Gate> {

@@ -68,6 +68,8 @@ pub struct Settings {
     pub ttl_owner_labels: Vec<String>,
     /// The address of the admin port.
     pub admin_listen: SocketAddr,
+    /// Whether there are metrics that are told apart by objects.
+    pub per_object_metrics: bool,
     /// How log lines are written.
     pub log_format: LogFormat,
     /// Which log lines are written.
@@ -148,6 +150,7 @@ impl Settings {
                     "write an IP address and a port, for example `[::]:8080` or `127.0.0.1:0`",
                 )
             })?,
+            per_object_metrics: given.per_object_metrics,
             log_format: given.log_format.unwrap_or(if around.is_terminal {
                 LogFormat::Text
             } else {

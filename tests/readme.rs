@@ -1,4 +1,5 @@
-//! The README names every setting, reason, phase and metric there is, each as it is.
+//! The README names every setting, reason and phase there is, each as it is; the page of the metrics
+//! is that of the code.
 
 #![expect(
     clippy::expect_used,
@@ -9,8 +10,7 @@ use std::{fs, path::Path};
 
 use apono_operator::{
     crd::{self, ConnectionReason, OwedReason, Reason},
-    metrics::{ConnectionFigures, Metrics},
-    owed::Figures,
+    metrics,
     settings::CommandLine,
 };
 use clap::CommandFactory as _;
@@ -87,28 +87,9 @@ fn every_phase_is_in_the_table_of_states() {
 }
 
 #[test]
-fn every_metric_is_in_the_table() {
-    let metrics = Metrics::new();
-    metrics.count_phases_with(Box::new(Vec::new));
-    metrics.count_debts_with(Box::new(Figures::default));
-    metrics.count_unowned_with(Box::new(|| 0));
-    metrics.look_at_connections_with(Box::new(|| ConnectionFigures {
-        oldest_success: Some(std::time::Duration::ZERO),
-        ..ConnectionFigures::default()
-    }));
-    let readme = readme();
-    let text = metrics.encode().expect("the metrics");
-    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
-        let (name, kind) = line.split_once(' ').expect("a name and a type");
-        let name = match kind {
-            "counter" => format!("{name}_total"),
-            "info" => format!("{name}_info"),
-            _ => name.to_owned(),
-        };
-        let start = format!("| `{name}` |");
-        assert!(
-            rows(&readme).iter().any(|row| row.starts_with(&start)),
-            "no row begins with {start}"
-        );
-    }
+fn the_page_of_the_metrics_is_what_the_code_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let page = fs::read_to_string(path).expect("a page");
+    let (_, page) = page.split_once('\n').expect("who made it, and the page");
+    assert_eq!(page, metrics::reference().expect("the page"));
 }

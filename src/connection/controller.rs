@@ -285,6 +285,7 @@ async fn timed_pass<K: ConnectionResource>(
     object: Arc<DeserializeGuard<K>>,
     context: Arc<Context>,
 ) -> Result<Action, Error> {
+    let working = context.metrics.begin(Which::Connection);
     let started = Instant::now();
     // Boxed: it is as large as all that a pass may do.
     let result = Box::pin(fenced_pass(&object, &context)).await;
@@ -296,6 +297,7 @@ async fn timed_pass<K: ConnectionResource>(
     context
         .metrics
         .pass(Which::Connection, outcome, started.elapsed());
+    working.end(&result);
     result
 }
 

@@ -5,9 +5,11 @@ use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
     fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::Duration,
 };
 
 use futures::{Stream, channel::mpsc};
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::{
@@ -217,9 +219,17 @@ impl Registry {
             let health = connection.remote.health();
             figures.ready += u32::from(*connection.state.borrow() == ConnectionState::Ready);
             figures.circuit_open += u32::from(health.circuit_open);
+            figures.paused += u32::from(connection.remote.paused().is_some());
             figures.oldest_success = figures.oldest_success.max(health.last_success);
         }
         figures
+    }
+
+    /// The longest time that what is followed through any connection has gone unread.
+    pub fn staleness(&self, now: Timestamp) -> Option<Duration> {
+        let entries = self.read();
+        let connections = entries.values().filter_map(at_work);
+        connections.filter_map(|one| one.store.staleness(now)).max()
     }
 
     /// Stores the connection; says so when it differs from the one before.

@@ -52,6 +52,7 @@ pub async fn persist(
         };
         match patch_status(context, &resource, change).await {
             Ok(()) => {
+                context.metrics.stored(&resource, &status, now);
                 publish(context, &resource, &happenings).await;
                 return Ok(());
             }
@@ -115,6 +116,7 @@ pub async fn read(
 pub async fn publish(context: &Context, resource: &AccessRequest, happenings: &[Happening]) {
     for happening in happenings {
         tracing::info!(reason = happening.reason, "{}", happening.note);
+        context.metrics.happened(happening.reason);
         publish_one(context, resource, happening).await;
     }
 }

@@ -140,6 +140,14 @@ fn prune(context: &Context, stores: &Stores) {
 /// The stores of every scope, for the metrics.
 pub type Stores = Mutex<Vec<Store<Guarded>>>;
 
+/// The stores there are now.
+pub fn snapshot(stores: &Stores) -> Vec<Store<Guarded>> {
+    stores
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
+}
+
 /// Keeps a store for [`count_phases`].
 fn keep(stores: &Stores, store: &Store<Guarded>) {
     stores
@@ -216,6 +224,7 @@ async fn pass(
     let _turn = context.turns.take(&namespace, urgency).await;
     // It may have changed while it waited.
     let object = cache.get(&ObjectRef::from_obj(&*object)).unwrap_or(object);
+    let working = context.metrics.begin(Which::AccessRequest);
     let started = Instant::now();
     let decoded = object.0.is_ok();
     // Boxed: it is as large as all that a pass may do.
@@ -229,6 +238,7 @@ async fn pass(
     context
         .metrics
         .pass(Which::AccessRequest, outcome, started.elapsed());
+    working.end(&result);
     if result.is_ok() {
         context.clear_failures(&skeleton(&object));
     }

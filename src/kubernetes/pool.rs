@@ -9,9 +9,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::http::Request;
+use axum::http::{Method, Request};
 use kube::{Client, Config, client::Body};
+use tokio::time::Instant;
 use tower::service_fn;
+
+use crate::metrics::{KubeCall, Metrics};
 
 /// One generation of connections.
 struct Generation {
@@ -27,8 +30,10 @@ struct Pool {
 }
 
 /// A client whose connections are made anew after a call that was given up unanswered.
-pub(super) fn client(config: Config) -> Result<Client, kube::Error> {
+pub(super) fn client(config: Config, metrics: Metrics) -> Result<Client, kube::Error> {
     let namespace = config.default_namespace.clone();
+    let host = config.cluster_url.authority().map(ToString::to_string);
+    let host: Arc<str> = host.unwrap_or_default().into();
     let pool = Arc::new(Pool {
         present: Mutex::new(Generation {
             number: 0,
@@ -39,7 +44,9 @@ pub(super) fn client(config: Config) -> Result<Client, kube::Error> {
     });
     let service = service_fn(move |request: Request<Body>| {
         let pool = Arc::clone(&pool);
+        let (metrics, host) = (metrics.clone(), Arc::clone(&host));
         async move {
+            let asked = Asked::of(&request);
             let (number, client) = pool.present();
             let doubt = Doubt {
                 pool: &pool,
@@ -48,10 +55,43 @@ pub(super) fn client(config: Config) -> Result<Client, kube::Error> {
             };
             let answer = client.send(request).await;
             doubt.end();
+            let code = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+            asked.answered(code, &host, &metrics);
             answer
         }
     });
     Ok(Client::new(service, namespace))
+}
+
+/// What is told of a call when its answer has begun.
+struct Asked {
+    method: Method,
+    path: String,
+    is_watch: bool,
+    began: Instant,
+}
+
+impl Asked {
+    fn of(request: &Request<Body>) -> Self {
+        let query = request.uri().query().unwrap_or_default();
+        Self {
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            is_watch: query.split('&').any(|one| one == "watch=true"),
+            began: Instant::now(),
+        }
+    }
+
+    fn answered(&self, code: Option<u16>, host: &str, metrics: &Metrics) {
+        metrics.kube_call(&KubeCall {
+            method: self.method.as_str(),
+            host,
+            path: &self.path,
+            is_watch: self.is_watch,
+            code,
+            took: self.began.elapsed(),
+        });
+    }
 }
 
 impl Pool {
@@ -151,7 +191,7 @@ mod tests {
     async fn after_one_call_without_an_answer_no_old_connection_is_used() {
         let (address, connections) = forgetful(3).await;
         let config = Config::new(address.parse().unwrap());
-        let namespaces: Api<Namespace> = Api::all(client(config).unwrap());
+        let namespaces: Api<Namespace> = Api::all(client(config, Metrics::new()).unwrap());
         let get = || namespaces.get("a");
         let (a, b, c) = futures::join!(get(), get(), get());
         assert!(a.is_ok() && b.is_ok() && c.is_ok());

@@ -164,6 +164,7 @@ fn after_failure(_object: Arc<Guarded>, error: &Failure, _context: Arc<Context>)
 
 /// Time and outcome of a pass, counted around it.
 async fn timed(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failure> {
+    let working = context.debts.metrics.begin(Which::OwedRevocation);
     let started = Instant::now();
     let result = Box::pin(pass(&object, &context)).await;
     let outcome = match &result {
@@ -173,6 +174,7 @@ async fn timed(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Fa
     };
     let metrics = &context.debts.metrics;
     metrics.pass(Which::OwedRevocation, outcome, started.elapsed());
+    working.end(&result);
     result
 }
 

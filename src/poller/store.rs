@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use apono_client::AccessRequest;
 use jiff::Timestamp;
@@ -107,6 +108,11 @@ impl Store {
     /// Which resource follows the id; the first by name if several do.
     pub fn owner_of(&self, id: &str) -> Option<ResourceKey> {
         self.lock().owner_of(id)
+    }
+
+    /// How long what is followed has gone unread; nothing where none is followed.
+    pub fn staleness(&self, now: Timestamp) -> Option<Duration> {
+        self.lock().staleness(now, Instant::now())
     }
 
     /// Live requests that bear a mark of this cluster and that no resource of this connection

@@ -28,6 +28,9 @@ pub enum Command {
     Check(Box<RunArguments>),
     /// Print the custom resource definitions as YAML.
     Crd,
+    /// Print the page that tells of the metrics, as Markdown.
+    #[command(hide = true)]
+    Metrics,
     /// Print the version.
     Version,
 }
@@ -171,6 +174,21 @@ pub struct RunArguments {
         value_name = "ADDRESS"
     )]
     pub admin_listen: String,
+    /// Whether the metrics also tell of each `AccessRequest`, by namespace and name, and of live access
+    /// by what and for whom: as many series as there are resources, and names of people.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Telemetry",
+        action = clap::ArgAction::Set,
+        default_value = "false",
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        value_name = "BOOL"
+    )]
+    pub per_object_metrics: bool,
     /// How log lines are written. Default: text on a terminal, else json.
     #[arg(
         long,

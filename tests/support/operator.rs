@@ -181,6 +181,11 @@ impl Operator {
         status.code()
     }
 
+    /// Where its admin port is.
+    pub fn address(&self) -> SocketAddr {
+        self.running.as_ref().expect("the operator runs").1
+    }
+
     /// What the admin port answers.
     pub async fn admin(&self, path: &str) -> (u16, String) {
         let (_, address) = self.running.as_ref().expect("the operator runs");

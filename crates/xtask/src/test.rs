@@ -31,6 +31,10 @@ pub(crate) struct Arguments {
 /// Builds the binaries that tests start, then runs the tests and ends as they end. After all of them
 /// what the operator called is compared with what its roles grant.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let is_about = |word: &str| arguments.to_cargo.iter().any(|one| one == word);
+    if arguments.to_cargo.is_empty() || is_about("monitoring") {
+        tools::monitoring()?;
+    }
     // First, since the control plane would wait for the compiler.
     let built = process::run(cargo().args(["build", "--workspace", "--bins"]))?;
     if !built.success() {

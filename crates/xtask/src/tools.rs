@@ -31,6 +31,22 @@ pub(crate) const SCHEMATHESIS: Tool = Tool {
     from: Registry::PyPi,
 };
 
+/// What judges alerts and the dashboard; both come with Debian's package `prometheus`.
+const MONITORING: [&str; 2] = ["prometheus", "promtool"];
+
+/// Fails, saying what to install, if alerts and the dashboard cannot be judged here.
+pub(crate) fn monitoring() -> Result<()> {
+    for program in MONITORING {
+        process::capture(Command::new(program).arg("--version")).with_context(|| {
+            format!(
+                "`{program}` is needed on PATH, for the tests of deploy/monitoring: `apt-get install \
+                 --no-install-recommends prometheus`"
+            )
+        })?;
+    }
+    Ok(())
+}
+
 /// A program in one version.
 #[derive(Debug)]
 pub(crate) struct Tool {

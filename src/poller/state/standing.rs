@@ -211,6 +211,21 @@ impl Knowledge {
         }
     }
 
+    /// How long what is followed has gone unread: since the last good round, or since there was
+    /// something to read, where that is later.
+    pub(in crate::poller) fn staleness(
+        &self,
+        now: Timestamp,
+        instant: Instant,
+    ) -> Option<Duration> {
+        let followed = self.groups.iter().filter(|(_, ids)| !ids.is_empty());
+        let opened = followed.filter_map(|(place, _)| self.opened.get(place));
+        let followed = instant.saturating_duration_since(*opened.min()?);
+        let unread = self.last_good.map(|good| now.duration_since(good));
+        let unread = unread.map(|time| Duration::try_from(time).unwrap_or_default());
+        Some(unread.map_or(followed, |unread| unread.min(followed)))
+    }
+
     fn is_alarming(&self) -> bool {
         self.is_refused || self.lanes.values().any(|lane| lane.rounds >= ALARM)
     }

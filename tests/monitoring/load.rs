@@ -1,0 +1,103 @@
+//! The scripted load: access that is live, waits, is taken back, is owed, and is refused for a while.
+
+use apono_simulator::{Action, Fault, When};
+use jiff::SignedDuration;
+use kube::api::ListParams;
+use serde_json::json;
+
+use crate::support::{Setup, World, eventually};
+
+/// Somebody else than the user of the token.
+const GRANTEE: &str = "alex@example.com";
+
+/// A remote that takes a second for what it does, and an operator that tells of each resource.
+pub async fn world() -> World {
+    let second = SignedDuration::from_secs(1);
+    let setup = Setup::default()
+        .remote(|remote| (remote.delays.grant, remote.delays.revoke) = (second, second))
+        .connection(json!({"revocationDeadline": "5s"}))
+        .setting("PER_OBJECT_METRICS", "true");
+    let world = World::new(setup).await;
+    world.operator.ready().await;
+    world
+}
+
+/// One of everything that a panel shows.
+pub async fn run(world: &World) {
+    for (name, bundle) in [
+        ("mine", "prod-read"),
+        ("back", "prod-read"),
+        ("stuck", "stuck-revoke"),
+        ("waits", "prod-admin"),
+    ] {
+        world.ask_bundle(name, bundle).await;
+    }
+    let theirs = json!({"access": {"bundle": "prod-read"}, "grantee": GRANTEE});
+    world.ask("theirs", theirs).await;
+    for name in ["mine", "back", "stuck", "theirs"] {
+        world.wait_reason(name, "Active").await;
+    }
+    world.wait_reason("waits", "PendingApproval").await;
+    let too_many = Action::Answer {
+        status: 429,
+        retry_after: Some("1".to_owned()),
+        body: None,
+        when: When::Before,
+    };
+    world.simulator.arm(Fault::new(too_many).once());
+    let throttled = "class=\"throttled\"} 1";
+    eventually("a call is throttled", async || {
+        let metrics = world.operator.metrics().await;
+        let is_so = metrics.contains(throttled);
+        is_so.then_some(()).ok_or_else(|| world.last_words())
+    })
+    .await;
+    world.delete("back").await;
+    world.delete("stuck").await;
+    world.wait_gone("back").await;
+    eventually("a debt", async || {
+        let all = world.cluster.debts().list(&ListParams::default()).await;
+        let is_one = all.expect("a list").items.len() == 1;
+        is_one.then_some(()).ok_or_else(|| world.last_words())
+    })
+    .await;
+    // What was measured is what was done.
+    let measured = [
+        ("apono_operator_approval_duration_seconds_count", 4.0),
+        ("apono_operator_grant_duration_seconds_count", 4.0),
+        ("apono_operator_revoke_duration_seconds_count", 1.0),
+        ("apono_operator_requests{phase=\"active\"}", 2.0),
+        ("apono_operator_requests{phase=\"pending\"}", 1.0),
+        ("apono_operator_pending_requests{waiting=\"under_5m\"}", 1.0),
+    ];
+    for (name, wanted) in measured {
+        eventually(name, async || {
+            let found = world.operator.metric(name).await;
+            let is_so = (found - wanted).abs() < f64::EPSILON;
+            is_so
+                .then_some(())
+                .ok_or_else(|| format!("{found}, not {wanted}"))
+        })
+        .await;
+    }
+    let live = format!(
+        "apono_operator_live_access{{namespace=\"{}\",target=\"bundle prod-read\",grantee=\"{GRANTEE}\"}} 1",
+        world.cluster.namespace
+    );
+    world.operator.shows(&live).await;
+    world
+        .operator
+        .shows("controller_runtime_max_concurrent_reconciles{controller=\"connection\"} 64")
+        .await;
+    let watch = world
+        .operator
+        .metric("apono_operator_watch_age_seconds{resource=\"accessrequests\"}")
+        .await;
+    assert!(watch < 60.0, "{watch}");
+}
+
+/// Ends it.
+pub async fn end(world: World) {
+    world.simulator.clear_faults();
+    world.end().await;
+}
