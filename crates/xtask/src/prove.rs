@@ -47,6 +47,8 @@ enum Only {
     Objects,
     /// Only bad inputs: what others send, changed many times.
     Inputs,
+    /// Only Flux: its own kustomize-controller, built once, drives requests out of a repository.
+    Flux,
     /// Only the mutations: the code is broken on purpose, and each time a proof has to fail.
     Mutations {
         /// Only those whose name contains this.
@@ -61,7 +63,7 @@ struct Proof {
     name: &'static str,
     arguments: &'static [&'static str],
     full: &'static [(&'static str, &'static str)],
-    /// Absent where `cargo xtask test` runs the sample.
+    /// Absent where `cargo xtask test` runs the sample, or there is none.
     sample: Option<&'static [(&'static str, &'static str)]>,
     /// Packages that are worth optimizing when it runs in full.
     optimized: &'static [&'static str],
@@ -105,7 +107,17 @@ const INPUTS: Proof = Proof {
     is_clustered: false,
 };
 
-const PROOFS: [Proof; 4] = [MODEL, CRASH, OBJECTS, INPUTS];
+/// Of a sample there is nothing: the controller alone takes minutes to build.
+const FLUX: Proof = Proof {
+    name: "flux",
+    arguments: &["--package", "apono-operator", "--test", "flux"],
+    full: &[],
+    sample: None,
+    optimized: &[],
+    is_clustered: true,
+};
+
+const PROOFS: [Proof; 5] = [MODEL, CRASH, OBJECTS, INPUTS, FLUX];
 
 /// Runs the proofs.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -115,6 +127,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some(Only::Crash) => &[CRASH],
         Some(Only::Objects) => &[OBJECTS],
         Some(Only::Inputs) => &[INPUTS],
+        Some(Only::Flux) => &[FLUX],
         None => &PROOFS[..],
     };
     let proven = run_all(&chosen(proofs, arguments.sample), &arguments.which)?;
@@ -223,7 +236,8 @@ impl Bounded {
             let profile = format!("profile.dev.package.{package}.opt-level=2");
             command.args(["--config", &profile]);
         }
-        command.args(["--", "--nocapture"]);
+        // What is too dear for every run is ignored there.
+        command.args(["--", "--nocapture", "--include-ignored"]);
         command
     }
 }
@@ -255,7 +269,10 @@ mod tests {
             chosen.map(|one| one.proof.name).collect::<Vec<_>>()
         };
         assert_eq!(names(true), ["model"]);
-        assert_eq!(names(false), ["model", "crash", "objects", "inputs"]);
+        assert_eq!(
+            names(false),
+            ["model", "crash", "objects", "inputs", "flux"]
+        );
     }
 
     #[test]
