@@ -67,7 +67,7 @@ fn wanted(state: &State) -> String {
 
 #[tokio::test]
 async fn every_state_is_what_the_table_says_to_every_tool() {
-    let driven = drive::all().await;
+    let driven = Box::pin(drive::all()).await;
     let names: BTreeSet<_> = driven.iter().map(|(name, _)| *name).collect();
     let listed: BTreeSet<_> = STATES.iter().map(|state| state.name).collect();
     assert_eq!(names, listed, "every state is driven, and none twice");

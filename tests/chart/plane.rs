@@ -208,7 +208,12 @@ fn container(pod: &Value, account: &str) -> Command {
         command.arg(argument.as_str().expect("a text"));
     }
     for variable in list("/spec/containers/0/env") {
-        command.env(text(&variable, "/name"), text(&variable, "/value"));
+        // What is no text is the name of the pod.
+        let value = match variable.get("value") {
+            Some(_) => text(&variable, "/value"),
+            None => text(pod, "/metadata/name"),
+        };
+        command.env(text(&variable, "/name"), value);
     }
     command
         .env("KUBECONFIG", account)

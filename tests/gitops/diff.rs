@@ -130,6 +130,13 @@ async fn lives(way: Way) {
     tool.apply();
     tool.finds_nothing("applied again").await;
 
+    ends(&tool).await;
+    pruned(&tool).await;
+}
+
+/// Approved, taken back from here, and by somebody else.
+async fn ends(tool: &Tool<'_>) {
+    let world = tool.world;
     let id = world.only_remote("prod-admin").id;
     world.simulator.approve(&id).unwrap();
     world.wait_row("prod-admin", ACTIVE).await;
@@ -149,8 +156,11 @@ async fn lives(way: Way) {
         .wait_row("prod-read", "Synced=True Complete=True:Revoked -> Current")
         .await;
     assert_eq!(world.remote("prod-read").len(), 1, "it was asked for again");
+}
 
-    // Pruned: the tool waits until the access is taken back.
+/// The tool waits until the access is taken back.
+async fn pruned(tool: &Tool<'_>) {
+    let world = tool.world;
     let file = tool.file();
     world
         .cluster

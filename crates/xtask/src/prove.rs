@@ -52,6 +52,8 @@ enum Only {
     Suites,
     /// Only bad inputs: what others send, changed many times.
     Inputs,
+    /// Only Flux: its own kustomize-controller, built once, drives requests out of a repository.
+    Flux,
     /// Only the mutations: the code is broken on purpose, and each time a proof has to fail.
     Mutations {
         /// Only those whose name contains this.
@@ -66,7 +68,7 @@ struct Proof {
     name: &'static str,
     arguments: &'static [&'static str],
     full: &'static [(&'static str, &'static str)],
-    /// Absent where `cargo xtask test` runs the sample.
+    /// Absent where `cargo xtask test` runs the sample, or there is none.
     sample: Option<&'static [(&'static str, &'static str)]>,
     /// Packages that are worth optimizing when it runs in full.
     optimized: &'static [&'static str],
@@ -119,7 +121,17 @@ const INPUTS: Proof = Proof {
     is_clustered: false,
 };
 
-const PROOFS: [Proof; 5] = [MODEL, CRASH, PAUSES, OBJECTS, INPUTS];
+/// Of a sample there is nothing: the controller alone takes minutes to build.
+const FLUX: Proof = Proof {
+    name: "flux",
+    arguments: &["--package", "apono-operator", "--test", "flux"],
+    full: &[],
+    sample: None,
+    optimized: &[],
+    is_clustered: true,
+};
+
+const PROOFS: [Proof; 6] = [MODEL, CRASH, PAUSES, OBJECTS, INPUTS, FLUX];
 
 /// A test suite without bounds: what `cargo xtask test` runs of it is all there is.
 const fn suite(name: &'static str, arguments: &'static [&'static str]) -> Proof {
@@ -167,6 +179,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some(Only::Pauses) => vec![PAUSES],
         Some(Only::Objects) => vec![OBJECTS],
         Some(Only::Inputs) => vec![INPUTS],
+        Some(Only::Flux) => vec![FLUX],
         Some(Only::Suites) => SUITES.to_vec(),
         None => everything(),
     };
@@ -281,7 +294,8 @@ impl Bounded {
             let profile = format!("profile.dev.package.{package}.opt-level=2");
             command.args(["--config", &profile]);
         }
-        command.args(["--", "--nocapture"]);
+        // What is too dear for every run is ignored there.
+        command.args(["--", "--nocapture", "--include-ignored"]);
         command
     }
 }
@@ -314,8 +328,8 @@ mod tests {
         };
         assert_eq!(names(true), ["model"]);
         let all = [
-            "model", "crash", "pauses", "objects", "inputs", "network", "faults", "restarts",
-            "owed", "leaks", "deputy", "switches",
+            "model", "crash", "pauses", "objects", "inputs", "flux", "network", "faults",
+            "restarts", "owed", "leaks", "deputy", "switches",
         ];
         assert_eq!(names(false), all);
     }

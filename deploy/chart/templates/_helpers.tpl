@@ -83,6 +83,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - name: KUBE_TIMEOUT
   value: {{ . | quote }}
 {{- end }}
+{{- with .Values.leaseDuration }}
+- name: LEASE_DURATION
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.relistInterval }}
+- name: RELIST_INTERVAL
+  value: {{ . | quote }}
+{{- end }}
 {{- if ne (int .Values.concurrency) 64 }}
 - name: CONCURRENCY
   value: {{ .Values.concurrency | quote }}
@@ -128,9 +136,6 @@ subjects:
 
 {{- /* What the schema cannot say: values that exclude or need each other. */ -}}
 {{- define "apono-operator.check" -}}
-{{- if gt (int .Values.replicas) 1 -}}
-{{- fail (printf "replicas is %d: two operators would both ask. This version runs one; set replicas to 1" (int .Values.replicas)) -}}
-{{- end -}}
 {{- if .Values.watchNamespaces -}}
 {{- if not .Values.clusterName -}}
 {{- fail "watchNamespaces is set and clusterName is not: nothing of the cluster is read then, so give it the name that approvers shall see, unlike that of any other cluster" -}}

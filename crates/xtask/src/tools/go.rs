@@ -1,14 +1,15 @@
-//! Programs written in Go, from the module `tests/tools`, which pins them: built once into our own
-//! folder of tools. A test that needs one asks for it by `xtask tool NAME`, so that a part of the
+//! Programs written in Go, from the modules `tests/tools` and `tests/flux`, which pin them: built once
+//! into our own folder of tools. A test that needs one asks for it by `xtask tool NAME`, so that a part of the
 //! tests never waits for what it does not use.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
+use serde::Deserialize;
 
 use crate::{go, process};
 
@@ -21,7 +22,32 @@ pub(crate) enum GoTool {
     Helm4,
     /// What GitOps tools make of an object: kstatus, Argo CD's Lua, Flux's CEL.
     Gitops,
+    /// The controller of Flux that applies and prunes, and beside it the definitions it works with.
+    Flux,
 }
+
+/// Definitions that are put beside a program: a module, and files of it.
+struct Beside {
+    module: &'static str,
+    files: &'static [&'static str],
+}
+
+/// Of Flux: what the controller watches. What serves the sources cannot be built here.
+const DEFINITIONS: [Beside; 2] = [
+    Beside {
+        module: "github.com/fluxcd/kustomize-controller",
+        files: &["kustomize.toolkit.fluxcd.io_kustomizations.yaml"],
+    },
+    Beside {
+        module: "github.com/fluxcd/source-controller",
+        files: &[
+            "source.toolkit.fluxcd.io_buckets.yaml",
+            "source.toolkit.fluxcd.io_externalartifacts.yaml",
+            "source.toolkit.fluxcd.io_gitrepositories.yaml",
+            "source.toolkit.fluxcd.io_ocirepositories.yaml",
+        ],
+    },
+];
 
 impl GoTool {
     fn name(self) -> &'static str {
@@ -29,7 +55,24 @@ impl GoTool {
             Self::Helm3 => "helm3",
             Self::Helm4 => "helm4",
             Self::Gitops => "gitops",
+            Self::Flux => "kustomize-controller",
         }
+    }
+
+    /// What is put beside it.
+    fn beside(self) -> &'static [Beside] {
+        match self {
+            Self::Flux => &DEFINITIONS,
+            _ => &[],
+        }
+    }
+
+    /// The module that pins it.
+    fn folder(self) -> PathBuf {
+        crate::workspace().join(match self {
+            Self::Flux => "tests/flux",
+            _ => "tests/tools",
+        })
     }
 
     fn package(self) -> &'static str {
@@ -37,6 +80,7 @@ impl GoTool {
             Self::Helm3 => "helm.sh/helm/v3/cmd/helm",
             Self::Helm4 => "helm.sh/helm/v4/cmd/helm",
             Self::Gitops => "./gitops",
+            Self::Flux => "github.com/fluxcd/kustomize-controller",
         }
     }
 
@@ -45,19 +89,23 @@ impl GoTool {
         match self {
             Self::Helm3 => Some("helm.sh/helm/v3"),
             Self::Helm4 => Some("helm.sh/helm/v4"),
-            Self::Gitops => None,
+            Self::Gitops | Self::Flux => None,
         }
     }
 
     /// Its path, where it is built first if it is not there.
     pub(crate) fn find(self) -> Result<PathBuf> {
         let name = self.name();
-        let module = crate::workspace().join("tests/tools");
+        let module = self.folder();
         let sources = go::sources(&module)?;
         let tools = crate::target().join("tools");
         let folder = tools.join(format!("go-{}", go::short_hash(&sources)));
         let binary = folder.join(name);
-        if binary.is_file() {
+        let is_complete = || {
+            let mut beside = self.beside().iter().flat_map(|beside| beside.files);
+            binary.is_file() && beside.all(|file| folder.join(file).is_file())
+        };
+        if is_complete() {
             return Ok(binary);
         }
         if !go::is_installed(&module) {
@@ -67,7 +115,7 @@ impl GoTool {
             .with_context(|| format!("could not create `{}`", folder.display()))?;
         let _lock = go::lock(&tools.join("go.lock"), name)?;
         // Another run, for which this one waited, may have built it.
-        if !binary.is_file() {
+        if !is_complete() {
             let started = Instant::now();
             let draft = folder.join(format!("{name}.draft"));
             let label = format!("building {name}");
@@ -78,6 +126,7 @@ impl GoTool {
                 &self.flags(&sources)?,
                 &label,
             )?;
+            put_beside(self.beside(), &module, &sources, &folder)?;
             fs::rename(&draft, &binary).context("could not move the build into place")?;
             eprintln!("{name}: built in {}", process::spoken(started.elapsed()));
         }
@@ -110,6 +159,44 @@ impl GoTool {
         }
         Ok(flags)
     }
+}
+
+/// Copies the definitions out of the modules that hold them.
+fn put_beside(all: &[Beside], module: &Path, sources: &go::Sources, folder: &Path) -> Result<()> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Downloaded {
+        dir: PathBuf,
+    }
+    let requirements = sources.iter().find(|(name, _)| name == "go.mod");
+    let requirements = requirements.map_or(&[][..], |(_, text)| text);
+    let requirements = String::from_utf8_lossy(requirements);
+    for Beside {
+        module: from,
+        files,
+    } in all
+    {
+        // Of the second only its API is required, in the version that belongs to it.
+        let version = go::required(&requirements, from)
+            .or_else(|| go::required(&requirements, &format!("{from}/api")))
+            .with_context(|| format!("tests/flux/go.mod requires no {from}"))?;
+        let mut download = Command::new("go");
+        download
+            .args(["mod", "download", "-json"])
+            .arg(format!("{from}@{version}"))
+            .current_dir(module);
+        let said = process::capture(&mut download)?;
+        let found: Downloaded = serde_json::from_str(&said).context("Go named no folder")?;
+        for file in *files {
+            let path = found.dir.join("config/crd/bases").join(file);
+            // Read and written, since a copy would be as read-only as the module is.
+            let text =
+                fs::read(&path).with_context(|| format!("could not read `{}`", path.display()))?;
+            fs::write(folder.join(file), text)
+                .with_context(|| format!("could not write `{file}`"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Prints the path of one.
