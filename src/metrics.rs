@@ -57,7 +57,6 @@ use self::{
     journeys::Journeys,
     kube::Kube,
     passes::Passes,
-    process::Process,
     remote::Remote,
     words::{DEBT_END, VERSION},
 };
@@ -133,7 +132,7 @@ impl Metrics {
     fn register(&self, known: &mut Registry) {
         self.passes.register_known(known);
         self.kube.register_known(known);
-        known.register_collector(Box::new(ScrapeProcess(Process::new())));
+        known.register_collector(Box::new(ScrapeProcess));
         let ours = known.sub_registry_with_prefix(PREFIX);
         self.passes.register(ours);
         self.remote.register(ours);

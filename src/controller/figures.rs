@@ -93,7 +93,7 @@ mod tests {
     fn waiting_counts_from_when_it_was_asked_for_and_only_for_people() {
         let now = Timestamp::from_second(100).unwrap();
         let mut resource = pending_since(40);
-        assert_eq!(waited(&resource, now), Some(Duration::from_secs(60)));
+        assert_eq!(waited(&resource, now), Some(Duration::from_mins(1)));
         assert_eq!(
             waited(&pending_since(200), now),
             Some(Duration::ZERO),

@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::{
-    Kube, Process,
+    Kube,
     described::{Described, Family, Kind, Unit},
+    process,
     words::{
         self, GRANTEE, NAME, NAMESPACE, OWED_REASON, PHASE, PHASES, SHARD, TARGET, UNREADABLE,
         WAITING, Waiting,
@@ -213,11 +214,11 @@ pub(super) struct Scrape(pub(super) Arc<Sources>, pub(super) Kube);
 
 /// The same of the process.
 #[derive(Debug)]
-pub(super) struct ScrapeProcess(pub(super) Process);
+pub(super) struct ScrapeProcess;
 
 impl Collector for ScrapeProcess {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        self.0.encode(&mut encoder)
+        process::encode(&mut encoder)
     }
 }
 

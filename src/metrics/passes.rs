@@ -80,7 +80,7 @@ pub(super) const MOST: Described = Described {
 
 #[derive(Clone, Debug)]
 pub(super) struct Passes {
-    passes: Counters<2>,
+    outcomes: Counters<2>,
     duration: Histograms<1>,
     reconcile: Counters<2>,
     errors: Counters<1>,
@@ -93,7 +93,7 @@ impl Passes {
     pub(super) fn new() -> Self {
         let histograms = || Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> _);
         let new = Self {
-            passes: Family::default(),
+            outcomes: Family::default(),
             duration: histograms(),
             reconcile: Family::default(),
             errors: Family::default(),
@@ -110,7 +110,7 @@ impl Passes {
         for controller in Controller::ALL.iter().copied() {
             for outcome in PassOutcome::ALL.iter().copied() {
                 let _ = self
-                    .passes
+                    .outcomes
                     .get_or_create(&with_outcome(controller, outcome));
             }
             for result in ReconcileResult::ALL.iter().copied() {
@@ -124,7 +124,7 @@ impl Passes {
     }
 
     pub(super) fn register(&self, ours: &mut Registry) {
-        PASSES.register(ours, self.passes.clone());
+        PASSES.register(ours, self.outcomes.clone());
         PASS_DURATION.register(ours, self.duration.clone());
     }
 
@@ -137,7 +137,7 @@ impl Passes {
     }
 
     pub(super) fn pass(&self, controller: Controller, outcome: PassOutcome, took: Duration) {
-        self.passes
+        self.outcomes
             .get_or_create(&with_outcome(controller, outcome))
             .inc();
         for histograms in [&self.duration, &self.time] {

@@ -1,10 +1,7 @@
 //! The process itself, as the kernel tells of it, under the names that every Prometheus client uses.
 //! What cannot be read is left out.
 
-use std::{
-    fmt, fs,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, fs};
 
 use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -17,6 +14,8 @@ use super::described::{self, Described, Kind, Unit};
 const TICKS_A_SECOND: f64 = 100.0;
 /// The places of the times in user and kernel mode among what follows the name in `/proc/self/stat`.
 const TIMES: [usize; 2] = [11, 12];
+/// The place of the time of the start.
+const STARTED_AT: usize = 19;
 
 pub(super) const CPU: Described = Described {
     name: "process_cpu",
@@ -51,46 +50,50 @@ pub(super) const OPEN: Described = Described {
     help: "File descriptors that are open",
 };
 
-/// When the process started, as near as the first line of its code is to it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Process {
-    started: f64,
-}
-
-impl Process {
-    pub(super) fn new() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        Self {
-            started: since.unwrap_or_default().as_secs_f64(),
-        }
+/// Writes what can be read.
+pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let stat = read("/proc/self/stat");
+    let kernel = read("/proc/stat").and_then(|text| booted(&text));
+    if let (Some(booted), Some(after)) = (kernel, stat.as_deref().and_then(started)) {
+        STARTED.put(encoder, booted + after)?;
     }
-
-    pub(super) fn encode(self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        STARTED.put(encoder, self.started)?;
-        if let Some(seconds) = read("/proc/self/stat").and_then(|text| cpu(&text)) {
-            ConstCounter::new(seconds).encode(CPU.begin(encoder)?)?;
-        }
-        if let Some(bytes) = read("/proc/self/status").and_then(|text| resident(&text)) {
-            MEMORY.put(encoder, bytes)?;
-        }
-        let Ok(open) = fs::read_dir("/proc/self/fd") else {
-            return Ok(());
-        };
-        OPEN.put(encoder, i64::try_from(open.count()).unwrap_or(i64::MAX))
+    if let Some(seconds) = stat.as_deref().and_then(cpu) {
+        ConstCounter::new(seconds).encode(CPU.begin(encoder)?)?;
     }
+    if let Some(bytes) = read("/proc/self/status").and_then(|text| resident(&text)) {
+        MEMORY.put(encoder, bytes)?;
+    }
+    let Ok(open) = fs::read_dir("/proc/self/fd") else {
+        return Ok(());
+    };
+    OPEN.put(encoder, i64::try_from(open.count()).unwrap_or(i64::MAX))
 }
 
 fn read(path: &str) -> Option<String> {
     fs::read_to_string(path).ok()
 }
 
-/// The name of the program comes before, in brackets, and may hold anything.
-fn cpu(stat: &str) -> Option<f64> {
+/// A number of `/proc/self/stat`, counted from after the name of the program, which comes first, in
+/// brackets, and may hold anything.
+fn ticks(stat: &str, place: usize) -> Option<f64> {
     let (_, rest) = stat.rsplit_once(')')?;
-    let words: Vec<_> = rest.split_ascii_whitespace().collect();
-    let ticks = |place: usize| words.get(place)?.parse::<u32>().ok();
-    let [user, kernel] = TIMES.map(ticks);
-    Some((f64::from(user?) + f64::from(kernel?)) / TICKS_A_SECOND)
+    rest.split_ascii_whitespace().nth(place)?.parse().ok()
+}
+
+fn cpu(stat: &str) -> Option<f64> {
+    let [user, kernel] = TIMES.map(|place| ticks(stat, place));
+    Some((user? + kernel?) / TICKS_A_SECOND)
+}
+
+/// How long after the boot the process started.
+fn started(stat: &str) -> Option<f64> {
+    Some(ticks(stat, STARTED_AT)? / TICKS_A_SECOND)
+}
+
+/// When the kernel started, in seconds since 1970.
+fn booted(stat: &str) -> Option<f64> {
+    let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    line.trim().parse().ok()
 }
 
 fn resident(status: &str) -> Option<i64> {
@@ -107,8 +110,9 @@ mod tests {
 
     #[test]
     fn a_name_with_brackets_does_not_shift_the_times() {
-        let stat = "7 (a) b) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 0 0 20 0";
-        assert_eq!(cpu(stat), Some(3.0));
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 1 0 700 9";
+        assert_eq!((cpu(stat), started(stat)), (Some(3.0), Some(7.0)));
+        assert_eq!(booted("cpu 1 2\nbtime 1700\n"), Some(1700.0));
     }
 
     #[test]

@@ -24,6 +24,14 @@ pub async fn world() -> World {
 
 /// One of everything that a panel shows.
 pub async fn run(world: &World) {
+    ask(world).await;
+    throttle(world).await;
+    take_back(world).await;
+    measured(world).await;
+}
+
+/// Access for two people, and a request that waits for a third.
+async fn ask(world: &World) {
     for (name, bundle) in [
         ("mine", "prod-read"),
         ("back", "prod-read"),
@@ -38,6 +46,10 @@ pub async fn run(world: &World) {
         world.wait_reason(name, "Active").await;
     }
     world.wait_reason("waits", "PendingApproval").await;
+}
+
+/// One call is too many.
+async fn throttle(world: &World) {
     let too_many = Action::Answer {
         status: 429,
         retry_after: Some("1".to_owned()),
@@ -45,13 +57,16 @@ pub async fn run(world: &World) {
         when: When::Before,
     };
     world.simulator.arm(Fault::new(too_many).once());
-    let throttled = "class=\"throttled\"} 1";
     eventually("a call is throttled", async || {
         let metrics = world.operator.metrics().await;
-        let is_so = metrics.contains(throttled);
+        let is_so = metrics.contains("class=\"throttled\"} 1");
         is_so.then_some(()).ok_or_else(|| world.last_words())
     })
     .await;
+}
+
+/// One comes to its end, the other to a debt.
+async fn take_back(world: &World) {
     world.delete("back").await;
     world.delete("stuck").await;
     world.wait_gone("back").await;
@@ -61,16 +76,22 @@ pub async fn run(world: &World) {
         is_one.then_some(()).ok_or_else(|| world.last_words())
     })
     .await;
-    // What was measured is what was done.
-    let measured = [
+}
+
+/// What was measured is what was done.
+async fn measured(world: &World) {
+    for (name, wanted) in [
         ("apono_operator_approval_duration_seconds_count", 4.0),
         ("apono_operator_grant_duration_seconds_count", 4.0),
         ("apono_operator_revoke_duration_seconds_count", 1.0),
         ("apono_operator_requests{phase=\"active\"}", 2.0),
         ("apono_operator_requests{phase=\"pending\"}", 1.0),
         ("apono_operator_pending_requests{waiting=\"under_5m\"}", 1.0),
-    ];
-    for (name, wanted) in measured {
+        (
+            "controller_runtime_max_concurrent_reconciles{controller=\"connection\"}",
+            64.0,
+        ),
+    ] {
         eventually(name, async || {
             let found = world.operator.metric(name).await;
             let is_so = (found - wanted).abs() < f64::EPSILON;
@@ -80,19 +101,14 @@ pub async fn run(world: &World) {
         })
         .await;
     }
+    let namespace = &world.cluster.namespace;
     let live = format!(
-        "apono_operator_live_access{{namespace=\"{}\",target=\"bundle prod-read\",grantee=\"{GRANTEE}\"}} 1",
-        world.cluster.namespace
+        "apono_operator_live_access{{namespace=\"{namespace}\",target=\"bundle prod-read\",\
+         grantee=\"{GRANTEE}\"}} 1"
     );
     world.operator.shows(&live).await;
-    world
-        .operator
-        .shows("controller_runtime_max_concurrent_reconciles{controller=\"connection\"} 64")
-        .await;
-    let watch = world
-        .operator
-        .metric("apono_operator_watch_age_seconds{resource=\"accessrequests\"}")
-        .await;
+    let watch = "apono_operator_watch_age_seconds{resource=\"accessrequests\"}";
+    let watch = world.operator.metric(watch).await;
     assert!(watch < 60.0, "{watch}");
 }
 
