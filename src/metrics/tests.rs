@@ -37,6 +37,10 @@ fn counted() -> Metrics {
     metrics.happened("orders");
     metrics.count_phases_with(Box::new(|| vec![(Phase::Active, 7)]));
     metrics.count_debts_with(Box::new(crate::owed::Figures::default));
+    metrics.look_at_shards_with(Box::new(|| crate::shards::Figures {
+        held: [3].into(),
+        replicas: 2,
+    }));
     metrics.count_unowned_with(Box::new(|| 2));
     metrics.look_at_staleness_with(Box::new(|| Some(SECOND)));
     metrics.look_at_requests_with(Box::new(|| RequestFigures {

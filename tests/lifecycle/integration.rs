@@ -287,7 +287,7 @@ async fn a_list_that_is_refused_or_cut_short_proves_nothing() {
         });
         assert_eq!(status(&found.await)["reason"], "Recovering");
         // Long past the time at which a look would be conclusive, nothing was asked again.
-        world.wait_calls(Endpoint::V3List, 6).await;
+        world.wait_calls(Endpoint::V3List, 4).await;
         assert_eq!(world.calls(Endpoint::V3Create), 1);
         world.simulator.clear_faults();
         world
