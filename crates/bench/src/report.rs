@@ -160,7 +160,7 @@ pub fn write(folder: &Path) -> Result<()> {
 fn page(groups: &Groups<'_>) -> String {
     let mut page = String::from(
         "# Benchmark\n\nWritten by `cargo xtask bench`; each figure is the median of its turns, with the least and \
-         the most where there were several. How it is measured: `crates/bench/src/turn.rs`.\n\n\
+         the most where there were several. How it is measured: `crates/bench/src/turn.rs`; what holds it back: [profile.md](profile.md).\n\n\
          ![How long objects of a burst take](burst.svg)\n\n![What it costs to follow them](scaling.svg)\n",
     );
     for ((subject, profile, size), turns) in groups {
