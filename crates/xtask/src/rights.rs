@@ -123,6 +123,7 @@ mod tests {
                 "apono-operator",
                 "apono-operator-credentials",
                 "apono-operator-escrow",
+                "apono-operator-leases",
                 "apono-operator-namespaced-connections",
                 "apono-operator-owed",
                 "apono-operator-tokens",

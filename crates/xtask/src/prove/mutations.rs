@@ -221,8 +221,8 @@ pub(super) const MUTATIONS: [Mutation; 26] = [
     Mutation {
         name: "the search of a debt ends with its first whole look",
         file: "src/owed/plan.rs",
-        from: "searches.complete.is_some_and(|began| began >= until(mark));",
-        to: "searches.complete.is_some_and(|began| began <= until(mark).max(began));",
+        from: ".is_some_and(|began| began >= until(mark, progress));",
+        to: ".is_some_and(|began| began <= until(mark, progress).max(began));",
         caught_by: Proof::Unit("a_mark_is_looked_for_until_a_whole_look_began_after_its_time"),
     },
     Mutation {
