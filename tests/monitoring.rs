@@ -1,7 +1,7 @@
 //! The alerts and the dashboard, judged by a real Prometheus: rules by promtool, queries against what a
 //! running operator tells of itself under load.
 //!
-//! Both programs are those of Debian's package `prometheus`, found on PATH.
+//! Both programs are those of Debian's package `prometheus`, found on PATH; `cargo xtask test` sees to that.
 
 #![expect(
     clippy::expect_used,

@@ -127,10 +127,7 @@ fn prune_fields(object: &mut Guarded) {
 
 /// Forgets what is kept of resources that no store holds.
 fn prune(context: &Context, stores: &Stores) {
-    let stores = stores
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
+    let stores = snapshot(stores);
     context.prune(|(namespace, name)| {
         let object = ObjectRef::new(name).within(namespace);
         stores.iter().any(|store| store.get(&object).is_some())
@@ -159,10 +156,7 @@ fn keep(stores: &Stores, store: &Store<Guarded>) {
 /// Whether a resource of these stores may have something live or open that was asked for through this
 /// connection. One that cannot be read and is held may be of any.
 pub fn is_needed(stores: &Stores, key: &ConnectionKey) -> bool {
-    let stores = stores
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
+    let stores = snapshot(stores);
     stores.iter().flat_map(Store::state).any(|one| {
         if let Ok(resource) = &one.0 {
             return super::observe::connection_key(resource) == *key
@@ -177,10 +171,7 @@ pub fn is_needed(stores: &Stores, key: &ConnectionKey) -> bool {
 
 /// Whether a resource of these stores owns the request with this mark and id, or will adopt it.
 pub fn owns(stores: &Stores, mark: &Mark, id: &str) -> bool {
-    let stores = stores
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
+    let stores = snapshot(stores);
     stores.iter().flat_map(Store::state).any(|one| {
         let uid = one.meta().uid.as_deref().unwrap_or_default();
         if mark.nonce.is_of(uid) {
@@ -198,10 +189,7 @@ pub fn owns(stores: &Stores, mark: &Mark, id: &str) -> bool {
 /// How many resources of this replica's connections are in which phase.
 pub fn count_phases(stores: &Stores, shards: &Shards) -> Vec<(Phase, i64)> {
     let mut counts = HashMap::new();
-    let stores = stores
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
+    let stores = snapshot(stores);
     for object in stores.iter().flat_map(Store::state) {
         let readable = object.0.as_ref().ok();
         let own = readable.filter(|resource| shards.has(&super::observe::connection_key(resource)));

@@ -32,9 +32,11 @@ pub(crate) struct Arguments {
 /// what the operator called is compared with what its roles grant.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let is_about = |word: &str| arguments.to_cargo.iter().any(|one| one == word);
-    if arguments.to_cargo.is_empty() || is_about("monitoring") {
-        tools::monitoring()?;
-    }
+    let monitoring = if arguments.to_cargo.is_empty() || is_about("monitoring") {
+        tools::monitoring()?
+    } else {
+        None
+    };
     // First, since the control plane would wait for the compiler.
     let built = process::run(cargo().args(["build", "--workspace", "--bins"]))?;
     if !built.success() {
@@ -47,6 +49,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         .args(["test", "--workspace"])
         .args(&arguments.to_cargo)
         .envs(plane.environment());
+    if let Some(folder) = monitoring {
+        let known = std::env::var_os("PATH").unwrap_or_default();
+        let all = std::iter::once(folder).chain(std::env::split_paths(&known));
+        tests.env("PATH", std::env::join_paths(all)?);
+    }
     if std::env::var_os(THREADS).is_none() {
         tests.env(THREADS, AT_ONCE);
     }

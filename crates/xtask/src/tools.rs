@@ -4,6 +4,7 @@
 
 pub(crate) mod go;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -34,17 +35,56 @@ pub(crate) const SCHEMATHESIS: Tool = Tool {
 /// What judges alerts and the dashboard; both come with Debian's package `prometheus`.
 const MONITORING: [&str; 2] = ["prometheus", "promtool"];
 
-/// Fails, saying what to install, if alerts and the dashboard cannot be judged here.
-pub(crate) fn monitoring() -> Result<()> {
-    for program in MONITORING {
-        process::capture(Command::new(program).arg("--version")).with_context(|| {
-            format!(
-                "`{program}` is needed on PATH, for the tests of deploy/monitoring: `apt-get install \
-                 --no-install-recommends prometheus`"
-            )
-        })?;
+/// The folder that alerts and the dashboard are judged from, for PATH; none where both programs are on
+/// it. Debian's package is unpacked into our own folder of tools: nothing is installed, and no root is needed.
+pub(crate) fn monitoring() -> Result<Option<PathBuf>> {
+    let answers = |program: &Path| process::capture(Command::new(program).arg("--version")).is_ok();
+    if MONITORING.iter().all(|program| answers(Path::new(program))) {
+        return Ok(None);
     }
-    Ok(())
+    let folder = crate::target().join("tools").join("prometheus-debian");
+    let programs = folder.join("usr").join("bin");
+    if !MONITORING
+        .iter()
+        .all(|program| answers(&programs.join(program)))
+    {
+        unpack(&folder).context(
+            "`prometheus` and `promtool` are needed for the tests of deploy/monitoring: put them on PATH (Debian: \
+             `apt-get install --no-install-recommends prometheus`)",
+        )?;
+    }
+    Ok(Some(programs))
+}
+
+/// Fetches Debian's package and unpacks it.
+fn unpack(folder: &Path) -> Result<()> {
+    eprintln!("unpacking prometheus of Debian, once");
+    let draft = folder.with_extension("draft");
+    if draft.exists() {
+        fs::remove_dir_all(&draft).context("could not remove an unfinished package")?;
+    }
+    fs::create_dir_all(&draft).context("could not make the folder of the package")?;
+    let fetch = || {
+        let mut command = Command::new("apt-get");
+        process::capture(
+            command
+                .args(["download", "--quiet", "prometheus"])
+                .current_dir(&draft),
+        )
+    };
+    // A bare machine has no lists of packages yet.
+    if fetch().is_err() {
+        process::capture(Command::new("apt-get").args(["update", "--quiet"]))?;
+        fetch()?;
+    }
+    let mut packages = fs::read_dir(&draft)?.flatten().map(|entry| entry.path());
+    let package = packages.find(|path| path.extension().is_some_and(|end| end == "deb"));
+    let package = package.context("apt-get fetched no package")?;
+    process::capture(Command::new("dpkg").arg("-x").arg(&package).arg(&draft))?;
+    if folder.exists() {
+        fs::remove_dir_all(folder).context("could not replace the package")?;
+    }
+    fs::rename(&draft, folder).context("could not put the package into its place")
 }
 
 /// A program in one version.
