@@ -174,11 +174,12 @@ pub fn connection_key(resource: &AccessRequest) -> ConnectionKey {
 
 /// How the poller knows a resource.
 pub fn resource_key(resource: &AccessRequest) -> ResourceKey {
-    ResourceKey {
-        namespace: resource.namespace().unwrap_or_default(),
-        name: resource.name_any(),
-        uid: resource.uid().unwrap_or_default(),
-    }
+    let namespace = resource.namespace().unwrap_or_default();
+    ResourceKey::new(
+        namespace,
+        resource.name_any(),
+        resource.uid().unwrap_or_default(),
+    )
 }
 
 fn missing(key: &ConnectionKey, resource: &AccessRequest, is_namespaced: bool) -> ConnectionSight {
