@@ -173,7 +173,7 @@ impl Bench {
     /// Whom the poller woke since this was last asked.
     fn wakes(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.woken.try_recv().ok())
-            .map(|key| key.name)
+            .map(|key| key.name.clone())
             .collect()
     }
 
