@@ -35,7 +35,10 @@ const MEANT: [(&str, &str); 2] = [
 
 /// What it finds in the simulator of the demo beside that.
 const MEANT_IN_DEMO: [(&str, &str); 4] = [
-    ("container-image-pull-policy", "a demo pulls what is missing"),
+    (
+        "container-image-pull-policy",
+        "a demo pulls what is missing",
+    ),
     (
         "deployment-replicas",
         "it keeps its state in memory: two would be two remotes",
@@ -87,7 +90,10 @@ fn findings(helm: Helm, arguments: &[&str]) -> BTreeSet<(String, String)> {
         }
     }
     assert!(count > 40, "{count} checks of {said:?}");
-    println!("{helm:?} {arguments:?}: {count} checks, {} findings", found.len());
+    println!(
+        "{helm:?} {arguments:?}: {count} checks, {} findings",
+        found.len()
+    );
     found
 }
 
