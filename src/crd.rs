@@ -12,6 +12,7 @@ pub mod owed_revocation;
 mod rules;
 pub mod settings;
 pub mod status;
+pub mod told;
 
 pub use access_request::{
     Access, AccessRequest, AccessRequestSpec, ConnectionKind, ConnectionRef, Credentials,

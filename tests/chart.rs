@@ -7,6 +7,8 @@
 //! | `refused.rs` | values that are refused, and with which words |
 //! | `same.rs` | the chart and the kustomize folders, compared |
 //! | `golden.rs` | what only the chart has, as it is rendered |
+//! | `monitors.rs` | monitors, alerts and dashboard: as they are beside the chart, and taken by an apiserver that knows them |
+//! | `score.rs` | what kube-score finds, and what is meant to be so |
 //! | `life.rs` | install, test, upgrade, roll back, uninstall, install again |
 //! | `plane.rs` | the cluster of that life: no node, so somebody drives the pods |
 
@@ -24,12 +26,16 @@ mod golden;
 mod helm;
 #[path = "chart/life.rs"]
 mod life;
+#[path = "chart/monitors.rs"]
+mod monitors;
 #[path = "chart/plane.rs"]
 mod plane;
 #[path = "chart/refused.rs"]
 mod refused;
 #[path = "chart/same.rs"]
 mod same;
+#[path = "chart/score.rs"]
+mod score;
 mod shipped;
 
 use std::fs;
@@ -73,6 +79,7 @@ fn lint_finds_nothing_with_any_of_the_tried_values() {
             Some(golden::EVERYTHING),
             Some(golden::NAMESPACED),
             Some(golden::DEMO),
+            Some(score::HARDENED),
         ] {
             let mut arguments = vec!["lint", "--strict", CHART];
             if let Some(values) = values {

@@ -146,7 +146,7 @@ mod tests {
         let old = ConnectionStatus::default();
         let ready = status(&old, &facts(&ConnectionState::Ready), at(1));
         assert_eq!(types(&ready), [("Ready", "True", "Ready")]);
-        for reason in ConnectionReason::ALL {
+        for reason in ConnectionReason::ALL.iter().copied() {
             if reason == ConnectionReason::Ready {
                 continue;
             }

@@ -136,6 +136,19 @@ impl ConditionType {
             Self::Complete => "Complete",
         }
     }
+
+    /// What it says where it is True.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Ready => "The access, or the connection, can be used now.",
+            Self::Reconciling => {
+                "The operator works towards the next state, or waits for somebody else. Absent when it does not."
+            }
+            Self::Stalled => "Nothing more happens without a person. Absent when not true.",
+            Self::Synced => "The status is what Apono said last.",
+            Self::Complete => "The access was granted and has ended, as planned or as asked here.",
+        }
+    }
 }
 
 /// The list of conditions, with bounds and without required properties other than the key: a status

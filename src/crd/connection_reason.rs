@@ -2,9 +2,37 @@
 
 use std::fmt;
 
-/// Why a connection has its condition Ready. Stable: part of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ConnectionReason {
+/// Writes the one list of reasons as an enum, its words and their explanations.
+macro_rules! reasons {
+    ($($(#[doc = $text:literal])+ $variant:ident,)+) => {
+        /// Why a connection has its condition Ready. Stable: part of the API.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ConnectionReason {
+            $($(#[doc = $text])+ $variant,)+
+        }
+
+        impl ConnectionReason {
+            /// Every reason once.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The word in the condition.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($variant),)+
+                }
+            }
+
+            /// What the reason means, in one line.
+            pub fn description(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($text),+).trim_ascii_start(),)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
     /// The API accepted the token.
     Ready,
     /// The token has not been tried yet.
@@ -36,44 +64,6 @@ pub enum ConnectionReason {
 }
 
 impl ConnectionReason {
-    /// Every reason once.
-    pub const ALL: [Self; 14] = [
-        Self::Ready,
-        Self::Verifying,
-        Self::ApiUnavailable,
-        Self::Unauthorized,
-        Self::SecretNotFound,
-        Self::SecretForbidden,
-        Self::SecretUnavailable,
-        Self::TokenKeyMissing,
-        Self::TokenEmpty,
-        Self::TokenInvalid,
-        Self::InvalidEndpoint,
-        Self::EndpointNotAllowed,
-        Self::InvalidCaBundle,
-        Self::InvalidSpec,
-    ];
-
-    /// The word in the condition.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "Ready",
-            Self::Verifying => "Verifying",
-            Self::ApiUnavailable => "ApiUnavailable",
-            Self::Unauthorized => "Unauthorized",
-            Self::SecretNotFound => "SecretNotFound",
-            Self::SecretForbidden => "SecretForbidden",
-            Self::SecretUnavailable => "SecretUnavailable",
-            Self::TokenKeyMissing => "TokenKeyMissing",
-            Self::TokenEmpty => "TokenEmpty",
-            Self::TokenInvalid => "TokenInvalid",
-            Self::InvalidEndpoint => "InvalidEndpoint",
-            Self::EndpointNotAllowed => "EndpointNotAllowed",
-            Self::InvalidCaBundle => "InvalidCaBundle",
-            Self::InvalidSpec => "InvalidSpec",
-        }
-    }
-
     /// Whether the operator gets on by itself, without a person.
     pub fn heals_by_itself(self) -> bool {
         matches!(

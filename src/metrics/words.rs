@@ -4,7 +4,7 @@
 use apono_client::{Endpoint, ErrorClass};
 
 use super::described::{Label, Values};
-use crate::crd::{OwedReason, Phase, Reason};
+use crate::crd::{OwedReason, Phase, Reason, told};
 
 /// Writes an enum, all there is of it, and its words.
 macro_rules! words {
@@ -171,25 +171,6 @@ words! {
     }
 }
 
-/// What events tell of beside the reasons of conditions.
-const ASIDES: [&str; 16] = [
-    "CredentialsBlocked",
-    "CredentialsDelivered",
-    "CredentialsMoved",
-    "CredentialsNotResettable",
-    "CredentialsResetRefused",
-    "CredentialsSecretDeleted",
-    "CredentialsSecretReplaced",
-    "OrphanNotAllowed",
-    "Orphaned",
-    "RenewalRefused",
-    "ResetCredentialsIgnored",
-    "RestartFailed",
-    "RevocationOwed",
-    "TokenIgnored",
-    "TtlIgnored",
-    "Undecodable",
-];
 /// An event that is in neither list.
 const OTHER: &str = "Other";
 
@@ -202,7 +183,7 @@ pub(super) fn happening(reason: &str) -> &'static str {
 /// Every word an event can tell of, once.
 pub(super) fn happenings() -> Vec<&'static str> {
     let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
-    let mut all: Vec<_> = reasons.chain(ASIDES).chain([OTHER]).collect();
+    let mut all: Vec<_> = reasons.chain(told::of_requests()).chain([OTHER]).collect();
     all.sort_unstable();
     all.dedup();
     all

@@ -96,7 +96,7 @@ pub fn said(command: &mut Command) -> Said {
 }
 
 /// The path of a program that xtask builds.
-fn tool(name: &str) -> PathBuf {
+pub fn tool(name: &str) -> PathBuf {
     let output = Command::new(variable("APONO_TEST_XTASK"))
         .args(["tool", name])
         .stdin(Stdio::null())

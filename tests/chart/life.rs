@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     helm::{CHART, Helm},
+    monitors,
     plane::{NAMESPACE, Plane, eventually},
 };
 
@@ -155,6 +156,7 @@ impl Release {
             .kubectl(&[&bind[..], &["--user=dana", "-n", TENANT]].concat());
         assert!(self.may("create", "secrets"), "edit is not filled");
         assert!(!self.may("create", "accessrequests"));
+        monitors::define(&self.plane);
         self.connect(
             "upgrade",
             &[
@@ -163,11 +165,15 @@ impl Release {
                 "aggregatedRoles.edit=true",
                 "podDisruptionBudget.enabled=true",
                 "networkPolicy.enabled=true",
-                "metrics.service.enabled=true",
+                "metrics.serviceMonitor.enabled=true",
+                "metrics.podMonitor.enabled=true",
+                "metrics.rules.enabled=true",
+                "metrics.dashboard.enabled=true",
                 "connection.allow.maxDuration=8h",
             ],
         );
         assert_eq!(self.image(), "apono-operator:next");
+        monitors::are_stored(&self.plane, RELEASE);
         assert_eq!(self.connection()["spec"]["allow"]["maxDuration"], "8h");
         eventually("the aggregated role", || {
             let may = self.may("create", "accessrequests");

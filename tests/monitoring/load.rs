@@ -5,7 +5,10 @@ use jiff::SignedDuration;
 use kube::api::ListParams;
 use serde_json::json;
 
-use crate::support::{Setup, World, eventually};
+use crate::{
+    prometheus::Prometheus,
+    support::{Setup, World, eventually},
+};
 
 /// Somebody else than the user of the token.
 const GRANTEE: &str = "alex@example.com";
@@ -110,6 +113,29 @@ async fn measured(world: &World) {
     let watch = "apono_operator_watch_age_seconds{resource=\"accessrequests\"}";
     let watch = world.operator.metric(watch).await;
     assert!(watch < 60.0, "{watch}");
+}
+
+/// Waves of requests that come and go, so that there is more to see.
+pub async fn more(world: &World, prometheus: &Prometheus) {
+    for wave in 1..=5 {
+        let names: Vec<_> = (0..2 * wave)
+            .map(|number| format!("wave-{wave}-{number}"))
+            .collect();
+        for name in &names {
+            world.ask_bundle(name, "prod-read").await;
+        }
+        for name in &names {
+            world.wait_reason(name, "Active").await;
+        }
+        prometheus.scrapes(3).await;
+        for name in &names {
+            world.delete(name).await;
+        }
+        for name in &names {
+            world.wait_gone(name).await;
+        }
+        prometheus.scrapes(2).await;
+    }
 }
 
 /// Ends it.

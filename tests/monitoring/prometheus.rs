@@ -102,6 +102,50 @@ impl Prometheus {
         Ok(series.iter().filter_map(value).collect())
     }
 
+    /// When it scraped first and last, in seconds since 1970.
+    pub async fn span(&self) -> (f64, f64) {
+        let query = "timestamp(up)";
+        let last = self.ask(query).await.expect("an answer");
+        let last = last.first().copied().expect("a scrape");
+        let made = self.ask("count_over_time(up[10m])").await;
+        let made = made.expect("an answer").first().copied();
+        // One a second.
+        (last - made.expect("scrapes"), last)
+    }
+
+    /// What a query gave from then to then, every second: each series with its labels.
+    pub async fn range(
+        &self,
+        query: &str,
+        (from, to): (f64, f64),
+    ) -> Vec<(Vec<(String, String)>, Vec<(f64, f64)>)> {
+        let (from, to) = (format!("{from}"), format!("{to}"));
+        let asked = [
+            ("query", query),
+            ("start", &from),
+            ("end", &to),
+            ("step", "1"),
+        ];
+        let answer = self.get("query_range", &asked).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{query}: {error}"));
+        let series = answer["result"].as_array().cloned().unwrap_or_default();
+        let labels = |one: &Value| {
+            let labels = one["metric"].as_object().into_iter().flatten();
+            let labels = labels
+                .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
+            labels.collect()
+        };
+        let points = |one: &Value| {
+            let points = one["values"].as_array().into_iter().flatten();
+            let point = |pair: &Value| Some((pair[0].as_f64()?, pair[1].as_str()?.parse().ok()?));
+            points.filter_map(point).collect()
+        };
+        series
+            .iter()
+            .map(|one| (labels(one), points(one)))
+            .collect()
+    }
+
     /// The names of all metrics it has seen.
     pub async fn names(&self) -> BTreeSet<String> {
         let answer = self.get("label/__name__/values", &[]).await;

@@ -1,6 +1,7 @@
 //! The tasks of this repository. One file per task; this one only parses the command line.
 
 mod bench;
+mod book;
 mod check;
 mod control_plane;
 mod demo;
@@ -46,6 +47,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Build the book of `docs/`, or serve it.
+    Book(book::Arguments),
     /// Build or run etcd, kube-apiserver and kube-controller-manager on this machine.
     #[command(subcommand)]
     ControlPlane(control_plane::Task),
@@ -89,6 +92,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Check => check::run(),
         Task::Generate { check: false } => generate::write(),
         Task::Generate { check: true } => generate::check(),
+        Task::Book(arguments) => book::run(&arguments),
         Task::ControlPlane(task) => control_plane::run(task),
         Task::Tool { name } => tools::go::run(name),
         // Handled before signals are listened to: a supervisor ends with its pipe, not by a signal.

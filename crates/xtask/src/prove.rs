@@ -18,6 +18,7 @@ use clap::{Args, Subcommand};
 use crate::control_plane::{ControlPlane, Which};
 use crate::process::{self, progress::Progress, spoken};
 use crate::test::{AT_ONCE, THREADS, cargo};
+use crate::tools;
 
 /// What every line of counts begins with.
 const COUNTED: &str = "proved: ";
@@ -54,6 +55,8 @@ enum Only {
     Inputs,
     /// Only Flux: its own kustomize-controller, built once, drives requests out of a repository.
     Flux,
+    /// Only the dashboard, and draw its pictures in `docs/monitoring` anew.
+    Dashboard,
     /// Only the mutations: the code is broken on purpose, and each time a proof has to fail.
     Mutations {
         /// Only those whose name contains this.
@@ -131,6 +134,16 @@ const FLUX: Proof = Proof {
     is_clustered: true,
 };
 
+/// Apart from the others: it writes pictures.
+const DASHBOARD: Proof = Proof {
+    name: "dashboard",
+    arguments: &["--package", "apono-operator", "--test", "monitoring"],
+    full: &[("APONO_WRITE_PICTURES", "1")],
+    sample: None,
+    optimized: &[],
+    is_clustered: true,
+};
+
 const PROOFS: [Proof; 6] = [MODEL, CRASH, PAUSES, OBJECTS, INPUTS, FLUX];
 
 /// A test suite without bounds: what `cargo xtask test` runs of it is all there is.
@@ -181,6 +194,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some(Only::Inputs) => vec![INPUTS],
         Some(Only::Flux) => vec![FLUX],
         Some(Only::Suites) => SUITES.to_vec(),
+        Some(Only::Dashboard) => vec![DASHBOARD],
         None => everything(),
     };
     let proven = run_all(&chosen(&proofs, arguments.sample), &arguments.which)?;
@@ -230,6 +244,11 @@ fn run_all(proofs: &[Bounded], which: &Which) -> Result<ExitCode> {
     for one in proofs {
         let name = one.proof.name;
         let mut command = one.command();
+        if name == DASHBOARD.name
+            && let Some(path) = tools::monitoring()?
+        {
+            command.env("PATH", path);
+        }
         if one.proof.is_clustered {
             let running = match plane.take() {
                 Some(running) => running,

@@ -49,10 +49,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         .args(["test", "--workspace"])
         .args(&arguments.to_cargo)
         .envs(plane.environment());
-    if let Some(folder) = monitoring {
-        let known = std::env::var_os("PATH").unwrap_or_default();
-        let all = std::iter::once(folder).chain(std::env::split_paths(&known));
-        tests.env("PATH", std::env::join_paths(all)?);
+    if let Some(path) = monitoring {
+        tests.env("PATH", path);
     }
     if std::env::var_os(THREADS).is_none() {
         tests.env(THREADS, AT_ONCE);

@@ -4,6 +4,7 @@
 
 pub(crate) mod go;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,6 +26,12 @@ pub(crate) const MACHETE: Tool = Tool {
     version: "0.9.2",
     from: Registry::Crates,
 };
+/// What makes a book of `docs/`.
+pub(crate) const MDBOOK: Tool = Tool {
+    name: "mdbook",
+    version: "0.5.4",
+    from: Registry::Crates,
+};
 /// Calls made up from an `OpenAPI` file, and their answers held against it.
 pub(crate) const SCHEMATHESIS: Tool = Tool {
     name: "schemathesis",
@@ -35,9 +42,16 @@ pub(crate) const SCHEMATHESIS: Tool = Tool {
 /// What judges alerts and the dashboard; both come with Debian's package `prometheus`.
 const MONITORING: [&str; 2] = ["prometheus", "promtool"];
 
-/// The folder that alerts and the dashboard are judged from, for PATH; none where both programs are on
-/// it. Debian's package is unpacked into our own folder of tools: nothing is installed, and no root is needed.
-pub(crate) fn monitoring() -> Result<Option<PathBuf>> {
+/// This program where it is on PATH, else the tool of ours.
+pub(crate) fn on_path_or(program: &Path, tool: &Tool) -> Result<PathBuf> {
+    if process::capture(Command::new(program).arg("--version")).is_ok() {
+        return Ok(program.to_owned());
+    }
+    tool.find()
+}
+
+/// The PATH with what judges alerts and the dashboard; none where both programs are on it. Debian's package is unpacked into our own folder of tools: nothing is installed, and no root is needed.
+pub(crate) fn monitoring() -> Result<Option<OsString>> {
     let answers = |program: &Path| process::capture(Command::new(program).arg("--version")).is_ok();
     if MONITORING.iter().all(|program| answers(Path::new(program))) {
         return Ok(None);
@@ -53,7 +67,9 @@ pub(crate) fn monitoring() -> Result<Option<PathBuf>> {
              `apt-get install --no-install-recommends prometheus`)",
         )?;
     }
-    Ok(Some(programs))
+    let known = std::env::var_os("PATH").unwrap_or_default();
+    let all = std::iter::once(programs).chain(std::env::split_paths(&known));
+    Ok(Some(std::env::join_paths(all)?))
 }
 
 /// Fetches Debian's package and unpacks it.

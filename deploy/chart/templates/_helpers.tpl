@@ -37,6 +37,28 @@ app.kubernetes.io/name: apono-simulator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{- /* The pod of `helm test`, which is none of the operator's. */ -}}
+{{- define "apono-operator.checkSelector" -}}
+app.kubernetes.io/name: apono-operator-check
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- /* Whom the operator may call, as the `egress` of a policy. */ -}}
+{{- define "apono-operator.egress" -}}
+# Names.
+- ports:
+    - port: 53
+      protocol: UDP
+    - port: 53
+      protocol: TCP
+# The apiserver and Apono: policies know no host names.
+- ports:
+    {{- range .Values.networkPolicy.egressPorts }}
+    - port: {{ . }}
+      protocol: TCP
+    {{- end }}
+{{- end -}}
+
 {{- /* A whole image name: of a map with repository, tag and digest, and of the chart. */ -}}
 {{- define "apono-operator.image" -}}
 {{- $image := .image -}}

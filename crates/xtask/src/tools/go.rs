@@ -1,4 +1,4 @@
-//! Programs written in Go, from the modules `tests/tools` and `tests/flux`, which pin them: built once
+//! Programs written in Go, from the modules `tests/tools`, `tests/score` and `tests/flux`, which pin them: built once
 //! into our own folder of tools. A test that needs one asks for it by `xtask tool NAME`, so that a part of the
 //! tests never waits for what it does not use.
 
@@ -24,22 +24,34 @@ pub(crate) enum GoTool {
     Gitops,
     /// The controller of Flux that applies and prunes, and beside it the definitions it works with.
     Flux,
+    /// What finds fault with manifests, and beside it the definitions of the Prometheus operator.
+    KubeScore,
 }
 
-/// Definitions that are put beside a program: a module, and files of it.
+/// Definitions that are put beside a program: a module, and files of a folder of it.
 struct Beside {
     module: &'static str,
+    /// Absent where the module of the program requires it, or its API.
+    version: Option<&'static str>,
+    folder: &'static str,
     files: &'static [&'static str],
 }
+
+/// Where controllers keep their definitions.
+const BASES: &str = "config/crd/bases";
 
 /// Of Flux: what the controller watches. What serves the sources cannot be built here.
 const DEFINITIONS: [Beside; 2] = [
     Beside {
         module: "github.com/fluxcd/kustomize-controller",
+        version: None,
+        folder: BASES,
         files: &["kustomize.toolkit.fluxcd.io_kustomizations.yaml"],
     },
     Beside {
         module: "github.com/fluxcd/source-controller",
+        version: None,
+        folder: BASES,
         files: &[
             "source.toolkit.fluxcd.io_buckets.yaml",
             "source.toolkit.fluxcd.io_externalartifacts.yaml",
@@ -49,6 +61,19 @@ const DEFINITIONS: [Beside; 2] = [
     },
 ];
 
+/// Of the Prometheus operator: what the chart makes of its kinds. Nothing of it is built, so that its
+/// version is here; the newest that can be had.
+const MONITORS: [Beside; 1] = [Beside {
+    module: "github.com/prometheus-operator/prometheus-operator",
+    version: Some("v0.94.1"),
+    folder: "example/prometheus-operator-crd",
+    files: &[
+        "monitoring.coreos.com_podmonitors.yaml",
+        "monitoring.coreos.com_prometheusrules.yaml",
+        "monitoring.coreos.com_servicemonitors.yaml",
+    ],
+}];
+
 impl GoTool {
     fn name(self) -> &'static str {
         match self {
@@ -56,6 +81,7 @@ impl GoTool {
             Self::Helm4 => "helm4",
             Self::Gitops => "gitops",
             Self::Flux => "kustomize-controller",
+            Self::KubeScore => "kube-score",
         }
     }
 
@@ -63,6 +89,7 @@ impl GoTool {
     fn beside(self) -> &'static [Beside] {
         match self {
             Self::Flux => &DEFINITIONS,
+            Self::KubeScore => &MONITORS,
             _ => &[],
         }
     }
@@ -71,6 +98,7 @@ impl GoTool {
     fn folder(self) -> PathBuf {
         crate::workspace().join(match self {
             Self::Flux => "tests/flux",
+            Self::KubeScore => "tests/score",
             _ => "tests/tools",
         })
     }
@@ -81,6 +109,7 @@ impl GoTool {
             Self::Helm4 => "helm.sh/helm/v4/cmd/helm",
             Self::Gitops => "./gitops",
             Self::Flux => "github.com/fluxcd/kustomize-controller",
+            Self::KubeScore => "github.com/zegl/kube-score/cmd/kube-score",
         }
     }
 
@@ -89,7 +118,7 @@ impl GoTool {
         match self {
             Self::Helm3 => Some("helm.sh/helm/v3"),
             Self::Helm4 => Some("helm.sh/helm/v4"),
-            Self::Gitops | Self::Flux => None,
+            Self::Gitops | Self::Flux | Self::KubeScore => None,
         }
     }
 
@@ -171,15 +200,16 @@ fn put_beside(all: &[Beside], module: &Path, sources: &go::Sources, folder: &Pat
     let requirements = sources.iter().find(|(name, _)| name == "go.mod");
     let requirements = requirements.map_or(&[][..], |(_, text)| text);
     let requirements = String::from_utf8_lossy(requirements);
-    for Beside {
-        module: from,
-        files,
-    } in all
-    {
-        // Of the second only its API is required, in the version that belongs to it.
-        let version = go::required(&requirements, from)
-            .or_else(|| go::required(&requirements, &format!("{from}/api")))
-            .with_context(|| format!("tests/flux/go.mod requires no {from}"))?;
+    for beside in all {
+        let from = beside.module;
+        let required = |name: &str| go::required(&requirements, name);
+        // Of some only the API is required, in the version that belongs to it.
+        let version = beside
+            .version
+            .map(str::to_owned)
+            .or_else(|| required(from))
+            .or_else(|| required(&format!("{from}/api")))
+            .with_context(|| format!("`{}` requires no {from}", module.display()))?;
         let mut download = Command::new("go");
         download
             .args(["mod", "download", "-json"])
@@ -187,8 +217,8 @@ fn put_beside(all: &[Beside], module: &Path, sources: &go::Sources, folder: &Pat
             .current_dir(module);
         let said = process::capture(&mut download)?;
         let found: Downloaded = serde_json::from_str(&said).context("Go named no folder")?;
-        for file in *files {
-            let path = found.dir.join("config/crd/bases").join(file);
+        for file in beside.files {
+            let path = found.dir.join(beside.folder).join(file);
             // Read and written, since a copy would be as read-only as the module is.
             let text =
                 fs::read(&path).with_context(|| format!("could not read `{}`", path.display()))?;
