@@ -2,10 +2,12 @@
 
 mod bench;
 mod check;
+mod cluster;
 mod control_plane;
 mod demo;
 mod generate;
 mod go;
+mod image;
 mod process;
 mod prove;
 mod rights;
@@ -46,9 +48,14 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Build the images of the operator and of the simulator.
+    Image(image::Arguments),
     /// Build or run etcd, kube-apiserver and kube-controller-manager on this machine.
     #[command(subcommand)]
     ControlPlane(control_plane::Task),
+    /// Run a Kubernetes with a node on this machine, and install into it. Needs Linux and root.
+    #[command(subcommand)]
+    Cluster(cluster::Task),
     /// Print the path of a program that tests use, and build it first if need be. Internal.
     #[command(hide = true)]
     Tool {
@@ -89,7 +96,9 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Check => check::run(),
         Task::Generate { check: false } => generate::write(),
         Task::Generate { check: true } => generate::check(),
+        Task::Image(arguments) => image::run(&arguments),
         Task::ControlPlane(task) => control_plane::run(task),
+        Task::Cluster(task) => cluster::run(task),
         Task::Tool { name } => tools::go::run(name),
         // Handled before signals are listened to: a supervisor ends with its pipe, not by a signal.
         Task::Supervise { command } => Ok(process::supervised::supervise(&command)),
