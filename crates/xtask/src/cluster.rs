@@ -132,6 +132,17 @@ impl Attached {
     pub(crate) fn cluster(&self) -> &Cluster {
         &self.cluster
     }
+
+    /// Fails, with the end of its log, if it has ended.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        let ended = self
+            .first
+            .try_wait()
+            .context("could not look at the cluster")?;
+        let Some(status) = ended else { return Ok(()) };
+        let log = fs::read_to_string(self.cluster.folder.join(LOG)).unwrap_or_default();
+        bail!("the cluster ended ({status}):\n{}", tail(&log));
+    }
 }
 
 impl Drop for Attached {
@@ -156,6 +167,16 @@ impl Cluster {
         self.folder.join(files::ADMIN)
     }
 
+    /// Where its files and logs are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The path of one of its programs.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        parts::programs(&self.folder).join(name)
+    }
+
     /// Starts it and waits for its node.
     fn up(&self) -> Result<()> {
         // It has a session of its own and is found again by its folder.
@@ -165,7 +186,8 @@ impl Cluster {
 
     /// Starts it anew and waits until everything but the node is up.
     fn start(&self, attached: bool) -> Result<Child> {
-        check_platform(&self.folder)?;
+        is_possible()?;
+        check_folder(&self.folder)?;
         let parts = Parts::find()?;
         let started = Instant::now();
         self.down()?;
@@ -321,14 +343,19 @@ impl Cluster {
     }
 }
 
-/// Fails where it cannot work.
-fn check_platform(folder: &Path) -> Result<()> {
+/// Fails where it cannot work, and says why.
+pub(crate) fn is_possible() -> Result<()> {
     if !cfg!(target_os = "linux") {
         bail!("a cluster runs on Linux only");
     }
     if !rustix::process::geteuid().is_root() {
         bail!("a cluster needs root: namespaces, mounts and control groups are made");
     }
+    Ok(())
+}
+
+/// Fails where this folder cannot hold one.
+fn check_folder(folder: &Path) -> Result<()> {
     for hidden in inside::HIDDEN {
         if folder.starts_with(hidden) {
             bail!("a cluster cannot live in `{hidden}`, which it has for itself");

@@ -7,7 +7,10 @@
 
 pub(crate) mod archive;
 mod contents;
+mod crates;
+mod notices;
 mod program;
+mod sbom;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -107,10 +110,19 @@ pub(crate) fn build(
             user: USER.to_owned(),
             created: source.time,
             labels: labels(package, tag, &source),
-            files: contents::files(package, &program)?,
+            files: contents::files(package, &program, source.time)?,
         };
         let path = folder.join(format!("{package}-{tag}.tar"));
         let written = image.write(&path)?;
+        // Beside it too, for whoever reads no images.
+        if let Some(bill) = image
+            .files
+            .get(&format!("usr/share/sbom/{package}.cdx.json"))
+        {
+            let beside = folder.join(format!("{package}-{tag}.cdx.json"));
+            std::fs::write(&beside, bill.data.as_deref().unwrap_or_default())
+                .with_context(|| format!("could not write `{}`", beside.display()))?;
+        }
         Ok(Built {
             name: image.name,
             tag: image.tag,

@@ -107,7 +107,8 @@ impl Parts {
 /// What nft is linked with, in the folder of a cluster.
 pub(crate) const LIBRARIES: &str = "libraries";
 
-fn programs(folder: &Path) -> PathBuf {
+/// The folder of its programs, in the folder of a cluster.
+pub(crate) fn programs(folder: &Path) -> PathBuf {
     folder.join("bin")
 }
 

@@ -89,10 +89,7 @@ pub(crate) fn build(profile: Profile) -> Result<Vec<(&'static str, PathBuf)>> {
 
 /// Has rustup fetch the standard library of the target, if it is not there.
 fn obtain_target() -> Result<()> {
-    let mut ask = Command::new("rustc");
-    ask.args(["--print", "target-libdir", "--target", TARGET])
-        .current_dir(crate::workspace());
-    let libraries = process::capture(&mut ask)?;
+    let libraries = rustc(&["--print", "target-libdir", "--target", TARGET])?;
     if Path::new(libraries.trim()).is_dir() {
         return Ok(());
     }
@@ -128,6 +125,33 @@ fn compiler() -> Result<PathBuf> {
     };
     write().context("could not write the compiler's script")?;
     Ok(path)
+}
+
+/// The release of the compiler, whose standard library is linked: `1.95.0`.
+pub(crate) fn compiler_release() -> Result<String> {
+    let said = rustc(&["--version", "--verbose"])?;
+    let found = said.lines().find_map(|line| line.strip_prefix("release: "));
+    found.map(str::to_owned).context("rustc tells no release")
+}
+
+/// The copyright notices of Rust's standard library, as they come with the compiler.
+pub(crate) fn notices_of_rust() -> Result<Vec<u8>> {
+    let root = rustc(&["--print", "sysroot"])?;
+    let path = Path::new(root.trim()).join("share/doc/rust/COPYRIGHT-library.html");
+    fs::read(&path).with_context(|| format!("could not read `{}`", path.display()))
+}
+
+/// The notice of musl, which comes with its headers.
+pub(crate) fn licence_of_musl() -> Result<String> {
+    let zig = tools::zig()?;
+    let folder = zig.parent().unwrap_or(Path::new("."));
+    fs::read_to_string(folder.join("lib/libc/musl/COPYRIGHT"))
+        .context("could not read the notice of musl")
+}
+
+fn rustc(arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new("rustc");
+    process::capture(command.args(arguments).current_dir(crate::workspace()))
 }
 
 /// Folders of this machine, and what stands for them in a program.
