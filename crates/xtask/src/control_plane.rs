@@ -4,9 +4,9 @@
 //! Whoever needs one asks [`ControlPlane::obtain`]. It takes, in this order: the user's own cluster,
 //! if asked to; one that is already up, if named; else it starts one that ends with this process.
 
-mod binaries;
+pub(crate) mod binaries;
 mod build;
-mod certificates;
+pub(crate) mod certificates;
 mod folder;
 mod run;
 

@@ -70,6 +70,16 @@ pub(crate) fn required(requirements: &str, module: &str) -> Option<String> {
     })
 }
 
+/// What makes Kubernetes' own programs, built from its modules, report `version`: `v1.36.3`.
+pub(crate) fn kubernetes_flags(version: &str) -> String {
+    let mut numbers = version.trim_start_matches('v').split('.');
+    let (major, minor) = (numbers.next().unwrap_or("1"), numbers.next().unwrap_or("0"));
+    let variable = "-X k8s.io/component-base/version";
+    format!(
+        "{variable}.gitVersion={version} {variable}.gitMajor={major} {variable}.gitMinor={minor}"
+    )
+}
+
 /// Builds one package of the module in `folder`: static, without symbols and without a path of this
 /// machine in it. `label` is said while it lasts; `flags` are more for the linker.
 pub(crate) fn build(
@@ -155,6 +165,14 @@ mod tests {
         let single = "require k8s.io/kubernetes v1.36.3 // indirect";
         assert_eq!(version(single).as_deref(), Some("v1.36.3"));
         assert_eq!(version("require k8s.io/api v0.1.0"), None);
+    }
+
+    #[test]
+    fn a_version_is_handed_on_whole_and_in_parts() {
+        let flags = kubernetes_flags("v1.36.3");
+        for part in [".gitVersion=v1.36.3", ".gitMajor=1 ", ".gitMinor=36"] {
+            assert!(flags.contains(part), "{flags}");
+        }
     }
 
     #[test]

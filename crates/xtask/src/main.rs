@@ -3,10 +3,12 @@
 mod bench;
 mod book;
 mod check;
+mod cluster;
 mod control_plane;
 mod demo;
 mod generate;
 mod go;
+mod image;
 mod process;
 mod prove;
 mod rights;
@@ -47,11 +49,19 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+<<<<<<< HEAD
     /// Build the book of `docs/`, or serve it.
     Book(book::Arguments),
+=======
+    /// Build the images of the operator and of the simulator.
+    Image(image::Arguments),
+>>>>>>> image-cluster
     /// Build or run etcd, kube-apiserver and kube-controller-manager on this machine.
     #[command(subcommand)]
     ControlPlane(control_plane::Task),
+    /// Run a Kubernetes with a node on this machine, and install into it. Needs Linux and root.
+    #[command(subcommand)]
+    Cluster(cluster::Task),
     /// Print the path of a program that tests use, and build it first if need be. Internal.
     #[command(hide = true)]
     Tool {
@@ -92,8 +102,13 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Check => check::run(),
         Task::Generate { check: false } => generate::write(),
         Task::Generate { check: true } => generate::check(),
+<<<<<<< HEAD
         Task::Book(arguments) => book::run(&arguments),
+=======
+        Task::Image(arguments) => image::run(&arguments),
+>>>>>>> image-cluster
         Task::ControlPlane(task) => control_plane::run(task),
+        Task::Cluster(task) => cluster::run(task),
         Task::Tool { name } => tools::go::run(name),
         // Handled before signals are listened to: a supervisor ends with its pipe, not by a signal.
         Task::Supervise { command } => Ok(process::supervised::supervise(&command)),

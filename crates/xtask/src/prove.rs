@@ -7,6 +7,7 @@
 //! are here so that everything that is proven is proven by one command. `prove mutations` breaks the code on purpose, see
 //! `prove/mutations.rs`.
 
+mod cluster;
 mod mutations;
 
 use std::process::{Command, ExitCode};
@@ -55,8 +56,14 @@ enum Only {
     Inputs,
     /// Only Flux: its own kustomize-controller, built once, drives requests out of a repository.
     Flux,
+<<<<<<< HEAD
     /// Only the dashboard, and draw its pictures in `docs/monitoring` anew.
     Dashboard,
+=======
+    /// Only a real install: the chart in a Kubernetes of one node, started for it. Needs Linux and root,
+    /// which is why neither `cargo xtask test` nor CI runs it; minutes, the first time a quarter of an hour.
+    Cluster,
+>>>>>>> image-cluster
     /// Only the mutations: the code is broken on purpose, and each time a proof has to fail.
     Mutations {
         /// Only those whose name contains this.
@@ -75,8 +82,19 @@ struct Proof {
     sample: Option<&'static [(&'static str, &'static str)]>,
     /// Packages that are worth optimizing when it runs in full.
     optimized: &'static [&'static str],
-    /// Whether it needs an apiserver.
-    is_clustered: bool,
+    /// What it needs to run.
+    ground: Ground,
+}
+
+/// What a proof needs to run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    /// Nothing.
+    Bare,
+    /// An apiserver.
+    ControlPlane,
+    /// A node that runs pods.
+    Cluster,
 }
 
 const MODEL: Proof = Proof {
@@ -85,7 +103,7 @@ const MODEL: Proof = Proof {
     full: &[("MODEL", "full")],
     sample: Some(&[("MODEL", "sample")]),
     optimized: &["apono-operator"],
-    is_clustered: false,
+    ground: Ground::Bare,
 };
 
 const CRASH: Proof = Proof {
@@ -94,7 +112,7 @@ const CRASH: Proof = Proof {
     full: &[("APONO_PROVE", "full")],
     sample: None,
     optimized: &[],
-    is_clustered: true,
+    ground: Ground::ControlPlane,
 };
 
 const PAUSES: Proof = Proof {
@@ -103,7 +121,7 @@ const PAUSES: Proof = Proof {
     full: &[("APONO_PAUSES", "200")],
     sample: None,
     optimized: &[],
-    is_clustered: true,
+    ground: Ground::ControlPlane,
 };
 
 const OBJECTS: Proof = Proof {
@@ -112,7 +130,7 @@ const OBJECTS: Proof = Proof {
     full: &[("APONO_TEST_ALL_MUTANTS", "1")],
     sample: None,
     optimized: &[],
-    is_clustered: true,
+    ground: Ground::ControlPlane,
 };
 
 const INPUTS: Proof = Proof {
@@ -121,7 +139,7 @@ const INPUTS: Proof = Proof {
     full: &[("APONO_PROVE", "full")],
     sample: None,
     optimized: &[],
-    is_clustered: false,
+    ground: Ground::Bare,
 };
 
 /// Of a sample there is nothing: the controller alone takes minutes to build.
@@ -131,9 +149,10 @@ const FLUX: Proof = Proof {
     full: &[],
     sample: None,
     optimized: &[],
-    is_clustered: true,
+    ground: Ground::ControlPlane,
 };
 
+<<<<<<< HEAD
 /// Apart from the others: it writes pictures.
 const DASHBOARD: Proof = Proof {
     name: "dashboard",
@@ -145,6 +164,19 @@ const DASHBOARD: Proof = Proof {
 };
 
 const PROOFS: [Proof; 6] = [MODEL, CRASH, PAUSES, OBJECTS, INPUTS, FLUX];
+=======
+/// A real install. One test at a time: the operator serves the whole cluster.
+const CLUSTER: Proof = Proof {
+    name: "cluster",
+    arguments: &["--package", "apono-operator", "--test", "cluster"],
+    full: &[(THREADS, "1")],
+    sample: None,
+    optimized: &[],
+    ground: Ground::Cluster,
+};
+
+const PROOFS: [Proof; 7] = [MODEL, CRASH, PAUSES, OBJECTS, INPUTS, FLUX, CLUSTER];
+>>>>>>> image-cluster
 
 /// A test suite without bounds: what `cargo xtask test` runs of it is all there is.
 const fn suite(name: &'static str, arguments: &'static [&'static str]) -> Proof {
@@ -154,7 +186,7 @@ const fn suite(name: &'static str, arguments: &'static [&'static str]) -> Proof 
         full: &[(THREADS, AT_ONCE)],
         sample: None,
         optimized: &[],
-        is_clustered: true,
+        ground: Ground::ControlPlane,
     }
 }
 
@@ -193,9 +225,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some(Only::Objects) => vec![OBJECTS],
         Some(Only::Inputs) => vec![INPUTS],
         Some(Only::Flux) => vec![FLUX],
+        Some(Only::Cluster) => vec![CLUSTER],
         Some(Only::Suites) => SUITES.to_vec(),
+<<<<<<< HEAD
         Some(Only::Dashboard) => vec![DASHBOARD],
         None => everything(),
+=======
+        None => possible(everything()),
+>>>>>>> image-cluster
     };
     let proven = run_all(&chosen(&proofs, arguments.sample), &arguments.which)?;
     if arguments.sample || arguments.only.is_some() {
@@ -212,6 +249,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 /// Every proof but the mutations.
 fn everything() -> Vec<Proof> {
     PROOFS.into_iter().chain(SUITES).collect()
+}
+
+/// Those that can run here; says which cannot.
+fn possible(mut proofs: Vec<Proof>) -> Vec<Proof> {
+    if let Err(reason) = crate::cluster::is_possible() {
+        println!("{}: left out: {reason:#}", CLUSTER.name);
+        proofs.retain(|one| one.ground != Ground::Cluster);
+    }
+    proofs
 }
 
 /// A proof with the bounds it runs in.
@@ -239,11 +285,12 @@ fn chosen(proofs: &[Proof], is_sample: bool) -> Vec<Bounded> {
 }
 
 fn run_all(proofs: &[Bounded], which: &Which) -> Result<ExitCode> {
-    let mut plane = None;
+    let (mut plane, mut cluster) = (None, None);
     let (mut counts, mut failed) = (Vec::new(), Vec::new());
     for one in proofs {
         let name = one.proof.name;
         let mut command = one.command();
+<<<<<<< HEAD
         if name == DASHBOARD.name
             && let Some(path) = tools::monitoring()?
         {
@@ -256,6 +303,23 @@ fn run_all(proofs: &[Bounded], which: &Which) -> Result<ExitCode> {
             };
             command.envs(running.environment());
             plane = Some(running);
+=======
+        match one.proof.ground {
+            Ground::Bare => {}
+            Ground::ControlPlane => {
+                let running = match plane.take() {
+                    Some(running) => running,
+                    None => ControlPlane::obtain(which)?,
+                };
+                command.envs(running.environment());
+                plane = Some(running);
+            }
+            Ground::Cluster => {
+                let running = cluster::Ground::prepare()?;
+                command.envs(running.environment());
+                cluster = Some(running);
+            }
+>>>>>>> image-cluster
         }
         let started = Instant::now();
         let watched = process::watch(&command, Progress::new(name), |line| {
@@ -266,6 +330,17 @@ fn run_all(proofs: &[Bounded], which: &Which) -> Result<ExitCode> {
         process::interrupt::check()?;
         // A proof that failed because it went away must not be searched for a fault of its own.
         plane.as_mut().map_or(Ok(()), ControlPlane::check)?;
+        // Gone before the next proof: it needs what the machine has.
+        let ground = cluster.take();
+        if let Some(mut ground) = ground {
+            ground.check()?;
+            if !watched.status.success() {
+                println!(
+                    "the logs of the cluster are in `{}`",
+                    ground.logs().display()
+                );
+            }
+        }
         counts.extend(counted(&watched.output));
         let time = spoken(started.elapsed());
         if watched.status.success() {
@@ -347,8 +422,8 @@ mod tests {
         };
         assert_eq!(names(true), ["model"]);
         let all = [
-            "model", "crash", "pauses", "objects", "inputs", "flux", "network", "faults",
-            "restarts", "owed", "leaks", "deputy", "switches",
+            "model", "crash", "pauses", "objects", "inputs", "flux", "cluster", "network",
+            "faults", "restarts", "owed", "leaks", "deputy", "switches",
         ];
         assert_eq!(names(false), all);
     }

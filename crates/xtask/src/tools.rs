@@ -39,9 +39,32 @@ pub(crate) const SCHEMATHESIS: Tool = Tool {
     from: Registry::PyPi,
 };
 
+/// A C compiler that brings the headers of musl.
+const ZIG: Tool = Tool {
+    name: "ziglang",
+    version: "0.15.2",
+    from: Registry::PyPi,
+};
+
+/// Its program, which pip puts among the modules of Python.
+pub(crate) fn zig() -> Result<PathBuf> {
+    let folder = ZIG.folder();
+    let find = || {
+        let libraries = fs::read_dir(folder.join("lib")).ok()?.flatten();
+        let mut paths = libraries.map(|entry| entry.path().join("site-packages/ziglang/zig"));
+        paths.find(|path| path.is_file())
+    };
+    if let Some(found) = find() {
+        return Ok(found);
+    }
+    ZIG.install(&folder)?;
+    find().context("the package `ziglang` holds no `zig`")
+}
+
 /// What judges alerts and the dashboard; both come with Debian's package `prometheus`.
 const MONITORING: [&str; 2] = ["prometheus", "promtool"];
 
+<<<<<<< HEAD
 /// This program where it is on PATH, else the tool of ours.
 pub(crate) fn on_path_or(program: &Path, tool: &Tool) -> Result<PathBuf> {
     if process::capture(Command::new(program).arg("--version")).is_ok() {
@@ -52,10 +75,16 @@ pub(crate) fn on_path_or(program: &Path, tool: &Tool) -> Result<PathBuf> {
 
 /// The PATH with what judges alerts and the dashboard; none where both programs are on it. Debian's package is unpacked into our own folder of tools: nothing is installed, and no root is needed.
 pub(crate) fn monitoring() -> Result<Option<OsString>> {
+=======
+/// The folder that alerts and the dashboard are judged from, for PATH; none where both programs are on
+/// it.
+pub(crate) fn monitoring() -> Result<Option<PathBuf>> {
+>>>>>>> image-cluster
     let answers = |program: &Path| process::capture(Command::new(program).arg("--version")).is_ok();
     if MONITORING.iter().all(|program| answers(Path::new(program))) {
         return Ok(None);
     }
+<<<<<<< HEAD
     let folder = crate::target().join("tools").join("prometheus-debian");
     let programs = folder.join("usr").join("bin");
     if !MONITORING
@@ -70,11 +99,38 @@ pub(crate) fn monitoring() -> Result<Option<OsString>> {
     let known = std::env::var_os("PATH").unwrap_or_default();
     let all = std::iter::once(programs).chain(std::env::split_paths(&known));
     Ok(Some(std::env::join_paths(all)?))
+=======
+    let in_folder = |folder: &Path| {
+        let programs = folder.join("usr").join("bin");
+        MONITORING
+            .iter()
+            .all(|program| answers(&programs.join(program)))
+    };
+    let folder = debian("prometheus", &["prometheus"], in_folder).context(
+        "`prometheus` and `promtool` are needed for the tests of deploy/monitoring: put them on PATH (Debian: \
+         `apt-get install --no-install-recommends prometheus`)",
+    )?;
+    Ok(Some(folder.join("usr").join("bin")))
+>>>>>>> image-cluster
 }
 
-/// Fetches Debian's package and unpacks it.
-fn unpack(folder: &Path) -> Result<()> {
-    eprintln!("unpacking prometheus of Debian, once");
+/// The folder into which these packages of Debian are unpacked, once: nothing is installed, and no root is
+/// needed. What they depend on has to be named too, where a bare machine lacks it.
+pub(crate) fn debian(
+    name: &str,
+    packages: &[&str],
+    is_complete: impl Fn(&Path) -> bool,
+) -> Result<PathBuf> {
+    let folder = crate::target().join("tools").join(format!("{name}-debian"));
+    if !is_complete(&folder) {
+        unpack(&folder, packages)?;
+    }
+    Ok(folder)
+}
+
+/// Fetches packages of Debian and unpacks them.
+fn unpack(folder: &Path, packages: &[&str]) -> Result<()> {
+    eprintln!("unpacking {} of Debian, once", packages.join(", "));
     let draft = folder.with_extension("draft");
     if draft.exists() {
         fs::remove_dir_all(&draft).context("could not remove an unfinished package")?;
@@ -84,7 +140,8 @@ fn unpack(folder: &Path) -> Result<()> {
         let mut command = Command::new("apt-get");
         process::capture(
             command
-                .args(["download", "--quiet", "prometheus"])
+                .args(["download", "--quiet"])
+                .args(packages)
                 .current_dir(&draft),
         )
     };
@@ -93,10 +150,14 @@ fn unpack(folder: &Path) -> Result<()> {
         process::capture(Command::new("apt-get").args(["update", "--quiet"]))?;
         fetch()?;
     }
-    let mut packages = fs::read_dir(&draft)?.flatten().map(|entry| entry.path());
-    let package = packages.find(|path| path.extension().is_some_and(|end| end == "deb"));
-    let package = package.context("apt-get fetched no package")?;
-    process::capture(Command::new("dpkg").arg("-x").arg(&package).arg(&draft))?;
+    for entry in fs::read_dir(&draft)? {
+        let package = entry.context("could not list the packages")?.path();
+        if package.extension().is_none_or(|end| end != "deb") {
+            continue;
+        }
+        process::capture(Command::new("dpkg").arg("-x").arg(&package).arg(&draft))?;
+        fs::remove_file(&package).context("could not remove a package")?;
+    }
     if folder.exists() {
         fs::remove_dir_all(folder).context("could not replace the package")?;
     }
@@ -120,14 +181,17 @@ enum Registry {
 impl Tool {
     /// Its path in our own folder of tools, where it is installed first if it is not there.
     pub(crate) fn find(&self) -> Result<PathBuf> {
-        let folder = crate::target()
-            .join("tools")
-            .join(format!("{}-{}", self.name, self.version));
+        let folder = self.folder();
         let binary = folder.join("bin").join(self.name);
         if !binary.is_file() {
             self.install(&folder)?;
         }
         Ok(binary)
+    }
+
+    fn folder(&self) -> PathBuf {
+        let name = format!("{}-{}", self.name, self.version);
+        crate::target().join("tools").join(name)
     }
 
     fn install(&self, folder: &Path) -> Result<()> {

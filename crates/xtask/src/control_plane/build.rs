@@ -57,7 +57,7 @@ impl Module {
             &self.folder,
             ".",
             &draft.join("control-plane"),
-            &self.linker_flags(),
+            &go::kubernetes_flags(version),
             "control plane: building",
         )?;
         for role in ROLES {
@@ -88,17 +88,6 @@ impl Module {
             key,
         })
     }
-
-    /// The version that kubectl and the apiserver report.
-    fn linker_flags(&self) -> String {
-        let mut numbers = self.version.trim_start_matches('v').split('.');
-        let (major, minor) = (numbers.next().unwrap_or("1"), numbers.next().unwrap_or("0"));
-        let variable = "-X k8s.io/component-base/version";
-        format!(
-            "{variable}.gitVersion={} {variable}.gitMajor={major} {variable}.gitMinor={minor}",
-            self.version
-        )
-    }
 }
 
 fn cache() -> PathBuf {
@@ -118,10 +107,5 @@ mod tests {
             module.key
         );
         assert_eq!(module.key, Module::ours().expect("it is there").key);
-        assert!(
-            module.linker_flags().contains("gitMajor=1 "),
-            "{}",
-            module.linker_flags()
-        );
     }
 }

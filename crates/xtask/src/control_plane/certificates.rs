@@ -71,9 +71,14 @@ impl Authority {
 
     /// Signs a server certificate for the loopback names of the apiserver.
     pub(crate) fn sign_server(&self) -> Result<Signed> {
-        let names = ["127.0.0.1", "::1", "localhost", "kubernetes.default.svc"];
-        let mut wanted = CertificateParams::new(names.map(String::from))
-            .context("could not name the apiserver's certificate")?;
+        self.sign_server_for(&["127.0.0.1", "::1", "localhost", "kubernetes.default.svc"])
+    }
+
+    /// Signs a certificate for an apiserver that is reached by these names.
+    pub(crate) fn sign_server_for(&self, names: &[&str]) -> Result<Signed> {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut wanted =
+            CertificateParams::new(names).context("could not name the apiserver's certificate")?;
         wanted.distinguished_name = DistinguishedName::new();
         wanted
             .distinguished_name

@@ -1,4 +1,5 @@
-//! Programs written in Go, from the modules `tests/tools`, `tests/score` and `tests/flux`, which pin them: built once
+//! Programs written in Go, from the modules `tests/tools`, `tests/score`, `tests/flux` and `tests/node`, which pin
+//! them: built once
 //! into our own folder of tools. A test that needs one asks for it by `xtask tool NAME`, so that a part of the
 //! tests never waits for what it does not use.
 
@@ -26,6 +27,12 @@ pub(crate) enum GoTool {
     Flux,
     /// What finds fault with manifests, and beside it the definitions of the Prometheus operator.
     KubeScore,
+    /// Kubelet, scheduler and proxy in one.
+    Node,
+    /// `CoreDNS`.
+    Dns,
+    /// What holds the namespaces of a pod.
+    Pause,
 }
 
 /// Definitions that are put beside a program: a module, and files of a folder of it.
@@ -82,6 +89,9 @@ impl GoTool {
             Self::Gitops => "gitops",
             Self::Flux => "kustomize-controller",
             Self::KubeScore => "kube-score",
+            Self::Node => "node",
+            Self::Dns => "coredns",
+            Self::Pause => "pause",
         }
     }
 
@@ -99,6 +109,7 @@ impl GoTool {
         crate::workspace().join(match self {
             Self::Flux => "tests/flux",
             Self::KubeScore => "tests/score",
+            Self::Node | Self::Dns | Self::Pause => "tests/node",
             _ => "tests/tools",
         })
     }
@@ -110,6 +121,9 @@ impl GoTool {
             Self::Gitops => "./gitops",
             Self::Flux => "github.com/fluxcd/kustomize-controller",
             Self::KubeScore => "github.com/zegl/kube-score/cmd/kube-score",
+            Self::Node => ".",
+            Self::Dns => "./dns",
+            Self::Pause => "./pause",
         }
     }
 
@@ -118,7 +132,7 @@ impl GoTool {
         match self {
             Self::Helm3 => Some("helm.sh/helm/v3"),
             Self::Helm4 => Some("helm.sh/helm/v4"),
-            Self::Gitops | Self::Flux | Self::KubeScore => None,
+            _ => None,
         }
     }
 
@@ -163,15 +177,18 @@ impl GoTool {
     }
 
     fn flags(self, sources: &go::Sources) -> Result<String> {
-        let Some(module) = self.module() else {
-            return Ok(String::new());
-        };
         let requirements = sources.iter().find(|(name, _)| name == "go.mod");
         let requirements = requirements.map_or(&[][..], |(_, text)| text);
         let requirements = String::from_utf8_lossy(requirements);
         let version = |module: &str| {
             go::required(&requirements, module)
-                .with_context(|| format!("tests/tools/go.mod requires no {module}"))
+                .with_context(|| format!("{}/go.mod requires no {module}", self.folder().display()))
+        };
+        if self == Self::Node {
+            return Ok(go::kubernetes_flags(&version("k8s.io/kubernetes")?));
+        }
+        let Some(module) = self.module() else {
+            return Ok(String::new());
         };
         let mut flags = format!("-X {module}/internal/version.version={}", version(module)?);
         if self == Self::Helm3 {
@@ -249,5 +266,14 @@ mod tests {
             assert_eq!(is_told, tool == GoTool::Helm3, "{flags}");
         }
         assert_eq!(GoTool::Gitops.flags(&sources).expect("none"), "");
+    }
+
+    #[test]
+    fn the_node_is_of_the_version_of_the_control_plane() {
+        let version = |folder: &str| {
+            let sources = go::sources(&crate::workspace().join(folder)).expect("a module");
+            GoTool::Node.flags(&sources).expect("it is required")
+        };
+        assert_eq!(version("tests/node"), version("tests/control-plane"));
     }
 }

@@ -1,0 +1,135 @@
+//! Uninstall: in the order of the notes nothing is left; with a debt open, the debt and the way to pay it
+//! stay, and the next install pays it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{
+    release::{RELEASE, Release, apply, get, kubectl, kubectl_command, said, variable},
+    remote::Remote,
+    wait::eventually_within,
+};
+
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The simulator of the chart without the rest of it: it outlives the operator, as Apono does.
+fn apono_beside(release: &Release) {
+    let simulator = variable("APONO_CLUSTER_SIMULATOR");
+    let (repository, digest) = simulator.split_once('@').expect("an image by its digest");
+    let rendered = release.helm_does(&[
+        "template",
+        RELEASE,
+        "deploy/chart",
+        "--show-only=templates/demo.yaml",
+        "--set=demo.enabled=true",
+        &format!("--set=demo.image.repository={repository},demo.image.digest={digest}"),
+    ]);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), rendered.output).expect("written");
+    kubectl(&["apply", "-f", &file.path().to_string_lossy()]);
+    let name = format!("deployment/{RELEASE}-simulator");
+    kubectl(&[
+        "rollout",
+        "status",
+        &name,
+        "-n",
+        &release.namespace,
+        "--timeout=60s",
+    ]);
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask prove cluster: needs root and a node"]
+async fn uninstalled_with_a_debt_open_it_is_paid_by_the_next_install() {
+    let release = Release::prepare("debt");
+    let image = variable("APONO_CLUSTER_OPERATOR");
+    apono_beside(&release);
+    release.install("install", &image, &[]);
+    release.connect(&json!({"revocationDeadline": "3s"}));
+    let remote = Remote::open(&release.namespace);
+    release.ask("stuck", "prod-read");
+    release.wait_phase("stuck", "Active").await;
+    let id = remote.only("stuck").await["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+
+    // Apono takes the call and does nothing.
+    let fate = json!({"fate": {"grant": "succeed", "revoke": "stick"}});
+    let path = format!("requests/{id}/fate");
+    remote.call("POST", &path, fate).await;
+    release.delete_requests();
+    let debts = || {
+        let all = get(&["owedrevocations", "-n", &release.namespace]);
+        all["items"].as_array().expect("a list").clone()
+    };
+    assert_eq!(debts().len(), 1, "{}", release.story());
+
+    release.helm_does(&["uninstall", RELEASE, "--wait", "--timeout=2m"]);
+    assert!(release.pods("operator").is_empty());
+    let left = debts();
+    assert_eq!(left.len(), 1, "the debt goes with nothing but its payment");
+    assert!(
+        left[0].pointer("/metadata/deletionTimestamp").is_none(),
+        "{left:#?}"
+    );
+    get(&["clusteraponoconnection", "demo"]);
+    assert_ne!(remote.only("stuck").await["status"], "Revoked");
+
+    // The definitions were kept: the next install takes them over, also of another release of its name.
+    release.install("install", &image, &[]);
+    let path = format!("requests/{id}/finish-revoke");
+    remote.call("POST", &path, Value::Null).await;
+    eventually_within(PATIENCE, "the debt is paid", async || {
+        let left = debts();
+        left.is_empty()
+            .then_some(())
+            .ok_or_else(|| format!("{left:#?}\n{}", release.story()))
+    })
+    .await;
+    assert_eq!(remote.only("stuck").await["status"], "Revoked");
+}
+
+#[tokio::test]
+#[ignore = "cargo xtask prove cluster: needs root and a node"]
+async fn uninstalled_in_the_order_of_the_notes_nothing_is_left_but_the_definitions() {
+    let release = Release::prepare("clean");
+    let image = variable("APONO_CLUSTER_OPERATOR");
+    release.install(
+        "install",
+        &image,
+        &["replicas=2", "demo.enabled=true", "credentials=true"],
+    );
+    release.connect(&json!({}));
+    release.ask("held", "prod-read");
+    release.wait_phase("held", "Active").await;
+    release.delete_requests();
+    kubectl(&["delete", "clusteraponoconnection", "demo", "--timeout=60s"]);
+    release.helm_does(&["uninstall", RELEASE, "--wait", "--timeout=2m"]);
+
+    let definitions = kubectl(&["get", "crd", "-o", "name"]);
+    assert_eq!(
+        definitions
+            .lines()
+            .filter(|it| it.contains(".access.apono.io"))
+            .count(),
+        4
+    );
+    let kinds = "pods,deployments,services,secrets,serviceaccounts,roles,rolebindings,leases";
+    let left = kubectl(&["get", kinds, "-n", &release.namespace, "-o", "name"]);
+    let strangers: Vec<&str> = left
+        .lines()
+        .filter(|it| *it != "serviceaccount/default")
+        .collect();
+    assert_eq!(strangers, Vec::<&str>::new());
+    let roles =
+        said(kubectl_command().args(["get", "clusterroles,clusterrolebindings", "-o", "name"]));
+    assert!(!roles.output.contains("apono"), "{}", roles.output);
+
+    // And the namespace goes at once.
+    apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.tenant}}));
+    for namespace in [&release.tenant, &release.namespace] {
+        kubectl(&["delete", "namespace", namespace, "--timeout=60s"]);
+    }
+}
