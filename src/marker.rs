@@ -81,6 +81,13 @@ impl Origin {
         &self.0
     }
 
+    /// Namespace and name of the object it names, if it was not cut.
+    pub fn object(&self) -> Option<(&str, &str)> {
+        let mut parts = self.0.rsplitn(3, '/');
+        let (name, namespace) = (parts.next()?, parts.next()?);
+        parts.next().map(|_| (namespace, name))
+    }
+
     /// Whether the origin belongs to this cluster.
     pub fn is_of_cluster(&self, cluster: &str) -> bool {
         self.0
