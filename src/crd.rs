@@ -23,7 +23,8 @@ pub use allow::{AccessKind, Allow, NamespaceRule, NamespacedAllow};
 pub use conditions::{ConditionType, Reason};
 pub use connection::{
     AponoConnection, AponoConnectionSpec, ClusterAponoConnection, ClusterAponoConnectionSpec,
-    ConnectionStatus, Correlation, DEFAULT_ENDPOINT, Limits, Polling, SecretKeyRef,
+    ConnectionStatus, Correlation, DEFAULT_ENDPOINT, Limits, Polling, RequesterIdentity,
+    SecretKeyRef,
 };
 pub use connection_reason::ConnectionReason;
 pub use duration::DurationText;
@@ -67,6 +68,9 @@ pub const REQUEST_AGAIN_ANNOTATION: &str = "access.apono.io/request-again";
 pub const REVOKE_ANNOTATION: &str = "access.apono.io/revoke";
 /// The annotation that asks for new credentials: acted on once for each value.
 pub const RESET_CREDENTIALS_ANNOTATION: &str = "access.apono.io/reset-credentials";
+/// The annotation that names who created the request: written by the admission policy
+/// `deploy/policies/stamped-requester.yaml`, never by the operator.
+pub const REQUESTED_BY_ANNOTATION: &str = "access.apono.io/requested-by";
 /// The annotation on a delivered Secret that names the sessions whose credentials were about to be
 /// read, see `controller/credentials.rs`.
 pub const READING_ANNOTATION: &str = "access.apono.io/reading";

@@ -12,6 +12,7 @@ use crate::crd::{ConnectionKind, NamespaceRule};
 
 pub mod addresses;
 pub mod asks;
+pub mod requester;
 
 /// Why something is not allowed, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]

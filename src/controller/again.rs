@@ -29,7 +29,7 @@ pub async fn request_again(
     let why = justification(resource, &ledger, &nonce);
     let body = RequestAgain {
         justification: Some(marked(&nonce, &observed.origin, why)),
-        custom_fields: resource.spec.custom_fields.clone(),
+        custom_fields: execute::custom_fields(connection, resource),
     };
     let (id, body) = (of.as_str(), &body);
     let leave_by = marked_at + MARK_VALID;

@@ -3,6 +3,8 @@
 //! Guarantees: a create leaves within [`MARK_VALID`] of its mark, measured where it leaves, after
 //! every wait for pacing; otherwise it is not sent.
 
+use std::collections::BTreeMap;
+
 use apono_client::{Effect, Endpoint, NewAccessRequest, NewAdminRequest};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -17,7 +19,7 @@ use super::{
     target::{admin_target, target},
 };
 use crate::{
-    connection::Connection,
+    connection::{Connection, policy::requester},
     crd::{AccessRequest, DurationText},
     marker::{Nonce, marked},
     remote::RemoteError,
@@ -36,7 +38,7 @@ pub async fn create(
     let answer = if admin::is_asked(resource) {
         create_by_admin(connection, resource, observed, (&nonce, why), leave_by).await
     } else {
-        let body = body(resource, observed, &nonce, why);
+        let body = body(connection, resource, observed, (&nonce, why));
         let body = &body;
         let endpoint = Endpoint::CreateAccessRequest;
         let call = connection
@@ -116,10 +118,10 @@ fn refusal(error: &RemoteError) -> Reply {
 }
 
 fn body(
+    connection: &Connection,
     resource: &AccessRequest,
     observed: &Observed,
-    nonce: &Nonce,
-    why: Option<&str>,
+    (nonce, why): (&Nonce, Option<&str>),
 ) -> NewAccessRequest {
     let spec = &resource.spec;
     let status = resource.status.clone().unwrap_or_default();
@@ -127,7 +129,16 @@ fn body(
         target: target(resource, observed.resolved(&status)),
         justification: Some(marked(nonce, &observed.origin, why)),
         duration: spec.duration.as_ref().and_then(DurationText::to_duration),
-        custom_fields: spec.custom_fields.clone(),
+        custom_fields: custom_fields(connection, resource),
         grantee: spec.grantee.clone(),
     }
+}
+
+/// What goes along: what the resource says, and who asked where the connection wants it told.
+pub(super) fn custom_fields(
+    connection: &Connection,
+    resource: &AccessRequest,
+) -> BTreeMap<String, String> {
+    let field = connection.settings.requester_field.as_deref();
+    requester::custom_fields(field, resource)
 }

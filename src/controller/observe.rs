@@ -28,7 +28,7 @@ use super::{
 use crate::{
     connection::{
         Connection, ConnectionKey, ConnectionState, Found,
-        policy::{Admission, Refusal, asks},
+        policy::{Admission, Refusal, asks, requester},
     },
     crd::{
         AccessRequest, AccessRequestStatus, ConnectionKind, ConnectionReason, OwnedRequest,
@@ -269,6 +269,7 @@ fn allows_asking(connection: &Connection, resource: &AccessRequest) -> Result<()
     let status = resource.status.as_ref().unwrap_or(&unseen);
     asks::ask(allow, spec, own.as_ref())
         .and_then(|()| asks::found(allow, &spec.access, status))
+        .and_then(|()| requester::ask(connection.settings.requester_field.as_deref(), resource))
         .map_err(|refusal| refusal.to_string())
 }
 

@@ -107,6 +107,11 @@ pub struct ClusterAponoConnectionSpec {
     /// can be changed at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation: Option<Correlation>,
+    /// How the requester is told to Apono whom the policy of stamped requesters wrote into the
+    /// annotation access.apono.io/requested-by of an AccessRequest. Absent: the requester is not
+    /// told. It can be changed at any time, and holds for what is asked for from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<RequesterIdentity>,
     /// What this connection may be used for, and from where. Absent: everything that its own
     /// properties do not restrict, from every namespace. It can be changed at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -211,6 +216,11 @@ pub struct AponoConnectionSpec {
     /// can be changed at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation: Option<Correlation>,
+    /// How the requester is told to Apono whom the policy of stamped requesters wrote into the
+    /// annotation access.apono.io/requested-by of an AccessRequest. Absent: the requester is not
+    /// told. It can be changed at any time, and holds for what is asked for from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<RequesterIdentity>,
     /// What this connection may be used for. Absent: everything that its own properties do not
     /// restrict. It can be changed at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -259,6 +269,23 @@ pub struct Correlation {
         validation = rules::is_within(rules::Span { min: "100ms", max: "10m" })
     )]
     pub settle: Option<DurationText>,
+}
+
+/// How the requester is told to Apono.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequesterIdentity {
+    /// The custom field of the access flow that takes the requester, for example "requested_by"; from
+    /// 1 to 256 characters; required. Its value is the annotation access.apono.io/requested-by of
+    /// the AccessRequest, as it is when Apono is asked; without the annotation the field is not
+    /// sent. An AccessRequest that sets this field itself is not asked for. Requests of
+    /// access.integration have no custom fields and never tell it: see allow.access. The annotation
+    /// is worth what keeps people from writing it: install deploy/policies/stamped-requester.yaml.
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = rules::is_not_blank(
+        "write the name of a custom field, as the access flow in Apono has it, such as \"requested_by\""
+    ))]
+    pub custom_field: String,
 }
 
 /// Caps on how hard the API is driven.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Allow, AponoConnectionSpec, ClusterAponoConnectionSpec, Correlation, DurationText, Limits,
-    Polling, SecretKeyRef, connection::DEFAULT_ENDPOINT,
+    Polling, RequesterIdentity, SecretKeyRef, connection::DEFAULT_ENDPOINT,
 };
 
 /// How long a list may lag behind a create, where the connection does not say.
@@ -33,6 +33,8 @@ pub struct ConnectionSettings {
     pub insecure: bool,
     /// How long a list may lag behind a create.
     pub settle: Duration,
+    /// The custom field in which the requester is told, where it is.
+    pub requester_field: Option<String>,
     /// How hard the API may be driven.
     pub limits: LimitSettings,
     /// How often the API is read.
@@ -87,6 +89,7 @@ impl ClusterAponoConnectionSpec {
             ca_bundle: self.ca_bundle.clone(),
             insecure: self.insecure.unwrap_or(false),
             settle: settle(self.correlation.as_ref()),
+            requester_field: requester_field(self.identity.as_ref()),
             limits: LimitSettings::from(self.limits.as_ref()),
             polling: PollingSettings::from(self.polling.as_ref()),
             allow: self.allow.clone().unwrap_or_default(),
@@ -104,6 +107,7 @@ impl AponoConnectionSpec {
             ca_bundle: self.ca_bundle.clone(),
             insecure: self.insecure.unwrap_or(false),
             settle: settle(self.correlation.as_ref()),
+            requester_field: requester_field(self.identity.as_ref()),
             limits: LimitSettings::from(self.limits.as_ref()),
             polling: PollingSettings::from(self.polling.as_ref()),
             allow: self.allow.clone().unwrap_or_default().into(),
@@ -153,6 +157,10 @@ fn settle(correlation: Option<&Correlation>) -> Duration {
     interval(correlation.and_then(|correlation| correlation.settle.as_ref())).unwrap_or(SETTLE)
 }
 
+fn requester_field(identity: Option<&RequesterIdentity>) -> Option<String> {
+    identity.map(|identity| identity.custom_field.clone())
+}
+
 fn deadline(written: Option<&DurationText>) -> Duration {
     interval(written).unwrap_or(REVOCATION_DEADLINE)
 }
@@ -176,6 +184,7 @@ mod tests {
         assert!(!settings.insecure);
         assert!(!settings.allows_orphan());
         assert_eq!(settings.settle, Duration::from_secs(15));
+        assert_eq!(settings.requester_field, None);
         assert_eq!(settings.revocation_deadline, Duration::from_mins(10));
         assert_eq!(
             settings.limits,
@@ -204,6 +213,7 @@ mod tests {
             "caBundle": "cGVt",
             "insecure": true,
             "correlation": {"settle": "500ms"},
+            "identity": {"customField": "requested_by"},
             "allow": {"orphan": true, "namespaces": {"names": ["payments"]}},
             "limits": {"requestsPerSecond": 20, "concurrency": 4},
             "polling": {"fast": "100ms", "pending": "1s", "active": "1m30s"},
@@ -217,6 +227,7 @@ mod tests {
         assert!(settings.insecure);
         assert!(settings.allows_orphan());
         assert_eq!(settings.settle, Duration::from_millis(500));
+        assert_eq!(settings.requester_field.as_deref(), Some("requested_by"));
         assert_eq!(settings.revocation_deadline, Duration::from_secs(90));
         assert_eq!(
             settings.limits,

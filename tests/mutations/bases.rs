@@ -49,7 +49,7 @@ pub fn connection() -> Vec<Value> {
     let full = json!({
         "endpoint": "https://api.apono.io", "insecure": false, "caBundle": "aGVsbG8=",
         "tokenSecretRef": {"name": "apono-token", "key": "token"},
-        "correlation": {"settle": "15s"},
+        "correlation": {"settle": "15s"}, "identity": {"customField": "requested_by"},
         "allow": {
             "access": ["Bundle"], "bundles": ["prod-*"], "integrations": ["prod-*"],
             "grantees": ["self", "*@example.com"], "maxDuration": "8h",
