@@ -49,13 +49,10 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-<<<<<<< HEAD
     /// Build the book of `docs/`, or serve it.
     Book(book::Arguments),
-=======
     /// Build the images of the operator and of the simulator.
     Image(image::Arguments),
->>>>>>> image-cluster
     /// Build or run etcd, kube-apiserver and kube-controller-manager on this machine.
     #[command(subcommand)]
     ControlPlane(control_plane::Task),
@@ -102,11 +99,8 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Check => check::run(),
         Task::Generate { check: false } => generate::write(),
         Task::Generate { check: true } => generate::check(),
-<<<<<<< HEAD
         Task::Book(arguments) => book::run(&arguments),
-=======
         Task::Image(arguments) => image::run(&arguments),
->>>>>>> image-cluster
         Task::ControlPlane(task) => control_plane::run(task),
         Task::Cluster(task) => cluster::run(task),
         Task::Tool { name } => tools::go::run(name),

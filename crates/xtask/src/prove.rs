@@ -56,14 +56,11 @@ enum Only {
     Inputs,
     /// Only Flux: its own kustomize-controller, built once, drives requests out of a repository.
     Flux,
-<<<<<<< HEAD
     /// Only the dashboard, and draw its pictures in `docs/monitoring` anew.
     Dashboard,
-=======
     /// Only a real install: the chart in a Kubernetes of one node, started for it. Needs Linux and root,
     /// which is why neither `cargo xtask test` nor CI runs it; minutes, the first time a quarter of an hour.
     Cluster,
->>>>>>> image-cluster
     /// Only the mutations: the code is broken on purpose, and each time a proof has to fail.
     Mutations {
         /// Only those whose name contains this.
@@ -152,7 +149,6 @@ const FLUX: Proof = Proof {
     ground: Ground::ControlPlane,
 };
 
-<<<<<<< HEAD
 /// Apart from the others: it writes pictures.
 const DASHBOARD: Proof = Proof {
     name: "dashboard",
@@ -160,11 +156,9 @@ const DASHBOARD: Proof = Proof {
     full: &[("APONO_WRITE_PICTURES", "1")],
     sample: None,
     optimized: &[],
-    is_clustered: true,
+    ground: Ground::ControlPlane,
 };
 
-const PROOFS: [Proof; 6] = [MODEL, CRASH, PAUSES, OBJECTS, INPUTS, FLUX];
-=======
 /// A real install. One test at a time: the operator serves the whole cluster.
 const CLUSTER: Proof = Proof {
     name: "cluster",
@@ -176,7 +170,6 @@ const CLUSTER: Proof = Proof {
 };
 
 const PROOFS: [Proof; 7] = [MODEL, CRASH, PAUSES, OBJECTS, INPUTS, FLUX, CLUSTER];
->>>>>>> image-cluster
 
 /// A test suite without bounds: what `cargo xtask test` runs of it is all there is.
 const fn suite(name: &'static str, arguments: &'static [&'static str]) -> Proof {
@@ -227,12 +220,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some(Only::Flux) => vec![FLUX],
         Some(Only::Cluster) => vec![CLUSTER],
         Some(Only::Suites) => SUITES.to_vec(),
-<<<<<<< HEAD
         Some(Only::Dashboard) => vec![DASHBOARD],
-        None => everything(),
-=======
         None => possible(everything()),
->>>>>>> image-cluster
     };
     let proven = run_all(&chosen(&proofs, arguments.sample), &arguments.which)?;
     if arguments.sample || arguments.only.is_some() {
@@ -290,20 +279,11 @@ fn run_all(proofs: &[Bounded], which: &Which) -> Result<ExitCode> {
     for one in proofs {
         let name = one.proof.name;
         let mut command = one.command();
-<<<<<<< HEAD
         if name == DASHBOARD.name
             && let Some(path) = tools::monitoring()?
         {
             command.env("PATH", path);
         }
-        if one.proof.is_clustered {
-            let running = match plane.take() {
-                Some(running) => running,
-                None => ControlPlane::obtain(which)?,
-            };
-            command.envs(running.environment());
-            plane = Some(running);
-=======
         match one.proof.ground {
             Ground::Bare => {}
             Ground::ControlPlane => {
@@ -319,7 +299,6 @@ fn run_all(proofs: &[Bounded], which: &Which) -> Result<ExitCode> {
                 command.envs(running.environment());
                 cluster = Some(running);
             }
->>>>>>> image-cluster
         }
         let started = Instant::now();
         let watched = process::watch(&command, Progress::new(name), |line| {

@@ -64,7 +64,6 @@ pub(crate) fn zig() -> Result<PathBuf> {
 /// What judges alerts and the dashboard; both come with Debian's package `prometheus`.
 const MONITORING: [&str; 2] = ["prometheus", "promtool"];
 
-<<<<<<< HEAD
 /// This program where it is on PATH, else the tool of ours.
 pub(crate) fn on_path_or(program: &Path, tool: &Tool) -> Result<PathBuf> {
     if process::capture(Command::new(program).arg("--version")).is_ok() {
@@ -73,33 +72,12 @@ pub(crate) fn on_path_or(program: &Path, tool: &Tool) -> Result<PathBuf> {
     tool.find()
 }
 
-/// The PATH with what judges alerts and the dashboard; none where both programs are on it. Debian's package is unpacked into our own folder of tools: nothing is installed, and no root is needed.
+/// The PATH with what judges alerts and the dashboard; none where both programs are on it.
 pub(crate) fn monitoring() -> Result<Option<OsString>> {
-=======
-/// The folder that alerts and the dashboard are judged from, for PATH; none where both programs are on
-/// it.
-pub(crate) fn monitoring() -> Result<Option<PathBuf>> {
->>>>>>> image-cluster
     let answers = |program: &Path| process::capture(Command::new(program).arg("--version")).is_ok();
     if MONITORING.iter().all(|program| answers(Path::new(program))) {
         return Ok(None);
     }
-<<<<<<< HEAD
-    let folder = crate::target().join("tools").join("prometheus-debian");
-    let programs = folder.join("usr").join("bin");
-    if !MONITORING
-        .iter()
-        .all(|program| answers(&programs.join(program)))
-    {
-        unpack(&folder).context(
-            "`prometheus` and `promtool` are needed for the tests of deploy/monitoring: put them on PATH (Debian: \
-             `apt-get install --no-install-recommends prometheus`)",
-        )?;
-    }
-    let known = std::env::var_os("PATH").unwrap_or_default();
-    let all = std::iter::once(programs).chain(std::env::split_paths(&known));
-    Ok(Some(std::env::join_paths(all)?))
-=======
     let in_folder = |folder: &Path| {
         let programs = folder.join("usr").join("bin");
         MONITORING
@@ -110,8 +88,10 @@ pub(crate) fn monitoring() -> Result<Option<PathBuf>> {
         "`prometheus` and `promtool` are needed for the tests of deploy/monitoring: put them on PATH (Debian: \
          `apt-get install --no-install-recommends prometheus`)",
     )?;
-    Ok(Some(folder.join("usr").join("bin")))
->>>>>>> image-cluster
+    let known = std::env::var_os("PATH").unwrap_or_default();
+    let programs = folder.join("usr").join("bin");
+    let all = std::iter::once(programs).chain(std::env::split_paths(&known));
+    Ok(Some(std::env::join_paths(all)?))
 }
 
 /// The folder into which these packages of Debian are unpacked, once: nothing is installed, and no root is
