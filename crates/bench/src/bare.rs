@@ -102,7 +102,7 @@ impl Writes {
             type_: Some("Normal".to_owned()),
             reporting_controller: Some("bare".to_owned()),
             reporting_instance: Some("bare".to_owned()),
-            event_time: Some(MicroTime(k8s_openapi::jiff::Timestamp::now())),
+            event_time: object.creation_timestamp().map(|at| MicroTime(at.0)),
             regarding: Some(object.object_ref(&self.kind)),
             ..Event::default()
         };

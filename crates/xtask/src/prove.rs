@@ -329,15 +329,20 @@ fn run_all(proofs: &[Bounded], which: &Which) -> Result<ExitCode> {
             failed.push(name);
         }
     }
-    for line in &counts {
+    Ok(conclude(&counts, &failed, proofs.len()))
+}
+
+/// Says what was counted and what failed.
+fn conclude(counts: &[String], failed: &[&str], all: usize) -> ExitCode {
+    for line in counts {
         println!("{line}");
     }
     if failed.is_empty() {
-        println!("all {} proofs hold", proofs.len());
-        return Ok(ExitCode::SUCCESS);
+        println!("all {all} proofs hold");
+        return ExitCode::SUCCESS;
     }
     println!("failed: {}", failed.join(", "));
-    Ok(ExitCode::FAILURE)
+    ExitCode::FAILURE
 }
 
 impl Bounded {
