@@ -176,6 +176,9 @@ fn page(groups: &Groups<'_>) -> String {
     let mut page = String::from(
         "# Benchmark\n\nWritten by `cargo xtask bench`; each figure is the median of its turns, with the least and \
          the most where there were several. How it is measured: `crates/bench/src/turn.rs`; what holds it back: [profile.md](profile.md).\n\n\
+         \"Against the same writes without an operator\": at the end of a turn the operator is stopped and the writes of up \
+         to a thousand lives are made by themselves on the same API server, 64 at a time (`crates/bench/src/bare.rs`); \
+         1.0 is what the API server allows.\n\n\
          ![How long objects of a burst take](burst.svg)\n\n![What it costs to follow them](scaling.svg)\n",
     );
     for ((subject, profile, size), turns) in groups {
