@@ -50,6 +50,7 @@ pub mod resolve;
 pub mod revoke;
 pub mod rounds;
 pub mod rulings;
+pub mod slim;
 pub mod target;
 pub mod tokens;
 pub mod ttl;
@@ -207,6 +208,9 @@ async fn drive(
         }
     };
     note_empty_answer(context, &current, &outcome, &mut observed);
+    if let (Some(made), Some(connection)) = (outcome.made(), handle) {
+        observe::describe_made(context, connection, &current, made, &mut observed).await;
+    }
     let followed = follows_up(&outcome);
     let made = (&outcome, turn.happenings.as_slice());
     let telling = tell(context, current, &observed, made, (readable, intent), now);

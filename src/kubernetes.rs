@@ -125,6 +125,12 @@ impl Error {
         self.status().is_some_and(kube::core::Status::is_invalid)
     }
 
+    /// Whether the apiserver did not answer in time, or has too much to do.
+    pub fn is_late(&self) -> bool {
+        let has_too_much = |status: &kube::core::Status| matches!(status.code, 429 | 503 | 504);
+        matches!(self, Self::Deadline { .. }) || self.status().is_some_and(has_too_much)
+    }
+
     /// Whether there is an object of that name already.
     pub fn is_already_exists(&self) -> bool {
         self.status()

@@ -12,7 +12,7 @@
 //! request came from. At most [`MAX_LENGTH`] characters; what does not fit is cut from the name
 //! first, so two origins are compared as they were cut.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use data_encoding::BASE32_NOPAD;
 use sha2::{Digest, Sha256};
@@ -64,21 +64,30 @@ impl fmt::Display for Nonce {
     }
 }
 
-/// Where a request came from: `cluster/namespace/name`, cut to what fits into a mark.
+/// Where a request came from: `cluster/namespace/name`, cut to what fits into a mark. Clones share
+/// one text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Origin(String);
+pub struct Origin(Arc<str>);
 
 impl Origin {
     /// The origin of a resource.
     pub fn new(cluster: &str, namespace: &str, name: &str) -> Self {
         let room = MAX_LENGTH - PREFIX.len() - NONCE_LENGTH - " ".len() - "] ".len();
         let whole = format!("{cluster}/{namespace}/{name}");
-        Self(whole.chars().filter(|c| *c != ']').take(room).collect())
+        let cut: String = whole.chars().filter(|c| *c != ']').take(room).collect();
+        Self(cut.into())
     }
 
     /// The text of the origin.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Namespace and name of the object it names, if it was not cut.
+    pub fn object(&self) -> Option<(&str, &str)> {
+        let mut parts = self.0.rsplitn(3, '/');
+        let (name, namespace) = (parts.next()?, parts.next()?);
+        parts.next().map(|_| (namespace, name))
     }
 
     /// Whether the origin belongs to this cluster.
@@ -110,7 +119,7 @@ impl Mark {
             Some((origin, _)) => (origin, false),
             None => (rest, true),
         };
-        let origin = Origin(origin.trim().to_owned());
+        let origin = Origin(origin.trim().into());
         Some(Self {
             nonce,
             origin,
@@ -122,7 +131,7 @@ impl Mark {
     /// beginning of: its nonce decides.
     pub fn names(&self, origin: &Origin) -> bool {
         if self.is_cut {
-            origin.0.starts_with(&self.origin.0)
+            origin.0.starts_with(&*self.origin.0)
         } else {
             origin == &self.origin
         }

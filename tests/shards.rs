@@ -302,7 +302,14 @@ struct Slept {
 }
 
 /// Asks for these, and stops who has the connection in the middle of it: at a point, or at any moment.
-async fn stop(world: &World, it: &Operator, file: &Path, (names, number): (&[String], usize)) {
+/// Gives the one that stands still and the other: on a busy machine the connection may have changed
+/// hands since it was seen who has it.
+async fn stop<'a>(
+    world: &World,
+    [it, other]: [&'a Operator; 2],
+    file: &Path,
+    (names, number): (&[String], usize),
+) -> [&'a Operator; 2] {
     let is_from_outside = number % 4 == 3;
     if !is_from_outside {
         std::fs::write(file, POINTS[number % POINTS.len()]).unwrap();
@@ -313,11 +320,13 @@ async fn stop(world: &World, it: &Operator, file: &Path, (names, number): (&[Str
     if is_from_outside {
         it.signal("STOP");
     }
-    eventually("it stands still", async || {
+    eventually("one stands still", async || {
         let words = || format!("pause {number}\n{}", world.last_words());
-        it.is_stopped().then_some(()).ok_or_else(words)
+        let either = [[it, other], [other, it]].into_iter();
+        let mut stopped = either.filter(|[one, _]| one.is_stopped());
+        stopped.next().ok_or_else(words)
     })
-    .await;
+    .await
 }
 
 /// Stops whoever has the connection, lets the other take over, and lets it go on: before what it had
@@ -325,13 +334,13 @@ async fn stop(world: &World, it: &Operator, file: &Path, (names, number): (&[Str
 async fn pause(world: &World, second: &Operator, file: &Path, number: usize) -> Slept {
     wait_shared(&[&world.operator, second]).await;
     let is_first = world.operator.metric("apono_operator_connections").await > 0.5;
-    let (sleeper, other) = if is_first {
-        (&world.operator, second)
+    let holder = if is_first {
+        [&world.operator, second]
     } else {
-        (second, &world.operator)
+        [second, &world.operator]
     };
     let names: Vec<_> = (0..3).map(|one| format!("p{number}-{one}")).collect();
-    stop(world, sleeper, file, (&names, number)).await;
+    let [sleeper, other] = stop(world, holder, file, (&names, number)).await;
     let longest = wait_shared(&[other]).await;
     let is_soon = number % 2 == 1;
     if !is_soon {

@@ -110,12 +110,7 @@ impl Context {
         let Some(connection) = kept.connection else {
             return;
         };
-        let uid = kept.uid;
-        let key = ResourceKey {
-            namespace,
-            name,
-            uid,
-        };
+        let key = ResourceKey::new(namespace, name, kept.uid);
         self.withdraw(&connection, &key);
     }
 

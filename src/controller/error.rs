@@ -61,6 +61,23 @@ impl Error {
         }
     }
 
+    /// Whether the API server did not answer in time, or told to come later.
+    pub fn is_late(&self) -> bool {
+        match self {
+            Self::ReadResource(error)
+            | Self::MarkResource(error)
+            | Self::WriteStatus(error)
+            | Self::RemoveFinalizer(error)
+            | Self::RemoveCredentials(error)
+            | Self::DeleteResource(error) => error.is_late(),
+            Self::Outdated
+            | Self::ProtectConnection(_)
+            | Self::HandOver(_)
+            | Self::WriteContended(_)
+            | Self::EncodeStatus(_) => false,
+        }
+    }
+
     /// The step, for metrics and logs.
     pub fn label(&self) -> &'static str {
         match self {

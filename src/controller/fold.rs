@@ -54,6 +54,19 @@ pub enum Outcome {
     Latched,
 }
 
+impl Outcome {
+    /// The requests that a POST of this very pass made, as it was answered.
+    pub fn made(&self) -> Option<&[Remote]> {
+        match self {
+            Self::Posted {
+                reply: Reply::Made(made),
+                ..
+            } => Some(made),
+            Self::Posted { .. } | Self::Nothing | Self::Revoked | Self::Latched => None,
+        }
+    }
+}
+
 /// What came back for a create.
 #[derive(Clone, Debug)]
 pub enum Reply {
@@ -241,13 +254,7 @@ fn last_read<'a>(id: &str, observed: &'a Observed, outcome: &'a Outcome) -> Opti
     if let Some(Sight::Seen(snapshot)) = observed.view.sights.get(id) {
         return Some(&snapshot.request);
     }
-    match outcome {
-        Outcome::Posted {
-            reply: Reply::Made(made),
-            ..
-        } => made.iter().find(|one| one.id == id),
-        Outcome::Posted { .. } | Outcome::Nothing | Outcome::Revoked | Outcome::Latched => None,
-    }
+    outcome.made()?.iter().find(|one| one.id == id)
 }
 
 /// Where they were not read in this pass, the old ones stay.

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use apono_client::{Endpoint, Entitlement};
+use apono_client::{Endpoint, Entitlement, State};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use rand::RngExt;
@@ -41,6 +41,8 @@ use crate::{
 
 /// Entitlements are read page by page, and no further than this: the status shows fewer.
 const MOST_PAGES: usize = 100;
+/// What was just made is described in the same status if it can be read within this.
+const DESCRIBED_WITHIN: Duration = Duration::from_millis(500);
 /// The longest a status may be old before it counts as stale.
 const STALE_AFTER: Duration = Duration::from_mins(5);
 
@@ -172,11 +174,12 @@ pub fn connection_key(resource: &AccessRequest) -> ConnectionKey {
 
 /// How the poller knows a resource.
 pub fn resource_key(resource: &AccessRequest) -> ResourceKey {
-    ResourceKey {
-        namespace: resource.namespace().unwrap_or_default(),
-        name: resource.name_any(),
-        uid: resource.uid().unwrap_or_default(),
-    }
+    let namespace = resource.namespace().unwrap_or_default();
+    ResourceKey::new(
+        namespace,
+        resource.name_any(),
+        resource.uid().unwrap_or_default(),
+    )
 }
 
 fn missing(key: &ConnectionKey, resource: &AccessRequest, is_namespaced: bool) -> ConnectionSight {
@@ -404,6 +407,32 @@ fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
     }
 }
 
+/// Reads what was granted at once, so that the status that tells of the access describes it too: one
+/// write instead of two. Only of a first attempt; others have more to describe, and wait for the next
+/// pass. It has to be quick: the id of what was made is written after it.
+pub async fn describe_made(
+    context: &Context,
+    connection: &Connection,
+    resource: &AccessRequest,
+    made: &[apono_client::AccessRequest],
+    observed: &mut Observed,
+) {
+    let now = context.clock.now();
+    let known = resource.status.as_ref().map(|status| &status.requests);
+    let is_first = known.is_none_or(Vec::is_empty);
+    let is_granted = |one: &apono_client::AccessRequest| one.status.state() == State::Active;
+    let is_shown = likely_api(resource) != RemoteApi::AdminV3;
+    if !(is_first && is_shown && made.iter().all(is_granted)) {
+        return;
+    }
+    let ids: Vec<_> = made.iter().map(|one| one.id.clone()).collect();
+    let reading = read_entitlements(context, connection, resource, &ids, observed, now);
+    if tokio::time::timeout(DESCRIBED_WITHIN, reading).await.is_err() {
+        tracing::debug!("the entitlements are read in the next pass");
+        observed.entitlements.clear();
+    }
+}
+
 /// Reads the entitlements of these requests. What fails is left out: access does not wait for its
 /// description.
 async fn read_entitlements(
@@ -434,7 +463,9 @@ async fn read_entitlements(
     }
     if !ids.is_empty() && !observed.entitlements.is_empty() {
         observed.memory.entitlements_failed = None;
-        observed.memory.entitlements_read = Some(now);
+        // Only what still moves is read again.
+        let (_, summary) = entitlements::shown(observed.entitlements.values().flatten());
+        observed.memory.entitlements_read = (summary.pending > 0).then_some(now);
     }
     if !ids.is_empty() {
         context.remember(resource, &observed.memory);

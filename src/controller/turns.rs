@@ -4,6 +4,10 @@
 //! minute while others that came later go through. Here whoever came first is first, and no
 //! namespace waits for the backlog of another: they take turns. What is new, changes or is to go
 //! comes before what is only looked at again, which gets every eighth turn while others wait.
+//!
+//! How many run at once goes by what the API server can take: one that answers late is given half as
+//! many calls, and one more for every pass that went well. With all it may, a starved API server
+//! lets calls run into their deadline, and each of them holds up its pass for seconds.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,6 +21,18 @@ use crate::crd::{AccessRequest, Phase};
 
 /// So often what is at rest comes first.
 const ROUTINE_EVERY: u32 = 8;
+
+/// However late it answers, so many may still run at once.
+const LEAST: usize = 4;
+
+/// How a pass went, as far as the API server is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// All its calls were answered.
+    InTime,
+    /// One was not answered before its deadline, or told to come later.
+    Late,
+}
 
 /// How much a pass matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +75,13 @@ pub struct Turns {
 
 #[derive(Default)]
 struct Inner {
-    free: usize,
+    /// So many run.
+    running: usize,
+    /// So many may run, and never more than the most.
+    limit: usize,
+    most: usize,
+    /// Counts how often the limit was lowered: passes that began before say nothing of it any more.
+    lowered: u64,
     now: Line,
     routine: Line,
     given: u32,
@@ -73,23 +95,30 @@ struct Line {
 }
 
 /// The right to run; given back when it is dropped.
-pub struct Turn(Option<Arc<Turns>>);
+pub struct Turn {
+    turns: Option<Arc<Turns>>,
+    /// How often the limit had been lowered when it was given.
+    lowered: u64,
+}
 
 impl fmt::Debug for Turns {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let free = self.lock().free;
+        let inner = self.lock();
         formatter
             .debug_struct("Turns")
-            .field("free", &free)
+            .field("running", &inner.running)
+            .field("limit", &inner.limit)
             .finish_non_exhaustive()
     }
 }
 
 impl Turns {
-    /// So many at once.
+    /// At most so many at once.
     pub fn new(count: u16) -> Arc<Self> {
+        let most = usize::from(count.max(1));
         let inner = Inner {
-            free: usize::from(count.max(1)),
+            limit: most,
+            most,
             ..Inner::default()
         };
         Arc::new(Self {
@@ -102,9 +131,9 @@ impl Turns {
         loop {
             let called = {
                 let mut inner = self.lock();
-                if inner.free > 0 {
-                    inner.free -= 1;
-                    return Turn(Some(Arc::clone(self)));
+                if inner.running < inner.limit {
+                    inner.running += 1;
+                    return self.turn(inner.lowered);
                 }
                 inner.line(urgency).join(namespace)
             };
@@ -115,16 +144,28 @@ impl Turns {
         }
     }
 
-    /// A turn is free: to the next that still waits for one.
+    fn turn(self: &Arc<Self>, lowered: u64) -> Turn {
+        Turn {
+            turns: Some(Arc::clone(self)),
+            lowered,
+        }
+    }
+
+    /// A turn has ended: to those that still wait for one, as many as may run.
     fn pass_on(self: &Arc<Self>) {
+        self.lock().running -= 1;
         loop {
-            let Some(next) = self.lock().next() else {
-                return;
+            let (next, lowered) = {
+                let mut inner = self.lock();
+                let Some(next) = inner.next() else {
+                    return;
+                };
+                (next, inner.lowered)
             };
-            match next.send(Turn(Some(Arc::clone(self)))) {
-                Ok(()) => return,
-                // It has gone away meanwhile.
-                Err(mut turn) => turn.0 = None,
+            // One who has gone away meanwhile leaves it to the next.
+            if let Err(mut turn) = next.send(self.turn(lowered)) {
+                turn.turns = None;
+                self.lock().running -= 1;
             }
         }
     }
@@ -142,18 +183,31 @@ impl Inner {
         }
     }
 
-    /// Who is called; the turn is free where nobody waits.
+    /// Who is called, and counts as running from now on.
     fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
+        if self.running >= self.limit {
+            return None;
+        }
         self.given = self.given.wrapping_add(1);
         let mut lines = [&mut self.now, &mut self.routine];
         if self.given.is_multiple_of(ROUTINE_EVERY) {
             lines.reverse();
         }
-        let next = lines.into_iter().find_map(Line::call);
-        if next.is_none() {
-            self.free += 1;
+        let next = lines.into_iter().find_map(Line::call)?;
+        self.running += 1;
+        Some(next)
+    }
+
+    fn learn(&mut self, answered: Answered, lowered: u64) {
+        match answered {
+            Answered::InTime => self.limit = (self.limit + 1).min(self.most),
+            // Those that ran beside it were late for the same reason.
+            Answered::Late if lowered == self.lowered => {
+                self.limit = (self.limit / 2).max(LEAST.min(self.most));
+                self.lowered += 1;
+            }
+            Answered::Late => {}
         }
-        next
     }
 }
 
@@ -181,9 +235,18 @@ impl Line {
     }
 }
 
+impl Turn {
+    /// Gives the turn back, and says how the API server answered.
+    pub fn end(self, answered: Answered) {
+        if let Some(turns) = &self.turns {
+            turns.lock().learn(answered, self.lowered);
+        }
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(turns) = self.0.take() {
+        if let Some(turns) = self.turns.take() {
             turns.pass_on();
         }
     }
@@ -262,6 +325,41 @@ mod tests {
         // Called, and gone before it could run.
         drop(stays);
         drop(late.now_or_never().expect("it is called"));
-        assert_eq!(turns.lock().free, 1);
+        assert_eq!(turns.lock().running, 0);
+    }
+
+    #[test]
+    fn an_apiserver_that_answers_late_is_given_half_as_many_once_for_all_that_ran_together() {
+        let turns = Turns::new(64);
+        let together: Vec<_> = (0..64).map(|_| first(&turns)).collect();
+        let mut waiting = waits(&turns, "a", Urgency::Now);
+        for turn in together {
+            turn.end(Answered::Late);
+        }
+        assert_eq!(turns.lock().limit, 32);
+        let turn = (&mut waiting).now_or_never().expect("fewer than 32 run");
+        turn.end(Answered::Late);
+        assert_eq!(turns.lock().limit, 16);
+        for _ in 0..10 {
+            first(&turns).end(Answered::Late);
+        }
+        assert_eq!(turns.lock().limit, LEAST);
+        for _ in 0..100 {
+            first(&turns).end(Answered::InTime);
+        }
+        assert_eq!(turns.lock().limit, 64);
+    }
+
+    #[test]
+    fn those_that_wait_are_called_when_the_limit_rises() {
+        let turns = Turns::new(8);
+        (0..3).for_each(|_| first(&turns).end(Answered::Late));
+        let running: Vec<_> = (0..LEAST).map(|_| first(&turns)).collect();
+        let mut waiting: Vec<_> = (0..4).map(|_| waits(&turns, "a", Urgency::Now)).collect();
+        let mut running = running.into_iter();
+        running.next().unwrap().end(Answered::InTime);
+        let called = waiting.iter_mut().filter_map(|one| one.now_or_never());
+        let called: Vec<_> = called.collect();
+        assert_eq!(called.len(), 2, "its own place, and the one that was won");
     }
 }

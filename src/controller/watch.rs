@@ -22,7 +22,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Context, Error, attempt::Ledger, observed::doubled, reconcile, turns::Urgency};
+use super::{Context, Error, attempt::Ledger, observed::doubled, reconcile, slim::slim, turns::{Answered, Urgency}};
 use crate::{
     connection::{ConnectionKey, Registry, Relabelled},
     crd::{AccessRequest, FINALIZER, Phase},
@@ -43,9 +43,6 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const PRUNE: Duration = Duration::from_mins(1);
 /// No failed pass waits longer.
 const MOST_BACKOFF: Duration = Duration::from_mins(1);
-
-/// What kubectl keeps of the manifest that it applied.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Changes of labels that are taken in one go.
 const RELABELS_AT_ONCE: usize = 1024;
@@ -77,7 +74,7 @@ pub async fn run(
     };
     let scope = scope.map(ToOwned::to_owned);
     let (store, writer) = reflector::store();
-    let seen = watched(api, wakes.relist).modify(prune_fields);
+    let seen = watched(api, wakes.relist).modify(slim);
     let controller =
         Controller::for_stream(reflector(writer, seen).applied_objects(), store.clone());
     keep(stores, &store);
@@ -113,15 +110,6 @@ pub async fn run(
     tokio::select! {
         _ = async { tokio::join!(passes, first_sync) } => {}
         () = pruning => {}
-    }
-}
-
-/// What nobody looks at is not kept in memory: it would be half of a resource.
-fn prune_fields(object: &mut Guarded) {
-    let metadata = object.meta_mut();
-    metadata.managed_fields = None;
-    if let Some(annotations) = &mut metadata.annotations {
-        annotations.remove(LAST_APPLIED);
     }
 }
 
@@ -172,17 +160,30 @@ pub fn is_needed(stores: &Stores, key: &ConnectionKey) -> bool {
 /// Whether a resource of these stores owns the request with this mark and id, or will adopt it.
 pub fn owns(stores: &Stores, mark: &Mark, id: &str) -> bool {
     let stores = snapshot(stores);
-    stores.iter().flat_map(Store::state).any(|one| {
-        let uid = one.meta().uid.as_deref().unwrap_or_default();
-        if mark.nonce.is_of(uid) {
-            return true;
-        }
-        one.0.as_ref().is_ok_and(|resource| {
-            let requests = resource.status.as_ref().map(|status| &status.requests);
-            let mut requests = requests.into_iter().flatten();
-            requests.any(|one| one.id == id)
-                || Ledger::of(resource).entry(mark.nonce.as_str()).is_some()
-        })
+    // Nearly always it is the one that the mark names: all others are asked only if it is not.
+    let named = mark.origin.object().map(|(namespace, name)| {
+        let named = ObjectRef::new(name).within(namespace);
+        move |store: &Store<Guarded>| store.get(&named)
+    });
+    named.is_some_and(|get| {
+        let mut named = stores.iter().filter_map(get);
+        named.any(|one| is_owner(&one, mark, id))
+    }) || stores
+        .iter()
+        .flat_map(Store::state)
+        .any(|one| is_owner(&one, mark, id))
+}
+
+fn is_owner(one: &Guarded, mark: &Mark, id: &str) -> bool {
+    let uid = one.meta().uid.as_deref().unwrap_or_default();
+    if mark.nonce.is_of(uid) {
+        return true;
+    }
+    one.0.as_ref().is_ok_and(|resource| {
+        let requests = resource.status.as_ref().map(|status| &status.requests);
+        let mut requests = requests.into_iter().flatten();
+        requests.any(|one| one.id == id)
+            || Ledger::of(resource).entry(mark.nonce.as_str()).is_some()
     })
 }
 
@@ -209,7 +210,7 @@ async fn pass(
 ) -> Result<Action, Error> {
     let urgency = object.0.as_ref().map_or(Urgency::Now, Urgency::of);
     let namespace = object.meta().namespace.clone().unwrap_or_default();
-    let _turn = context.turns.take(&namespace, urgency).await;
+    let turn = context.turns.take(&namespace, urgency).await;
     // It may have changed while it waited.
     let object = cache.get(&ObjectRef::from_obj(&*object)).unwrap_or(object);
     let working = context.metrics.begin(Which::AccessRequest);
@@ -227,6 +228,10 @@ async fn pass(
         .metrics
         .pass(Which::AccessRequest, outcome, started.elapsed());
     working.end(&result);
+    turn.end(match &result {
+        Err(error) if error.is_late() => Answered::Late,
+        Ok(_) | Err(_) => Answered::InTime,
+    });
     if result.is_ok() {
         context.clear_failures(&skeleton(&object));
     }

@@ -2,6 +2,7 @@
 //! is the store, who decides by it is the controller.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use apono_client::AccessRequest;
@@ -10,15 +11,39 @@ use jiff::Timestamp;
 use crate::crd::RemoteApi;
 use crate::marker::{Mark, Nonce, Origin};
 
-/// One custom resource, as it was when it was read: another uid is another resource.
+/// One custom resource, as it was when it was read: another uid is another resource. Clones share
+/// one text: several indexes name every resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ResourceKey {
+pub struct ResourceKey(Arc<Names>);
+
+/// What a [`ResourceKey`] is made of.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Names {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
     /// Its uid.
     pub uid: String,
+}
+
+impl ResourceKey {
+    /// The resource of this namespace, name and uid.
+    pub fn new(namespace: String, name: String, uid: String) -> Self {
+        Self(Arc::new(Names {
+            namespace,
+            name,
+            uid,
+        }))
+    }
+}
+
+impl Deref for ResourceKey {
+    type Target = Names;
+
+    fn deref(&self) -> &Names {
+        &self.0
+    }
 }
 
 /// An id that a resource owns and wants followed.

@@ -173,7 +173,7 @@ impl Bench {
     /// Whom the poller woke since this was last asked.
     fn wakes(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.woken.try_recv().ok())
-            .map(|key| key.name)
+            .map(|key| key.name.clone())
             .collect()
     }
 
@@ -195,11 +195,8 @@ async fn pass_millis(millis: u64) {
 }
 
 fn key(name: &str) -> ResourceKey {
-    ResourceKey {
-        namespace: "payments".to_owned(),
-        name: name.to_owned(),
-        uid: format!("uid-{name}"),
-    }
+    let uid = format!("uid-{name}");
+    ResourceKey::new("payments".to_owned(), name.to_owned(), uid)
 }
 
 fn origin(name: &str) -> Origin {

@@ -22,7 +22,11 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::subject::Subject;
+use crate::{
+    bare::Writes,
+    results::Bare,
+    subject::Subject,
+};
 
 /// As many create or delete at the same time.
 const WRITERS: usize = 16;
@@ -73,6 +77,29 @@ impl Load {
             changes,
             _watching: watching,
         })
+    }
+
+    /// What the same writes cost without an operator; `ready` is one that an operator has made ready.
+    pub async fn bare(&self, count: usize, ready: DynamicObject) -> Result<Bare> {
+        let namespace = ready.namespace().context("an object in a namespace")?;
+        let names = (0..count).map(|number| format!("bare-{number:05}"));
+        let objects = names.map(|name| {
+            let object = self.subject.object(&namespace, &name)?;
+            Ok(serde_json::from_value(object)?)
+        });
+        let objects: Vec<DynamicObject> = objects.collect::<Result<_>>()?;
+        let writes = Writes {
+            client: self.client.clone(),
+            kind: self.kind.clone(),
+            example: ready,
+            namespace,
+        };
+        writes.measure(count, &objects).await
+    }
+
+    /// One object as it is now.
+    pub async fn get(&self, (namespace, name): Place<'_>) -> Result<DynamicObject> {
+        Ok(self.api(namespace).get(name).await?)
     }
 
     fn api(&self, namespace: &str) -> Api<DynamicObject> {

@@ -20,6 +20,7 @@
 //! | `report.rs`, `chart.rs` | the page and the pictures of many turns |
 
 mod audit;
+mod bare;
 mod chart;
 mod flames;
 mod load;

@@ -20,7 +20,7 @@ struct Measure {
     of: fn(&Turn) -> Option<f64>,
 }
 
-const MEASURES: [Measure; 19] = [
+const MEASURES: [Measure; 21] = [
     Measure {
         name: "apply to ready, idle, p50",
         unit: "ms",
@@ -38,6 +38,15 @@ const MEASURES: [Measure; 19] = [
         unit: "s",
         goal: "10 at 1,000; 100 at 10,000",
         of: |turn| Some(turn.burst.as_ref()?.all_ready_s),
+    },
+    Measure {
+        name: "a burst, against the same writes without an operator",
+        unit: "times",
+        goal: "1.5",
+        of: |turn| {
+            let ready = turn.burst.as_ref().map(|burst| burst.all_ready_s);
+            turn.times_bare(ready, |bare| bare.burst_ms)
+        },
     },
     Measure {
         name: "in a burst, p50",
@@ -134,6 +143,12 @@ const MEASURES: [Measure; 19] = [
         unit: "s",
         goal: "5 at 1,000; 50 at 10,000",
         of: |turn| turn.revoke_s,
+    },
+    Measure {
+        name: "taking back, against the same writes without an operator",
+        unit: "times",
+        goal: "1.5",
+        of: |turn| turn.times_bare(turn.revoke_s, |bare| bare.revoke_ms),
     },
 ];
 

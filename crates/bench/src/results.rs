@@ -36,6 +36,28 @@ pub struct Turn {
     pub life: Option<Life>,
     /// The most memory the operator ever had, in MiB.
     pub peak_mib: f64,
+    /// What the same writes cost without an operator, measured in the same turn.
+    #[serde(default)]
+    pub bare: Option<Bare>,
+}
+
+/// The least of the writes by themselves, in milliseconds for each object, many at once.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bare {
+    /// Created, marked, given its status and told of.
+    pub burst_ms: f64,
+    /// Deleted, let go and told of.
+    pub revoke_ms: f64,
+}
+
+impl Turn {
+    /// How often the time of the bare writes this took, in seconds for all objects.
+    pub fn times_bare(&self, seconds: Option<f64>, each: fn(&Bare) -> f64) -> Option<f64> {
+        let count = f64::from(u32::try_from(self.size).ok()?);
+        let bare = each(self.bare.as_ref()?) * count / 1000.0;
+        (bare > 0.0).then_some(seconds? / bare)
+    }
 }
 
 /// How long something took, in milliseconds.

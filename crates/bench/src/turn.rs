@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use kube::Client;
+use kube::{Client, api::DynamicObject};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -84,6 +84,8 @@ struct Bench<'a> {
     load: Load,
     audit: Audit,
     result: Turn,
+    /// One that the operator made ready.
+    example: Option<DynamicObject>,
 }
 
 /// Runs one turn.
@@ -102,6 +104,7 @@ pub async fn run(plan: &Plan) -> Result<Turn> {
     bench.restart().await?;
     bench.revoke().await?;
     bench.judge().await?;
+    bench.bare().await?;
     Ok(bench.result)
 }
 
@@ -135,6 +138,7 @@ impl<'a> Bench<'a> {
                 ..Turn::default()
             },
             operator: None,
+            example: None,
             plan,
             subject,
             remote,
@@ -296,6 +300,7 @@ impl<'a> Bench<'a> {
             sleep(Duration::from_millis(250)).await;
         }
         self.result.one_more = Times::of(times);
+        self.example = Some(self.load.get((NAMESPACE, "more-0")).await?);
         Ok(())
     }
 
@@ -416,6 +421,18 @@ impl<'a> Bench<'a> {
             return Ok(());
         }
         self.result.revoke_s = Some(started.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// The same writes without an operator, on the same apiserver a moment later.
+    async fn bare(&mut self) -> Result<()> {
+        if let Some(operator) = self.operator.take() {
+            operator.end().await?;
+        }
+        let Some(example) = self.example.take() else {
+            return Ok(());
+        };
+        self.result.bare = Some(self.load.bare(self.plan.size, example).await?);
         Ok(())
     }
 

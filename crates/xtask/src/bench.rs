@@ -16,7 +16,8 @@ use crate::control_plane::ControlPlane;
 use crate::process::{self, spoken};
 use crate::test::cargo;
 
-/// What is built, with the profile that is shipped.
+/// What is built, with the profile that is shipped but for a quick turn: counts do not depend on it,
+/// and the tests have built the other already.
 const PACKAGES: [&str; 3] = ["apono-operator", "apono-simulator", "apono-bench"];
 /// Ours.
 const SUBJECT: &str = "crates/bench/subjects/apono-operator.yaml";
@@ -67,6 +68,8 @@ struct Turn<'a> {
     called: Option<&'a str>,
     /// Under the folder of what is built.
     operator: &'a str,
+    /// Where the other programs are, likewise.
+    others: &'a str,
     size: usize,
     steady: u64,
     idle: usize,
@@ -79,7 +82,8 @@ struct Turn<'a> {
 const QUICK: Turn<'static> = Turn {
     subject: SUBJECT,
     called: None,
-    operator: "release/apono-operator",
+    operator: "debug/apono-operator",
+    others: "debug",
     flames: false,
     size: 200,
     steady: 20,
@@ -87,8 +91,18 @@ const QUICK: Turn<'static> = Turn {
     profile: "instant",
 };
 
+/// The shipped profile.
+const RELEASE: &str = "release/apono-operator";
+
 /// Builds everything, and runs the turns.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.quick {
+        let built = process::run(cargo().args(["build", "--workspace", "--bins"]))?;
+        if !built.success() {
+            bail!("the build failed");
+        }
+        return Ok(quick(&turn(&QUICK)?));
+    }
     let built = process::run(
         cargo()
             .args(["build", "--release"])
@@ -96,9 +110,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     )?;
     if !built.success() {
         bail!("the build failed");
-    }
-    if arguments.quick {
-        return Ok(quick(&turn(&QUICK)?));
     }
     if arguments.ablation {
         build_apart("ablation", &["--features", "ablation"], "")?;
@@ -132,6 +143,7 @@ fn draw(arguments: &Arguments) -> Result<ExitCode> {
     let size = arguments.sizes.first().copied().unwrap_or(QUICK.size);
     turn(&Turn {
         operator: "flames/release/apono-operator",
+        others: "release",
         size,
         steady: arguments.steady,
         idle: 0,
@@ -150,7 +162,7 @@ fn measure(arguments: &Arguments) -> Result<ExitCode> {
         Ok(text) if arguments.add => serde_json::from_str(&text)?,
         _ => Vec::new(),
     };
-    let mut subjects = vec![(SUBJECT.to_owned(), None, QUICK.operator)];
+    let mut subjects = vec![(SUBJECT.to_owned(), None, RELEASE)];
     if arguments.ablation {
         let built = "ablation/release/apono-operator";
         subjects.push((SUBJECT.to_owned(), Some(ABLATION), built));
@@ -159,7 +171,7 @@ fn measure(arguments: &Arguments) -> Result<ExitCode> {
         .peers
         .iter()
         .map(|peer| peer.display().to_string());
-    subjects.extend(peers.map(|peer| (peer, None, QUICK.operator)));
+    subjects.extend(peers.map(|peer| (peer, None, RELEASE)));
     for size in &arguments.sizes {
         // In turns, so that what else the machine does meets all alike.
         for _ in 0..arguments.turns {
@@ -168,6 +180,7 @@ fn measure(arguments: &Arguments) -> Result<ExitCode> {
                     subject,
                     called: *called,
                     operator,
+                    others: "release",
                     flames: false,
                     size: *size,
                     steady: arguments.steady,
@@ -180,7 +193,7 @@ fn measure(arguments: &Arguments) -> Result<ExitCode> {
         }
     }
     let reported = process::run(
-        Command::new(binary("apono-bench"))
+        Command::new(binary("release", "apono-bench"))
             .arg("report")
             .arg(&folder),
     )?;
@@ -208,14 +221,14 @@ fn turn(turn: &Turn<'_>) -> Result<Value> {
     let plane = ControlPlane::start()?;
     let logs = crate::target().join("bench");
     fs::create_dir_all(&logs)?;
-    let mut command = Command::new(binary("apono-bench"));
+    let mut command = Command::new(binary(turn.others, "apono-bench"));
     command
         .current_dir(crate::workspace())
         .arg("turn")
         .arg("--operator")
         .arg(crate::target().join(turn.operator))
         .arg("--simulator")
-        .arg(binary("apono-simulator"))
+        .arg(binary(turn.others, "apono-simulator"))
         .arg("--logs")
         .arg(&logs)
         .args(["--subject", subject, "--profile", profile])
@@ -333,8 +346,8 @@ fn quick(result: &Value) -> ExitCode {
     }
 }
 
-fn binary(name: &str) -> PathBuf {
-    crate::target().join("release").join(name)
+fn binary(profile: &str, name: &str) -> PathBuf {
+    crate::target().join(profile).join(name)
 }
 
 #[cfg(test)]

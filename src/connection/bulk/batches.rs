@@ -145,11 +145,7 @@ mod tests {
 
     fn handed(id: usize, was_refused: bool) -> Handed {
         let text = id.to_string();
-        let key = ResourceKey {
-            namespace: "n".to_owned(),
-            name: text.clone(),
-            uid: text.clone(),
-        };
+        let key = ResourceKey::new("n".to_owned(), text.clone(), text.clone());
         Handed {
             id: text,
             key,

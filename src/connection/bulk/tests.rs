@@ -18,11 +18,8 @@ struct Bench {
 }
 
 fn key(id: &str) -> ResourceKey {
-    ResourceKey {
-        namespace: "payments".to_owned(),
-        name: id.to_owned(),
-        uid: format!("uid-{id}"),
-    }
+    let uid = format!("uid-{id}");
+    ResourceKey::new("payments".to_owned(), id.to_owned(), uid)
 }
 
 impl Bench {

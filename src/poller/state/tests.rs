@@ -71,11 +71,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 fn key(n: u8) -> ResourceKey {
-    ResourceKey {
-        namespace: "n".to_owned(),
-        name: format!("k{n}"),
-        uid: format!("u{n}"),
-    }
+    ResourceKey::new("n".to_owned(), format!("k{n}"), format!("u{n}"))
 }
 
 fn origin(n: u8) -> Origin {
