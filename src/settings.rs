@@ -13,6 +13,7 @@ use url::{Origin, Url};
 use crate::crd::DurationText;
 
 mod command_line;
+mod proxy;
 
 pub use command_line::{Command, CommandLine, LogFormat, RunArguments};
 
@@ -52,6 +53,8 @@ pub struct Settings {
     pub allowed_endpoints: Vec<Origin>,
     /// The link-local and metadata addresses that a connection may lead to all the same.
     pub allowed_networks: Vec<Network>,
+    /// The HTTP proxy of remote calls.
+    pub remote_proxy: Option<Url>,
     /// The deadline of one remote call.
     pub remote_timeout: Duration,
     /// The deadline of one Kubernetes call that is not a watch.
@@ -135,6 +138,7 @@ impl Settings {
             cluster_name: name,
             allowed_endpoints: origins(&given.allowed_endpoints)?,
             allowed_networks: networks(&given.allowed_networks)?,
+            remote_proxy: proxy::remote_proxy(given.remote_proxy.as_deref())?,
             remote_timeout: timeout("REMOTE_TIMEOUT", &given.remote_timeout)?,
             kube_timeout: timeout("KUBE_TIMEOUT", &given.kube_timeout)?,
             lease_duration: timeout("LEASE_DURATION", &given.lease_duration)?,

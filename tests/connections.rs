@@ -3,12 +3,15 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::too_many_lines,
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "connections/authority.rs"]
+mod authority;
 mod support;
 
 use std::time::Instant;

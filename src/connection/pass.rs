@@ -247,7 +247,8 @@ async fn judge(supervised: &mut Supervised, context: &Context) -> Judged {
         }
     };
     let networks = &context.settings.allowed_networks;
-    let reach = addresses::reach(&endpoint, settings.insecure, networks);
+    let proxy = context.settings.remote_proxy.as_ref();
+    let reach = addresses::reach(&endpoint, settings.insecure, networks, proxy);
     if let Err(refusal) = addresses::written(&endpoint, &reach) {
         supervised.strip(&context.around);
         return refused_endpoint(refusal).into();

@@ -102,6 +102,7 @@ pub async fn run(shell: &Shell, debts: Debts) {
         remote_timeout: settings.remote_timeout,
         allowed_endpoints: settings.allowed_endpoints.clone(),
         allowed_networks: settings.allowed_networks.clone(),
+        remote_proxy: settings.remote_proxy.clone(),
         metrics: shell.metrics.clone(),
         registry: shell.registry.clone(),
         shards: shell.shards.clone(),

@@ -44,6 +44,7 @@ pub(super) struct Remotes {
     pub(super) remote_timeout: Duration,
     pub(super) allowed_endpoints: Vec<Origin>,
     pub(super) allowed_networks: Vec<Network>,
+    pub(super) remote_proxy: Option<Url>,
     pub(super) metrics: Metrics,
     pub(super) registry: Registry,
     pub(super) shards: Shards,
@@ -144,6 +145,7 @@ impl Remotes {
             url,
             connection.insecure == Some(true),
             &self.allowed_networks,
+            self.remote_proxy.as_ref(),
         )
     }
 

@@ -91,6 +91,16 @@ pub struct RunArguments {
         value_name = "NETWORKS"
     )]
     pub allowed_networks: Vec<String>,
+    /// The HTTP proxy that calls to the remote API go through, for example
+    /// `http://proxy.example.com:3128`; it resolves the names of endpoints. Variables such as `HTTPS_PROXY` are not read. Default: none.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Remote API",
+        value_name = "URL"
+    )]
+    pub remote_proxy: Option<String>,
     /// How long one call to the remote API may take, for example 10s.
     #[arg(
         long,

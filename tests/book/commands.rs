@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 use crate::{
     helm::{documents, said, tool},
-    pages::{BOOK, Block, Mark, all, root},
+    pages::{BOOK, Block, Mark, Page, all, root},
     plane::{NAMESPACE, Plane},
     shipped::Said,
 };
@@ -54,7 +54,7 @@ fn is_run(block: &Block) -> bool {
 /// In the order of the book, by cluster.
 fn by_cluster() -> BTreeMap<String, Vec<Block>> {
     let mut clusters = BTreeMap::<String, Vec<Block>>::new();
-    for block in all().iter().flat_map(|page| page.blocks()).filter(is_run) {
+    for block in all().iter().flat_map(Page::blocks).filter(is_run) {
         let named = block.marks.iter().find_map(|mark| match mark {
             Mark::Cluster(name) => Some(name.clone()),
             _ => None,
@@ -75,7 +75,7 @@ fn by_cluster() -> BTreeMap<String, Vec<Block>> {
 #[test]
 fn every_block_of_commands_is_run_or_says_why_not() {
     let (mut run, mut not_run) = (0, 0);
-    for block in all().iter().flat_map(|page| page.blocks()) {
+    for block in all().iter().flat_map(Page::blocks) {
         let place = format!("{}:{}", block.page, block.line);
         assert!(!block.language.is_empty(), "{place}: what language is it?");
         let why = block.marks.iter().find_map(|mark| match mark {

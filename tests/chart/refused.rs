@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::helm::{BOTH, CHART};
 
 /// What is set, as JSON where it is no text, and what the refusal must say.
-const REFUSED: [(&str, &str); 38] = [
+const REFUSED: [(&str, &str); 41] = [
     // Misspelt, at every depth.
     ("replica=2", "replica"),
     ("image.registry=\"x\"", "registry"),
@@ -52,6 +52,8 @@ const REFUSED: [(&str, &str); 38] = [
         "allowedEndpoints",
     ),
     ("allowedNetworks=[\"metadata\"]", "allowedNetworks"),
+    ("proxy=\"http://user:word@proxy:3128\"", "proxy"),
+    ("metrics.rules.runbooks=\"docs/runbooks.md\"", "runbooks"),
     ("log.format=\"xml\"", "format"),
     ("connection.caBundle=\"LS0tLS1CRUdJTg==\"", "caBundle"),
     // What only the whole shows.
@@ -67,6 +69,10 @@ const REFUSED: [(&str, &str); 38] = [
     (
         "watchNamespaces=[\"a\"],clusterName=\"one\",namespacedConnections=true",
         "namespacedConnections grants the whole cluster",
+    ),
+    (
+        "demo.enabled=true,proxy=\"http://proxy:3128\"",
+        "demo.enabled runs an Apono inside",
     ),
     (
         "connection.create=true",

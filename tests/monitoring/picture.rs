@@ -14,6 +14,7 @@ const HEADING: f64 = 30.0;
 const COLOURS: [&str; 7] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444",
 ];
+const MEBIBYTE: f64 = 1_048_576.0;
 /// As many series of a panel as have their name beside it.
 const MOST_NAMES: usize = 7;
 
@@ -96,7 +97,7 @@ fn stat(svg: &mut String, panel: &Drawn<'_>, (w, h): (f64, f64)) {
         w - 8.0,
         h - 28.0,
         w / 2.0,
-        (h + 36.0) / 2.0,
+        f64::midpoint(h, 36.0),
         value.map_or_else(|| "no data".to_owned(), |value| shown(value, panel.unit))
     );
 }
@@ -118,42 +119,77 @@ fn table(svg: &mut String, panel: &Drawn<'_>, (w, h): (f64, f64)) {
     }
 }
 
-fn lines(svg: &mut String, panel: &Drawn<'_>, (w, h): (f64, f64), span: (f64, f64)) {
-    let named = panel.series.len().min(MOST_NAMES);
-    let rows = u32::try_from(named.div_ceil(2)).unwrap_or_default();
-    let (left, right, top) = (54.0, w - 10.0, 28.0);
-    let bottom = h - 22.0 - 13.0 * f64::from(rows);
-    let values = panel.series.iter().flat_map(|one| &one.points);
-    let values = values.map(|(_, value)| *value).filter(|it| it.is_finite());
-    let most = rounded_up(values.fold(0.0, f64::max));
-    let across = |time: f64| left + (time - span.0) / (span.1 - span.0).max(1.0) * (right - left);
-    let up = |value: f64| bottom - value / most * (bottom - top);
-    for part in [0.0, 0.5, 1.0] {
-        let y = up(most * part);
-        let _ = writeln!(
-            svg,
-            "<line x1=\"{left}\" y1=\"{y:.1}\" x2=\"{right:.1}\" y2=\"{y:.1}\" stroke=\"#e3e5e8\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#666\">{}</text>",
-            left - 4.0,
-            y + 4.0,
-            shown(most * part, panel.unit)
-        );
+/// Where in a panel its lines are drawn, and what the edges mean.
+struct Frame {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+    span: (f64, f64),
+    most: f64,
+}
+
+impl Frame {
+    fn of(panel: &Drawn<'_>, (w, h): (f64, f64), span: (f64, f64)) -> Self {
+        let named = panel.series.len().min(MOST_NAMES);
+        let rows = u32::try_from(named.div_ceil(2)).unwrap_or_default();
+        let values = panel.series.iter().flat_map(|one| &one.points);
+        let values = values.map(|(_, value)| *value).filter(|it| it.is_finite());
+        let most = values.fold(0.0, f64::max);
+        let most = if panel.unit == "bytes" {
+            rounded_up(most / MEBIBYTE) * MEBIBYTE
+        } else {
+            rounded_up(most)
+        };
+        Self {
+            left: 54.0,
+            right: w - 10.0,
+            top: 28.0,
+            bottom: h - 22.0 - 13.0 * f64::from(rows),
+            span,
+            most,
+        }
     }
-    for (time, anchor) in [(span.0, "start"), (span.1, "end")] {
-        let _ = writeln!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\" fill=\"#666\">{:.0} s</text>",
-            across(time),
-            bottom + 13.0,
-            time - span.0
-        );
+
+    fn across(&self, time: f64) -> f64 {
+        let (from, to) = self.span;
+        self.left + (time - from) / (to - from).max(1.0) * (self.right - self.left)
     }
-    for (number, series) in panel.series.iter().enumerate() {
-        let colour = COLOURS[number % COLOURS.len()];
+
+    fn up(&self, value: f64) -> f64 {
+        self.bottom - value / self.most * (self.bottom - self.top)
+    }
+
+    fn axes(&self, svg: &mut String, unit: &str) {
+        let (left, right) = (self.left, self.right);
+        for part in [0.0, 0.5, 1.0] {
+            let y = self.up(self.most * part);
+            let _ = writeln!(
+                svg,
+                "<line x1=\"{left}\" y1=\"{y:.1}\" x2=\"{right:.1}\" y2=\"{y:.1}\" stroke=\"#e3e5e8\"/>\
+                 <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#666\">{}</text>",
+                left - 4.0,
+                y + 4.0,
+                shown(self.most * part, unit)
+            );
+        }
+        for (time, anchor) in [(self.span.0, "start"), (self.span.1, "end")] {
+            let _ = writeln!(
+                svg,
+                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\" fill=\"#666\">{:.0} s</text>",
+                self.across(time),
+                self.bottom + 13.0,
+                time - self.span.0
+            );
+        }
+    }
+
+    /// One line; it is broken where there is no value.
+    fn line(&self, svg: &mut String, series: &Series, colour: &str) {
         for part in series.points.split(|(_, value)| !value.is_finite()) {
             let points = part.iter();
-            let points =
-                points.map(|(time, value)| format!("{:.1},{:.1}", across(*time), up(*value)));
+            let points = points
+                .map(|(time, value)| format!("{:.1},{:.1}", self.across(*time), self.up(*value)));
             let points: Vec<_> = points.collect();
             if !points.is_empty() {
                 let _ = writeln!(
@@ -163,24 +199,36 @@ fn lines(svg: &mut String, panel: &Drawn<'_>, (w, h): (f64, f64), span: (f64, f6
                 );
             }
         }
-        if number < MOST_NAMES {
-            let half = (w - 16.0) / 2.0;
-            let place = u32::try_from(number).unwrap_or_default();
-            let x = 10.0 + half * f64::from(place % 2);
-            let y = bottom + 28.0 + 13.0 * f64::from(place / 2);
-            let name = if number + 1 == MOST_NAMES && panel.series.len() > MOST_NAMES {
-                format!("and {} more", panel.series.len() - number)
-            } else {
-                fitting(&series.name, half - 16.0, 5.8)
-            };
-            let _ = writeln!(
-                svg,
-                "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"8\" height=\"3\" fill=\"{colour}\"/>\
-                 <text x=\"{:.1}\" y=\"{y:.1}\">{}</text>",
-                y - 5.0,
-                x + 12.0,
-                escaped(&name)
-            );
+    }
+
+    /// The name of a line, below the picture.
+    fn name(&self, svg: &mut String, number: usize, name: &str, colour: &str) {
+        let half = (self.right - 6.0) / 2.0;
+        let place = u32::try_from(number).unwrap_or_default();
+        let x = 10.0 + half * f64::from(place % 2);
+        let y = self.bottom + 28.0 + 13.0 * f64::from(place / 2);
+        let _ = writeln!(
+            svg,
+            "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"8\" height=\"3\" fill=\"{colour}\"/>\
+             <text x=\"{:.1}\" y=\"{y:.1}\">{}</text>",
+            y - 5.0,
+            x + 12.0,
+            escaped(&fitting(name, half - 14.0, 6.4))
+        );
+    }
+}
+
+fn lines(svg: &mut String, panel: &Drawn<'_>, size: (f64, f64), span: (f64, f64)) {
+    let frame = Frame::of(panel, size, span);
+    frame.axes(svg, panel.unit);
+    for (number, series) in panel.series.iter().enumerate() {
+        let colour = COLOURS[number % COLOURS.len()];
+        frame.line(svg, series, colour);
+        let more = panel.series.len() - number;
+        match number + 1 {
+            MOST_NAMES if more > 1 => frame.name(svg, number, &format!("and {more} more"), "#999"),
+            place if place <= MOST_NAMES => frame.name(svg, number, &series.name, colour),
+            _ => {}
         }
     }
 }
@@ -216,7 +264,7 @@ fn shown(value: f64, unit: &str) -> String {
         "s" if value > 0.0 && value < 0.001 => format!("{:.0} µs", value * 1e6),
         "s" if value > 0.0 && value < 1.0 => format!("{} ms", number(value * 1000.0)),
         "s" => format!("{} s", number(value)),
-        "bytes" => format!("{} MiB", number(value / 1_048_576.0)),
+        "bytes" => format!("{} MiB", number(value / MEBIBYTE)),
         "reqps" | "ops" => format!("{}/s", number(value)),
         _ => number(value),
     }

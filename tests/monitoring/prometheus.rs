@@ -104,13 +104,12 @@ impl Prometheus {
 
     /// When it scraped first and last, in seconds since 1970.
     pub async fn span(&self) -> (f64, f64) {
-        let query = "timestamp(up)";
-        let last = self.ask(query).await.expect("an answer");
-        let last = last.first().copied().expect("a scrape");
-        let made = self.ask("count_over_time(up[10m])").await;
-        let made = made.expect("an answer").first().copied();
-        // One a second.
-        (last - made.expect("scrapes"), last)
+        let one = async |query| {
+            let answer = self.ask(query).await.expect("an answer");
+            answer.first().copied().expect("a scrape")
+        };
+        let first = one("min_over_time(timestamp(up)[10m:1s])").await;
+        (first, one("timestamp(up)").await)
     }
 
     /// What a query gave from then to then, every second: each series with its labels.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Certificate, redirect, retry};
+use reqwest::{Certificate, Proxy, redirect, retry};
 use url::{Host, Url};
 
 use crate::network::{OutOfReach, Reach};
@@ -130,8 +130,8 @@ fn check_literal(endpoint: &Url, reach: &Reach) -> Result<(), BuildError> {
     checked.map_err(BuildError::OutOfReach)
 }
 
-/// The HTTP client: no redirects, no proxies (a proxy would resolve names itself, unchecked), no
-/// retries, nothing taken from the environment.
+/// The HTTP client: no redirects, no retries, nothing taken from the environment. No proxy either, which
+/// would resolve names itself, unchecked, unless the reach names one.
 pub(crate) fn build_http(config: &ClientConfig) -> Result<reqwest::Client, BuildError> {
     build_http_with(config, Guarded::new(config.reach.clone()))
 }
@@ -161,6 +161,11 @@ fn build_http_with(
         .http2_keep_alive_interval(KEEPALIVE)
         .http2_keep_alive_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_while_idle(true);
+    let reach = config.reach.clone();
+    let builder = match reach.proxy {
+        Some(_) => builder.proxy(Proxy::custom(move |url| reach.proxy_for(url))),
+        None => builder,
+    };
     let builder = match &config.ca_bundle {
         Some(pem) => builder.tls_certs_only(certificates(pem)?),
         // Never used, since redirects are not followed: the system's store need not be read.

@@ -8,6 +8,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use url::{Host, Url};
+
 /// A network in CIDR notation, such as `169.254.0.0/16` or `fd00:ec2::254`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network {
@@ -41,6 +43,9 @@ pub struct Reach {
     /// Nothing but this machine may be called: for plain `http`, which shows the token to whoever
     /// listens. A name that leads elsewhere is refused, `localhost` too.
     pub only_loopback: bool,
+    /// The HTTP proxy that calls go through, those to this machine apart. It resolves the names of
+    /// endpoints itself, so that only its own name is judged here. Absent: none, whatever the environment says.
+    pub proxy: Option<Url>,
 }
 
 /// An address that may not be called.
@@ -85,6 +90,20 @@ const METADATA: [IpAddr; 5] = [
 ];
 
 impl Reach {
+    /// The proxy for calls to this address.
+    pub(crate) fn proxy_for(&self, called: &Url) -> Option<Url> {
+        let is_here = match called.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost",
+            None => true,
+        };
+        if is_here || self.only_loopback {
+            return None;
+        }
+        self.proxy.clone()
+    }
+
     /// Whether this address may be called.
     pub fn check(&self, address: IpAddr) -> Result<(), OutOfReach> {
         let refuse = |why| Err(OutOfReach { address, why });

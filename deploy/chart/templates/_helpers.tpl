@@ -93,6 +93,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - name: ALLOWED_NETWORKS
   value: {{ join "," . | quote }}
 {{- end }}
+{{- with .Values.proxy }}
+- name: REMOTE_PROXY
+  value: {{ . | quote }}
+{{- end }}
 {{- with .Values.ttlOwnerLabels }}
 - name: TTL_OWNER_LABELS
   value: {{ join "," . | quote }}
@@ -171,6 +175,9 @@ subjects:
 {{- if .Values.namespacedConnections -}}
 {{- fail "namespacedConnections grants the whole cluster what watchNamespaces already grants in each of its namespaces: leave it false" -}}
 {{- end -}}
+{{- end -}}
+{{- if and .Values.demo.enabled .Values.proxy -}}
+{{- fail "demo.enabled runs an Apono inside of the cluster, which no proxy leads to: leave proxy empty" -}}
 {{- end -}}
 {{- if and .Values.connection.create (not .Values.connection.token.secretName) -}}
 {{- fail "connection.create needs connection.token.secretName: the name of a Secret in the namespace of the release that holds the token" -}}

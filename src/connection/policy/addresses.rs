@@ -9,12 +9,13 @@ use url::{Host, Url};
 
 use super::{EndpointRefusal, Refusal};
 
-/// Where calls to this endpoint may go.
-pub fn reach(endpoint: &Url, insecure: bool, networks: &[Network]) -> Reach {
+/// Where calls to this endpoint may go, and through which proxy.
+pub fn reach(endpoint: &Url, insecure: bool, networks: &[Network], proxy: Option<&Url>) -> Reach {
     Reach {
         allowed: networks.to_vec(),
         // A name that looks like loopback may lead elsewhere.
         only_loopback: endpoint.scheme() == "http" && !insecure,
+        proxy: proxy.cloned(),
     }
 }
 
@@ -47,7 +48,7 @@ mod tests {
 
     fn check(text: &str, networks: &[&str]) -> Result<(), EndpointRefusal> {
         let (endpoint, networks) = parsed(text, networks);
-        written(&endpoint, &reach(&endpoint, true, &networks))
+        written(&endpoint, &reach(&endpoint, true, &networks, None))
     }
 
     #[test]

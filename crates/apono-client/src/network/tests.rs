@@ -78,6 +78,7 @@ fn what_the_settings_name_may_be_called_and_nothing_beside_it() {
     let reach = |networks: &[&str]| Reach {
         allowed: networks.iter().map(|text| network(text)).collect(),
         only_loopback: false,
+        proxy: None,
     };
     for (networks, text, is_allowed) in [
         (&["169.254.10.0/24"][..], "169.254.10.7", true),
@@ -110,6 +111,7 @@ fn plain_http_stays_on_the_machine() {
     let reach = Reach {
         allowed: vec![network("0.0.0.0/0"), network("::/0")],
         only_loopback: true,
+        proxy: None,
     };
     for text in ["127.0.0.1", "127.255.0.1", "::1", "::ffff:127.0.0.1"] {
         reach.check(address(text)).unwrap();

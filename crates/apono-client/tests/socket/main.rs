@@ -13,6 +13,8 @@ mod odd_answers;
 #[cfg(test)]
 mod older;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod support;
