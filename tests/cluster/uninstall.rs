@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{
-    release::{RELEASE, Release, apply, get, kubectl, kubectl_command, said, variable},
+    release::{RELEASE, Release, get, kubectl, kubectl_command, said, variable},
     remote::Remote,
     wait::eventually_within,
 };
 
+const SHARDS_LEASE: &str = "lease.coordination.k8s.io/apono-shards";
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The simulator of the chart without the rest of it: it outlives the operator, as Apono does.
@@ -77,7 +78,7 @@ async fn uninstalled_with_a_debt_open_it_is_paid_by_the_next_install() {
     get(&["clusteraponoconnection", "demo"]);
     assert_ne!(remote.only("stuck").await["status"], "Revoked");
 
-    // The definitions were kept: the next install takes them over, also of another release of its name.
+    // The definitions were kept, and are still this release's.
     release.install("install", &image, &[]);
     let path = format!("requests/{id}/finish-revoke");
     remote.call("POST", &path, Value::Null).await;
@@ -116,20 +117,56 @@ async fn uninstalled_in_the_order_of_the_notes_nothing_is_left_but_the_definitio
             .count(),
         4
     );
+    // Helm waits for what it made; the pods go a moment later.
+    let gone = [
+        "wait",
+        "pod",
+        "--all",
+        "--for=delete",
+        "--timeout=60s",
+        "-n",
+        &release.namespace,
+    ];
+    kubectl(&gone);
     let kinds = "pods,deployments,services,secrets,serviceaccounts,roles,rolebindings,leases";
     let left = kubectl(&["get", kinds, "-n", &release.namespace, "-o", "name"]);
     let strangers: Vec<&str> = left
         .lines()
-        .filter(|it| *it != "serviceaccount/default")
+        // Of every namespace; and the map of who works for what, which the operators keep.
+        .filter(|it| !["serviceaccount/default", SHARDS_LEASE].contains(it))
         .collect();
     assert_eq!(strangers, Vec::<&str>::new());
     let roles =
         said(kubectl_command().args(["get", "clusterroles,clusterrolebindings", "-o", "name"]));
     assert!(!roles.output.contains("apono"), "{}", roles.output);
 
-    // And the namespace goes at once.
-    apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.tenant}}));
-    for namespace in [&release.tenant, &release.namespace] {
-        kubectl(&["delete", "namespace", namespace, "--timeout=60s"]);
-    }
+    kubectl(&["delete", "namespace", &release.namespace, "--timeout=60s"]);
+
+    // A release of another place takes the definitions over only when told to.
+    let elsewhere = Release {
+        namespace: "apono-elsewhere".to_owned(),
+        tenant: release.tenant.clone(),
+    };
+    let (repository, digest) = image.split_once('@').expect("an image by its digest");
+    let (repository, digest) = (
+        format!("--set=image.repository={repository}"),
+        format!("--set=image.digest={digest}"),
+    );
+    let again = [
+        "install",
+        RELEASE,
+        "deploy/chart",
+        "--create-namespace",
+        "--wait",
+        "--timeout=2m",
+    ];
+    let again = [&again[..], &[&repository, &digest]].concat();
+    let refused = elsewhere.helm(&again);
+    assert!(
+        !refused.is_success && refused.errors.contains("invalid ownership"),
+        "{refused:?}"
+    );
+    elsewhere.helm_does(&[&again[..], &["--take-ownership"]].concat());
+    elsewhere.shared(1).await;
+    elsewhere.helm_does(&["uninstall", RELEASE, "--wait", "--timeout=2m"]);
 }

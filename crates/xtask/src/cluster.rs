@@ -343,6 +343,11 @@ impl Cluster {
     }
 }
 
+/// What starts containers in a cluster, for whoever needs no more.
+pub(crate) fn runtime() -> Result<PathBuf> {
+    Ok(parts::debian()?.join("usr/sbin/runc"))
+}
+
 /// Fails where it cannot work, and says why.
 pub(crate) fn is_possible() -> Result<()> {
     if !cfg!(target_os = "linux") {
