@@ -12,7 +12,7 @@ use crate::{
 };
 
 const SHARDS_LEASE: &str = "lease.coordination.k8s.io/apono-shards";
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The simulator of the chart without the rest of it: it outlives the operator, as Apono does.
 fn apono_beside(release: &Release) {
@@ -36,7 +36,7 @@ fn apono_beside(release: &Release) {
         &name,
         "-n",
         &release.namespace,
-        "--timeout=60s",
+        "--timeout=5m",
     ]);
 }
 
@@ -67,7 +67,7 @@ async fn uninstalled_with_a_debt_open_it_is_paid_by_the_next_install() {
     };
     assert_eq!(debts().len(), 1, "{}", release.story());
 
-    release.helm_does(&["uninstall", RELEASE, "--wait", "--timeout=2m"]);
+    release.helm_does(&["uninstall", RELEASE, "--wait", "--timeout=5m"]);
     assert!(release.pods("operator").is_empty());
     let left = debts();
     assert_eq!(left.len(), 1, "the debt goes with nothing but its payment");
@@ -106,8 +106,19 @@ async fn uninstalled_in_the_order_of_the_notes_nothing_is_left_but_the_definitio
     release.ask("held", "prod-read");
     release.wait_phase("held", "Active").await;
     release.delete_requests();
-    kubectl(&["delete", "clusteraponoconnection", "demo", "--timeout=60s"]);
-    release.helm_does(&["uninstall", RELEASE, "--wait", "--timeout=2m"]);
+    kubectl(&["delete", "clusteraponoconnection", "demo", "--timeout=5m"]);
+    // Helm takes the roles away while pods are still ending: those that ended before gave back their Leases.
+    let name = format!("deployment/{RELEASE}");
+    kubectl(&["scale", &name, "--replicas=0", "-n", &release.namespace]);
+    let ended = [
+        "wait",
+        "pod",
+        "-l",
+        "app.kubernetes.io/name=apono-operator",
+        "--for=delete",
+    ];
+    kubectl(&[&ended[..], &["--timeout=5m", "-n", &release.namespace]].concat());
+    release.helm_does(&["uninstall", RELEASE, "--wait", "--timeout=5m"]);
 
     let definitions = kubectl(&["get", "crd", "-o", "name"]);
     assert_eq!(
@@ -123,7 +134,7 @@ async fn uninstalled_in_the_order_of_the_notes_nothing_is_left_but_the_definitio
         "pod",
         "--all",
         "--for=delete",
-        "--timeout=60s",
+        "--timeout=5m",
         "-n",
         &release.namespace,
     ];
@@ -140,7 +151,7 @@ async fn uninstalled_in_the_order_of_the_notes_nothing_is_left_but_the_definitio
         said(kubectl_command().args(["get", "clusterroles,clusterrolebindings", "-o", "name"]));
     assert!(!roles.output.contains("apono"), "{}", roles.output);
 
-    kubectl(&["delete", "namespace", &release.namespace, "--timeout=60s"]);
+    kubectl(&["delete", "namespace", &release.namespace, "--timeout=5m"]);
 
     // A release of another place takes the definitions over only when told to.
     let elsewhere = Release {
@@ -158,7 +169,7 @@ async fn uninstalled_in_the_order_of_the_notes_nothing_is_left_but_the_definitio
         "deploy/chart",
         "--create-namespace",
         "--wait",
-        "--timeout=2m",
+        "--timeout=5m",
     ];
     let again = [&again[..], &[&repository, &digest]].concat();
     let refused = elsewhere.helm(&again);
@@ -168,5 +179,5 @@ async fn uninstalled_in_the_order_of_the_notes_nothing_is_left_but_the_definitio
     );
     elsewhere.helm_does(&[&again[..], &["--take-ownership"]].concat());
     elsewhere.shared(1).await;
-    elsewhere.helm_does(&["uninstall", RELEASE, "--wait", "--timeout=2m"]);
+    elsewhere.helm_does(&["uninstall", RELEASE, "--wait", "--timeout=5m"]);
 }

@@ -207,6 +207,8 @@ impl Inside {
             "--service-account-private-key-file=tokens.key",
             "--root-ca-file=ca.crt",
             "--use-service-account-credentials=true",
+            // On a busy machine the kubelet is late; its only node must not be given up for that.
+            "--node-monitor-grace-period=10m",
             // What is left out needs a cloud, a range of addresses for each node, or a key that signs.
             "--controllers=*,-certificatesigningrequest-signing-controller,-node-ipam-controller,\
              -node-route-controller,-service-lb-controller",
