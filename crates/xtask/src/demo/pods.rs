@@ -121,9 +121,7 @@ pub(super) fn invite(page: Page) {
     for command in [
         &format!("kubectl get accreq -n {NAMESPACE}") as &str,
         &format!("kubectl get pods,leases -n {OPERATOR_NAMESPACE}"),
-        &format!(
-            "kubectl delete pod --all -n {OPERATOR_NAMESPACE} -l app.kubernetes.io/component!=demo"
-        ),
+        &format!("kubectl delete pod -n {OPERATOR_NAMESPACE} -l app.kubernetes.io/name={RELEASE}"),
     ] {
         page::write(&format!("  {command}"));
     }
