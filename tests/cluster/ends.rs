@@ -81,7 +81,7 @@ async fn a_pod_that_is_told_to_end_gives_back_its_part_and_ends_well() {
         "{:?}",
         started.elapsed()
     );
-    println!("proved: cluster: a pod told to end was gone after {time:?}, exit code 0");
+    println!("\nproved: cluster: a pod told to end was gone after {time:?}, exit code 0");
     release.delete_requests();
 }
 
@@ -173,6 +173,8 @@ async fn a_container_killed_in_the_middle_of_a_create_does_not_ask_twice() {
             .ok_or_else(|| format!("{count:?}"))
     })
     .await;
-    println!("proved: cluster: a container killed in a create: active after {time:?}, asked once");
+    println!(
+        "\nproved: cluster: a container killed in a create: active after {time:?}, asked once"
+    );
     release.delete_requests();
 }

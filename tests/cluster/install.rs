@@ -3,6 +3,8 @@
 
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::{
     node::Process,
     release::{RELEASE, Release, kubectl, kubectl_command, said, variable},
@@ -13,6 +15,9 @@ use crate::{
 #[ignore = "cargo xtask prove cluster: needs root and a node"]
 async fn the_chart_runs_as_pods_and_does_what_its_notes_say() {
     let release = Release::prepare("install");
+    let log =
+        || std::fs::read_to_string(variable("APONO_CLUSTER_AUDIT_LOG")).expect("an audit log");
+    let earlier = log().len();
     let installed = release.install(
         "install",
         &variable("APONO_CLUSTER_OPERATOR"),
@@ -52,7 +57,6 @@ async fn the_chart_runs_as_pods_and_does_what_its_notes_say() {
     let (typed, _) = typed
         .split_once("kubectl -n payments get")
         .expect("its end");
-    let typed: Vec<&str> = typed.lines().map(str::trim_start).collect();
     kubectl(&["delete", "namespace", "payments", "--ignore-not-found"]);
     let folder = std::path::PathBuf::from(variable("APONO_CLUSTER_KUBECTL"));
     let path = format!(
@@ -60,17 +64,13 @@ async fn the_chart_runs_as_pods_and_does_what_its_notes_say() {
         folder.parent().unwrap().display(),
         std::env::var("PATH").unwrap()
     );
-    let shell = said(
-        Command::new("sh")
-            .args(["-ec", &typed.join("\n")])
-            .env("PATH", path),
-    );
+    let shell = said(Command::new("sh").args(["-ec", typed]).env("PATH", path));
     assert!(shell.is_success, "{}{}", shell.output, shell.errors);
     let wait = [
         "wait",
         "accreq/prod-read",
         "--for=condition=Ready",
-        "--timeout=60s",
+        "--timeout=5m",
     ];
     let waited = said(kubectl_command().args(["-n", "payments"]).args(wait));
     assert!(waited.is_success, "{}\n{}", waited.errors, release.story());
@@ -91,10 +91,33 @@ async fn the_chart_runs_as_pods_and_does_what_its_notes_say() {
         "prod-read",
         "-n",
         "payments",
-        "--timeout=60s",
+        "--timeout=5m",
     ]);
     assert_eq!(remote.only("prod-read").await["status"], "Revoked");
-    kubectl(&["delete", "namespace", "payments", "--timeout=60s"]);
+    kubectl(&["delete", "namespace", "payments", "--timeout=5m"]);
+
+    // Its token is one that the kubelet projects, and opens what it needs: nothing was refused.
+    let account = format!("system:serviceaccount:{}:{RELEASE}", release.namespace);
+    let log = log();
+    let (_, log) = log.split_at(earlier);
+    let entries = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let its: Vec<Value> = entries
+        .filter(|one| one["user"]["username"] == *account)
+        .collect();
+    assert!(its.len() > 20, "{} calls", its.len());
+    let bound = its.iter().filter(|one| {
+        let pods = one.pointer("/user/extra/authentication.kubernetes.io~1pod-name");
+        pods.and_then(|it| it[0].as_str())
+            .is_some_and(|pod| pod.starts_with(RELEASE))
+    });
+    assert_eq!(bound.count(), its.len(), "every token is bound to a pod");
+    let refused = its
+        .iter()
+        .filter(|one| one["responseStatus"]["code"] == 403);
+    let refused: Vec<_> = refused.map(|one| one["requestURI"].clone()).collect();
+    assert!(refused.is_empty(), "{refused:?}");
 
     // What the operator never needs, its account may not.
     let account = format!("--as=system:serviceaccount:{}:{RELEASE}", release.namespace);
@@ -114,10 +137,10 @@ async fn the_chart_runs_as_pods_and_does_what_its_notes_say() {
 
 /// What the chart asks for is what the kernel does: nobody's user, no capability, no way to get one, a
 /// filter of system calls, nothing to write to.
-fn is_confined(pod: &serde_json::Value, program: &str) {
+fn is_confined(pod: &Value, program: &str) {
     let uid = pod
         .pointer("/metadata/uid")
-        .and_then(serde_json::Value::as_str)
+        .and_then(Value::as_str)
         .expect("a uid");
     let process = Process::of(uid, program);
     assert_eq!(

@@ -8,13 +8,13 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::wait::{eventually, eventually_within};
+use crate::wait::eventually_within;
 
 /// The name that the chart's documentation uses.
 pub const RELEASE: &str = "apono-operator";
 const CHART: &str = "deploy/chart";
 /// How long Helm waits for pods.
-const HELM_PATIENCE: &str = "--timeout=3m";
+const HELM_PATIENCE: &str = "--timeout=5m";
 /// How many shards there are.
 pub const SHARDS: u32 = 32;
 
@@ -50,12 +50,31 @@ pub fn kubectl_command() -> Command {
     command
 }
 
-/// What kubectl says; it must succeed.
+/// What kubectl says; it must succeed. Said again where a busy apiserver did not answer: what tests call
+/// with it may be done twice.
 pub fn kubectl(arguments: &[&str]) -> String {
-    let said = said(kubectl_command().args(arguments));
-    assert!(said.is_success, "kubectl {arguments:?}: {}", said.errors);
-    said.output
+    let mut attempts = 0;
+    loop {
+        let said = said(kubectl_command().args(arguments));
+        if said.is_success {
+            return said.output;
+        }
+        attempts += 1;
+        let is_busy = UNANSWERED.iter().any(|words| said.errors.contains(words));
+        assert!(
+            is_busy && attempts < 5,
+            "kubectl {arguments:?}: {}",
+            said.errors
+        );
+    }
 }
+
+/// What kubectl says where nothing answered in time.
+const UNANSWERED: [&str; 3] = [
+    "TLS handshake timeout",
+    "i/o timeout",
+    "context deadline exceeded",
+];
 
 /// An object or a list, as JSON.
 pub fn get(arguments: &[&str]) -> Value {
@@ -188,7 +207,8 @@ impl Release {
 
     /// Waits until the pods there are hold all shards between them, each a fair part, and gives the pods.
     pub async fn shared(&self, replicas: u32) -> Vec<String> {
-        eventually("the shards are shared", async || {
+        let patience = std::time::Duration::from_mins(5);
+        eventually_within(patience, "the shards are shared", async || {
             let pods = self.operators();
             let parts: Vec<u32> = pods.iter().map(|pod| self.held(pod)).collect();
             let is_fair = parts.iter().all(|part| *part == SHARDS / replicas);
@@ -217,7 +237,7 @@ impl Release {
             "wait",
             "clusteraponoconnection/demo",
             "--for=condition=Ready",
-            "--timeout=60s",
+            "--timeout=5m",
         ];
         kubectl(&wait);
     }
@@ -241,7 +261,7 @@ impl Release {
 
     /// Waits until an access request has this phase.
     pub async fn wait_phase(&self, name: &str, phase: &str) -> Value {
-        let patience = std::time::Duration::from_mins(2);
+        let patience = std::time::Duration::from_mins(5);
         eventually_within(patience, &format!("{name} is {phase}"), async || {
             let found = self.request(name);
             let is_it = found.pointer("/status/phase").is_some_and(|it| it == phase);
@@ -261,7 +281,7 @@ impl Release {
             "--all",
             "-n",
             &self.tenant,
-            "--timeout=90s",
+            "--timeout=5m",
         ];
         let said = said(kubectl_command().args(delete));
         assert!(said.is_success, "{}\n{}", said.errors, self.story());
@@ -338,7 +358,15 @@ fn sweep() {
             .concat(),
         );
     }
+    // They stay by design, and are the release's that made them: another name or namespace is refused.
+    let definitions = kubectl(&["get", "crd", "-o", "name"]);
+    let ours_too = definitions
+        .lines()
+        .filter(|name| name.ends_with(".access.apono.io"));
+    for definition in ours_too {
+        quietly(&["delete", definition, "--timeout=5m"]);
+    }
     for namespace in ours {
-        quietly(&["delete", "namespace", namespace, "--timeout=60s"]);
+        quietly(&["delete", "namespace", namespace, "--timeout=5m"]);
     }
 }

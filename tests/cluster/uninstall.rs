@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{
-    release::{RELEASE, Release, apply, get, kubectl, kubectl_command, said, variable},
+    release::{RELEASE, Release, get, kubectl, kubectl_command, said, variable},
     remote::Remote,
     wait::eventually_within,
 };
 
-const PATIENCE: Duration = Duration::from_mins(2);
+const SHARDS_LEASE: &str = "lease.coordination.k8s.io/apono-shards";
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The simulator of the chart without the rest of it: it outlives the operator, as Apono does.
 fn apono_beside(release: &Release) {
@@ -35,7 +36,7 @@ fn apono_beside(release: &Release) {
         &name,
         "-n",
         &release.namespace,
-        "--timeout=60s",
+        "--timeout=5m",
     ]);
 }
 
@@ -66,7 +67,7 @@ async fn uninstalled_with_a_debt_open_it_is_paid_by_the_next_install() {
     };
     assert_eq!(debts().len(), 1, "{}", release.story());
 
-    release.helm_does(&["uninstall", RELEASE, "--wait", "--timeout=2m"]);
+    release.helm_does(&["uninstall", RELEASE, "--wait", "--timeout=5m"]);
     assert!(release.pods("operator").is_empty());
     let left = debts();
     assert_eq!(left.len(), 1, "the debt goes with nothing but its payment");
@@ -77,7 +78,7 @@ async fn uninstalled_with_a_debt_open_it_is_paid_by_the_next_install() {
     get(&["clusteraponoconnection", "demo"]);
     assert_ne!(remote.only("stuck").await["status"], "Revoked");
 
-    // The definitions were kept: the next install takes them over, also of another release of its name.
+    // The definitions were kept, and are still this release's.
     release.install("install", &image, &[]);
     let path = format!("requests/{id}/finish-revoke");
     remote.call("POST", &path, Value::Null).await;
@@ -105,8 +106,19 @@ async fn uninstalled_in_the_order_of_the_notes_nothing_is_left_but_the_definitio
     release.ask("held", "prod-read");
     release.wait_phase("held", "Active").await;
     release.delete_requests();
-    kubectl(&["delete", "clusteraponoconnection", "demo", "--timeout=60s"]);
-    release.helm_does(&["uninstall", RELEASE, "--wait", "--timeout=2m"]);
+    kubectl(&["delete", "clusteraponoconnection", "demo", "--timeout=5m"]);
+    // Helm takes the roles away while pods are still ending: those that ended before gave back their Leases.
+    let name = format!("deployment/{RELEASE}");
+    kubectl(&["scale", &name, "--replicas=0", "-n", &release.namespace]);
+    let ended = [
+        "wait",
+        "pod",
+        "-l",
+        "app.kubernetes.io/name=apono-operator",
+        "--for=delete",
+    ];
+    kubectl(&[&ended[..], &["--timeout=5m", "-n", &release.namespace]].concat());
+    release.helm_does(&["uninstall", RELEASE, "--wait", "--timeout=5m"]);
 
     let definitions = kubectl(&["get", "crd", "-o", "name"]);
     assert_eq!(
@@ -116,20 +128,56 @@ async fn uninstalled_in_the_order_of_the_notes_nothing_is_left_but_the_definitio
             .count(),
         4
     );
+    // Helm waits for what it made; the pods go a moment later.
+    let gone = [
+        "wait",
+        "pod",
+        "--all",
+        "--for=delete",
+        "--timeout=5m",
+        "-n",
+        &release.namespace,
+    ];
+    kubectl(&gone);
     let kinds = "pods,deployments,services,secrets,serviceaccounts,roles,rolebindings,leases";
     let left = kubectl(&["get", kinds, "-n", &release.namespace, "-o", "name"]);
     let strangers: Vec<&str> = left
         .lines()
-        .filter(|it| *it != "serviceaccount/default")
+        // Of every namespace; and the map of who works for what, which the operators keep.
+        .filter(|it| !["serviceaccount/default", SHARDS_LEASE].contains(it))
         .collect();
     assert_eq!(strangers, Vec::<&str>::new());
     let roles =
         said(kubectl_command().args(["get", "clusterroles,clusterrolebindings", "-o", "name"]));
     assert!(!roles.output.contains("apono"), "{}", roles.output);
 
-    // And the namespace goes at once.
-    apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.tenant}}));
-    for namespace in [&release.tenant, &release.namespace] {
-        kubectl(&["delete", "namespace", namespace, "--timeout=60s"]);
-    }
+    kubectl(&["delete", "namespace", &release.namespace, "--timeout=5m"]);
+
+    // A release of another place takes the definitions over only when told to.
+    let elsewhere = Release {
+        namespace: "apono-elsewhere".to_owned(),
+        tenant: release.tenant.clone(),
+    };
+    let (repository, digest) = image.split_once('@').expect("an image by its digest");
+    let (repository, digest) = (
+        format!("--set=image.repository={repository}"),
+        format!("--set=image.digest={digest}"),
+    );
+    let again = [
+        "install",
+        RELEASE,
+        "deploy/chart",
+        "--create-namespace",
+        "--wait",
+        "--timeout=5m",
+    ];
+    let again = [&again[..], &[&repository, &digest]].concat();
+    let refused = elsewhere.helm(&again);
+    assert!(
+        !refused.is_success && refused.errors.contains("invalid ownership"),
+        "{refused:?}"
+    );
+    elsewhere.helm_does(&[&again[..], &["--take-ownership"]].concat());
+    elsewhere.shared(1).await;
+    elsewhere.helm_does(&["uninstall", RELEASE, "--wait", "--timeout=5m"]);
 }

@@ -75,7 +75,7 @@ async fn upgrade_and_rollback_leave_requests_in_flight_alone() {
 
     std::thread::scope(|scope| {
         scope.spawn(during("down"));
-        release.helm_does(&["rollback", RELEASE, "--wait", "--timeout=3m"]);
+        release.helm_does(&["rollback", RELEASE, "--wait", "--timeout=5m"]);
     });
     assert!(
         images(&release).iter().all(|image| *image == old),
@@ -106,7 +106,7 @@ async fn upgrade_and_rollback_leave_requests_in_flight_alone() {
     }
     assert_eq!(remote.requests().await.len(), names.len());
     println!(
-        "proved: cluster: {} requests through an upgrade ({upgraded:?}) and a rollback, each asked for once",
+        "\nproved: cluster: {} requests through an upgrade ({upgraded:?}) and a rollback, each asked for once",
         names.len()
     );
     release.delete_requests();

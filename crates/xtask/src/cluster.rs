@@ -21,7 +21,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use rustix::process::{Pid, Signal, kill_process};
 
 use self::parts::Parts;
@@ -38,6 +38,16 @@ const READY: &str = "ready";
 const LOG: &str = "cluster.log";
 
 /// `cargo xtask cluster ...`
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Which, where there are several: that of the demo is `demo`.
+    #[arg(long, default_value = "own")]
+    name: String,
+    #[command(subcommand)]
+    task: Task,
+}
+
+/// What to do with it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
     /// Start an empty one and leave it running; what it is made of is built the first time.
@@ -82,9 +92,9 @@ pub(crate) enum Task {
 }
 
 /// Runs `cargo xtask cluster ...`.
-pub(crate) fn run(task: Task) -> Result<ExitCode> {
-    let cluster = Cluster::ours();
-    match task {
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
+    let cluster = Cluster::named(&arguments.name);
+    match arguments.task {
         Task::Up => {
             cluster.up()?;
             eprintln!(
@@ -120,8 +130,7 @@ pub(crate) struct Attached {
 impl Attached {
     /// Starts one in a folder of its own.
     pub(crate) fn start(name: &str) -> Result<Self> {
-        let folder = crate::target().join("cluster").join(name);
-        let cluster = Cluster { folder };
+        let cluster = Cluster::named(name);
         let first = cluster.start(true)?;
         let attached = Self { cluster, first };
         attached.cluster.wait_for_node()?;
@@ -156,9 +165,9 @@ impl Drop for Attached {
 }
 
 impl Cluster {
-    /// The one of this checkout.
-    fn ours() -> Self {
-        let folder = crate::target().join("cluster").join("own");
+    /// One of this checkout.
+    fn named(name: &str) -> Self {
+        let folder = crate::target().join("cluster").join(name);
         Self { folder }
     }
 
@@ -341,6 +350,11 @@ impl Cluster {
             })
             .find_map(Pid::from_raw)
     }
+}
+
+/// What starts containers in a cluster, for whoever needs no more.
+pub(crate) fn runtime() -> Result<PathBuf> {
+    Ok(parts::debian()?.join("usr/sbin/runc"))
 }
 
 /// Fails where it cannot work, and says why.

@@ -8,7 +8,7 @@ pub(crate) mod binaries;
 mod build;
 pub(crate) mod certificates;
 mod folder;
-mod run;
+pub(crate) mod run;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ use crate::process::{self, interrupt};
 /// Names of the files in the folder of a run.
 const KUBECONFIG: &str = "kubeconfig";
 const OPERATOR_KUBECONFIG: &str = "operator.kubeconfig";
-const AUDIT_LOG: &str = "audit.log";
+pub(crate) const AUDIT_LOG: &str = "audit.log";
 
 /// The service account of the operator as it is shipped.
 const OPERATOR_NAMESPACE: &str = "apono-system";

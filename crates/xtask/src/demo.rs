@@ -1,20 +1,21 @@
 //! `cargo xtask demo`: the operator at work, from installation to the last access taken back.
 //!
 //! Everything is real but Apono: the apiserver, kubectl, the manifests that are shipped, the
-//! operator as its own service account. Apono is `apono-simulator`, and its approver is this
+//! operator as its own service account; with `--cluster` as pods of a real node. Apono is `apono-simulator`, and its approver is this
 //! program. It succeeds only if all of it happened, so it is a test as well as a show.
 
 mod account;
 mod cluster;
 mod cost;
 mod page;
+mod pods;
 mod programs;
 mod remote;
 mod snapshot;
 mod stage;
 mod timeline;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -47,10 +48,19 @@ pub(crate) struct Arguments {
     /// Stop before the requests are deleted, say what to type next, and stay up until Ctrl-C.
     #[arg(long)]
     keep: bool,
+    /// In pods, on a node that is started for it: the images, installed by Helm. Needs Linux and root.
+    #[arg(long)]
+    cluster: bool,
+    /// The folder of the cluster in whose network this runs. Internal.
+    #[arg(long, hide = true, value_name = "FOLDER", requires = "cluster")]
+    inside: Option<PathBuf>,
 }
 
 /// Shows everything; keeps the logs only if it fails.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.cluster && arguments.inside.is_none() {
+        return pods::run(arguments.keep);
+    }
     let started = Instant::now();
     let parent = crate::target().join("demo");
     let create = || format!("could not create a folder in `{}`", parent.display());
@@ -74,7 +84,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 fn show(arguments: &Arguments, logs: &Path, started: Instant) -> Result<()> {
     let page = Page::new();
-    let mut stage = Stage::set_up(page, logs)?;
+    let mut stage = match &arguments.inside {
+        Some(folder) => pods::set_up(page, folder, logs)?,
+        None => Stage::set_up(page, logs)?,
+    };
     let outcome = perform(arguments, page, &mut stage, logs);
     if outcome.is_err()
         && let Some(log) = stage.plane.audit_log()
@@ -86,8 +99,9 @@ fn show(arguments: &Arguments, logs: &Path, started: Instant) -> Result<()> {
     if !arguments.keep {
         page::write("");
         let time = spoken(started.elapsed());
+        let again = if arguments.cluster { " --cluster" } else { "" };
         page::say(&format!(
-            "All of it happened, in {time}. To play with it: cargo xtask demo --keep"
+            "All of it happened, in {time}. To play with it: cargo xtask demo{again} --keep"
         ));
     }
     Ok(())
@@ -106,7 +120,11 @@ fn perform(arguments: &Arguments, page: Page, stage: &mut Stage, logs: &Path) ->
     show_resources(page, stage, &account)?;
 
     if arguments.keep {
-        invite(page, stage);
+        if arguments.cluster {
+            pods::invite(page);
+        } else {
+            invite(page, stage);
+        }
         return account.follow_until_signal(stage);
     }
 

@@ -11,6 +11,7 @@ mod crates;
 mod notices;
 mod program;
 mod sbom;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -21,6 +22,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use self::archive::{Image, Written};
+use self::program::Place;
 pub(crate) use self::program::Profile;
 use crate::process::{self, spoken};
 
@@ -42,6 +44,9 @@ pub(crate) struct Arguments {
     /// What comes before the name in a reference, for example `registry.example.com/team/`.
     #[arg(long, default_value = "")]
     prefix: String,
+    /// Build everything once more from a copy in another folder, and fail unless the images are the same.
+    #[arg(long)]
+    verify: bool,
     /// Where the archives go; without it `target/image`.
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
@@ -70,7 +75,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let folder = arguments.output.clone().unwrap_or_else(folder);
     let tag = arguments.tag.as_deref();
-    for built in build(profile, &arguments.prefix, tag, &folder)? {
+    let images = build(profile, &arguments.prefix, tag, &folder)?;
+    for built in &images {
         let Written {
             digest,
             layer,
@@ -82,6 +88,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         println!("  size      {} ({} unpacked)", mib(*layer), mib(*unpacked));
     }
     eprintln!("images: built in {}", spoken(started.elapsed()));
+    if arguments.verify {
+        verify::again(profile, &arguments.prefix, tag, &images)?;
+        println!("the same again, from a copy in another folder");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -97,7 +107,18 @@ pub(crate) fn build(
     tag: Option<&str>,
     folder: &Path,
 ) -> Result<Vec<Built>> {
-    let programs = program::build(profile)?;
+    build_at(&Place::ours(), profile, prefix, tag, folder)
+}
+
+/// The same with the programs of another place.
+fn build_at(
+    place: &Place,
+    profile: Profile,
+    prefix: &str,
+    tag: Option<&str>,
+    folder: &Path,
+) -> Result<Vec<Built>> {
+    let programs = program::build(profile, place)?;
     let source = Source::read()?;
     let tag = tag.unwrap_or(env!("CARGO_PKG_VERSION"));
     std::fs::create_dir_all(folder)

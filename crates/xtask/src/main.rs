@@ -57,8 +57,7 @@ enum Task {
     #[command(subcommand)]
     ControlPlane(control_plane::Task),
     /// Run a Kubernetes with a node on this machine, and install into it. Needs Linux and root.
-    #[command(subcommand)]
-    Cluster(cluster::Task),
+    Cluster(cluster::Arguments),
     /// Print the path of a program that tests use, and build it first if need be. Internal.
     #[command(hide = true)]
     Tool {
@@ -102,7 +101,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Book(arguments) => book::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),
         Task::ControlPlane(task) => control_plane::run(task),
-        Task::Cluster(task) => cluster::run(task),
+        Task::Cluster(arguments) => cluster::run(arguments),
         Task::Tool { name } => tools::go::run(name),
         // Handled before signals are listened to: a supervisor ends with its pipe, not by a signal.
         Task::Supervise { command } => Ok(process::supervised::supervise(&command)),

@@ -61,6 +61,8 @@ enum Only {
     /// Only a real install: the chart in a Kubernetes of one node, started for it. Needs Linux and root,
     /// which is why neither `cargo xtask test` nor CI runs it; minutes, the first time a quarter of an hour.
     Cluster,
+    /// Only the images: unpacked, and started by runc against an apiserver. Needs Linux and root.
+    Image,
     /// Only the mutations: the code is broken on purpose, and each time a proof has to fail.
     Mutations {
         /// Only those whose name contains this.
@@ -92,6 +94,8 @@ enum Ground {
     ControlPlane,
     /// A node that runs pods.
     Cluster,
+    /// An apiserver, images, and what starts one.
+    Images,
 }
 
 const MODEL: Proof = Proof {
@@ -163,13 +167,23 @@ const DASHBOARD: Proof = Proof {
 const CLUSTER: Proof = Proof {
     name: "cluster",
     arguments: &["--package", "apono-operator", "--test", "cluster"],
-    full: &[(THREADS, "1")],
+    full: &[(THREADS, "1"), ("RUST_BACKTRACE", "0")],
     sample: None,
     optimized: &[],
     ground: Ground::Cluster,
 };
 
-const PROOFS: [Proof; 7] = [MODEL, CRASH, PAUSES, OBJECTS, INPUTS, FLUX, CLUSTER];
+/// The images without a node around them.
+const IMAGE: Proof = Proof {
+    name: "image",
+    arguments: &["--package", "apono-operator", "--test", "image"],
+    full: &[],
+    sample: None,
+    optimized: &[],
+    ground: Ground::Images,
+};
+
+const PROOFS: [Proof; 8] = [MODEL, CRASH, PAUSES, OBJECTS, INPUTS, FLUX, IMAGE, CLUSTER];
 
 /// A test suite without bounds: what `cargo xtask test` runs of it is all there is.
 const fn suite(name: &'static str, arguments: &'static [&'static str]) -> Proof {
@@ -219,6 +233,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some(Only::Inputs) => vec![INPUTS],
         Some(Only::Flux) => vec![FLUX],
         Some(Only::Cluster) => vec![CLUSTER],
+        Some(Only::Image) => vec![IMAGE],
         Some(Only::Suites) => SUITES.to_vec(),
         Some(Only::Dashboard) => vec![DASHBOARD],
         None => possible(everything()),
@@ -243,8 +258,8 @@ fn everything() -> Vec<Proof> {
 /// Those that can run here; says which cannot.
 fn possible(mut proofs: Vec<Proof>) -> Vec<Proof> {
     if let Err(reason) = crate::cluster::is_possible() {
-        println!("{}: left out: {reason:#}", CLUSTER.name);
-        proofs.retain(|one| one.ground != Ground::Cluster);
+        println!("{}, {}: left out: {reason:#}", IMAGE.name, CLUSTER.name);
+        proofs.retain(|one| ![Ground::Cluster, Ground::Images].contains(&one.ground));
     }
     proofs
 }
@@ -286,13 +301,16 @@ fn run_all(proofs: &[Bounded], which: &Which) -> Result<ExitCode> {
         }
         match one.proof.ground {
             Ground::Bare => {}
-            Ground::ControlPlane => {
+            Ground::ControlPlane | Ground::Images => {
                 let running = match plane.take() {
                     Some(running) => running,
                     None => ControlPlane::obtain(which)?,
                 };
                 command.envs(running.environment());
                 plane = Some(running);
+                if one.proof.ground == Ground::Images {
+                    command.envs(cluster::images()?);
+                }
             }
             Ground::Cluster => {
                 let running = cluster::Ground::prepare()?;
@@ -406,7 +424,7 @@ mod tests {
         };
         assert_eq!(names(true), ["model"]);
         let all = [
-            "model", "crash", "pauses", "objects", "inputs", "flux", "cluster", "network",
+            "model", "crash", "pauses", "objects", "inputs", "flux", "image", "cluster", "network",
             "faults", "restarts", "owed", "leaks", "deputy", "switches",
         ];
         assert_eq!(names(false), all);

@@ -12,6 +12,7 @@ use super::{NODE, cgroups};
 use crate::control_plane::certificates::{
     Authority, Identity, kubeconfig, token_keys, write_private,
 };
+use crate::control_plane::run::AUDIT_POLICY;
 use crate::image::archive::{Files, Image, file};
 
 /// The address of the node, on its loopback.
@@ -54,6 +55,7 @@ pub(crate) fn write(folder: &Path, parts: &Parts) -> Result<()> {
         &containerd(folder, &parts.debian),
     )?;
     write_private(&folder.join("Corefile"), &corefile(folder))?;
+    write_private(&folder.join("audit-policy.yaml"), AUDIT_POLICY)?;
     write_pause(folder, &parts.pause)
 }
 

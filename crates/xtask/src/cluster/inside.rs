@@ -18,6 +18,7 @@ use rustix::process::{Pid, WaitOptions, wait};
 
 use super::files::{self, ADDRESS, ADMIN, KUBELET, MANAGER, SCHEDULER, SERVICES};
 use super::{NODE, READY, parts};
+use crate::control_plane::AUDIT_LOG;
 use crate::process::{self, interrupt, tail};
 
 /// Folders of the machine that it has for itself: kubelet, containerd and the shims use fixed paths there.
@@ -159,6 +160,7 @@ impl Inside {
             format!("--service-cluster-ip-range={SERVICES}"),
         );
         let etcd = format!("--etcd-servers={ETCD}");
+        let audit = format!("--audit-log-path={AUDIT_LOG}");
         let apiserver = [
             etcd.as_str(),
             "--secure-port=443",
@@ -178,6 +180,10 @@ impl Inside {
             "--kubelet-preferred-address-types=InternalIP",
             "--enable-aggregator-routing=true",
             "--allow-privileged=true",
+            "--audit-policy-file=audit-policy.yaml",
+            &audit,
+            // 0 would mean 100 MB; who reads the log must find all of it in one file.
+            "--audit-log-maxsize=100000",
         ];
         self.launch("kube-apiserver", &apiserver)?;
         self.until(
@@ -201,6 +207,8 @@ impl Inside {
             "--service-account-private-key-file=tokens.key",
             "--root-ca-file=ca.crt",
             "--use-service-account-credentials=true",
+            // On a busy machine the kubelet is late; its only node must not be given up for that.
+            "--node-monitor-grace-period=10m",
             // What is left out needs a cloud, a range of addresses for each node, or a key that signs.
             "--controllers=*,-certificatesigningrequest-signing-controller,-node-ipam-controller,\
              -node-route-controller,-service-lb-controller",

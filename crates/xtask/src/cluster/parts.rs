@@ -50,16 +50,6 @@ impl Parts {
     pub(crate) fn find() -> Result<Self> {
         let said = Command::new("ip").arg("-V").output();
         said.context("`ip` is needed (Debian: iproute2)")?;
-        let is_complete = |folder: &Path| {
-            [
-                "usr/bin/containerd",
-                "usr/sbin/runc",
-                "usr/sbin/nft",
-                "usr/lib/cni/ptp",
-            ]
-            .iter()
-            .all(|file| folder.join(file).is_file())
-        };
         // Not those that are on PATH: their versions are what the kubelet's must fit.
         let control_plane = Binaries::from_cache()?.etcd;
         Ok(Self {
@@ -67,8 +57,7 @@ impl Parts {
             node: GoTool::Node.find()?,
             dns: GoTool::Dns.find()?,
             pause: GoTool::Pause.find()?,
-            debian: tools::debian("node", &PACKAGES, is_complete)
-                .context("containerd, runc and nft are taken from packages of Debian 12")?,
+            debian: debian()?,
         })
     }
 
@@ -102,6 +91,19 @@ impl Parts {
     fn libraries(&self) -> PathBuf {
         self.debian.join("usr/lib/x86_64-linux-gnu")
     }
+}
+
+/// The folder of the packages of Debian.
+pub(crate) fn debian() -> Result<PathBuf> {
+    let files = [
+        "usr/bin/containerd",
+        "usr/sbin/runc",
+        "usr/sbin/nft",
+        "usr/lib/cni/ptp",
+    ];
+    let is_complete = |folder: &Path| files.iter().all(|file| folder.join(file).is_file());
+    tools::debian("node", &PACKAGES, is_complete)
+        .context("containerd, runc and nft are taken from packages of Debian 12")
 }
 
 /// What nft is linked with, in the folder of a cluster.

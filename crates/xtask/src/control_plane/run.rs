@@ -33,7 +33,7 @@ const CONTROLLERS: [&str; 3] = [
 ];
 
 /// Metadata of every request, written when its answer is complete: tests read who did what.
-const AUDIT_POLICY: &str = "\
+pub(crate) const AUDIT_POLICY: &str = "\
 apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]

@@ -47,7 +47,8 @@ impl Cluster {
         process::capture(&mut self.command(arguments))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// kubectl with these arguments, in the root of the workspace.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.kubectl);
         command
             .env("KUBECONFIG", &self.kubeconfig)

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+use super::cluster::Cluster;
 use super::remote::Http;
 use crate::process::progress::Progress;
 use crate::process::supervised::Supervised;
@@ -119,6 +120,29 @@ impl Program {
         let address = operator.wait_for_word("the address of its admin port", admin_address)?;
         operator.wait_until_ready(&format!("http://{address}/readyz"))?;
         Ok(operator)
+    }
+
+    /// Leads a port of this machine to one of a deployment's pod, and returns its address.
+    pub(crate) fn forward(
+        cluster: &Cluster,
+        deployment: &str,
+        logs: &Path,
+    ) -> Result<(Self, String)> {
+        let target = format!("deployment/{deployment}");
+        let words = [
+            "port-forward",
+            "-n",
+            super::OPERATOR_NAMESPACE,
+            &target,
+            ":8080",
+        ];
+        let mut forward = Self::start("port-forward", &cluster.command(&words), logs)?;
+        let url = forward.wait_for_word("its address", |line| {
+            let rest = line.strip_prefix("Forwarding from ")?;
+            let (address, _) = rest.split_once(' ')?;
+            Some(format!("http://{address}"))
+        })?;
+        Ok((forward, url))
     }
 
     fn start(name: &'static str, command: &Command, logs: &Path) -> Result<Self> {

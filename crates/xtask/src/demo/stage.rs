@@ -40,8 +40,10 @@ const SHORTENED: [(&str, &str); 3] = [
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) watch: Watch,
-    operator: Program,
-    simulator: Program,
+    /// Ours to watch only where it is a process beside the control plane.
+    pub(crate) operator: Option<Program>,
+    /// The simulator, or what leads to its pod.
+    pub(crate) simulator: Program,
     pub(crate) plane: ControlPlane,
     pub(crate) cluster: Cluster,
     pub(crate) remote: Remote,
@@ -63,10 +65,10 @@ impl Stage {
         let operator = Program::operator(&built, &account, logs)?;
         page::say("No node runs the pod here: the same program runs beside, as the pod's account.");
         page::say(&format!("Its log: {}", shown(operator.log())));
-        connect(page, &cluster, &url, logs)?;
+        connect(page, &cluster, &url, TOKEN, logs)?;
         Ok(Self {
             watch: cluster.watch(NAMESPACE)?,
-            operator,
+            operator: Some(operator),
             simulator,
             plane,
             cluster,
@@ -76,7 +78,7 @@ impl Stage {
 
     /// Fails if anything that should run has ended.
     pub(crate) fn check(&mut self) -> Result<()> {
-        self.operator.check()?;
+        self.operator.as_mut().map_or(Ok(()), Program::check)?;
         self.simulator.check()?;
         self.plane.check()
     }
@@ -118,9 +120,15 @@ fn install(page: Page, cluster: &Cluster) -> Result<()> {
 }
 
 /// The connection of the samples, with the simulator in the place of the real Apono.
-fn connect(page: Page, cluster: &Cluster, url: &str, logs: &Path) -> Result<()> {
+pub(crate) fn connect(
+    page: Page,
+    cluster: &Cluster,
+    url: &str,
+    token: &str,
+    logs: &Path,
+) -> Result<()> {
     page.heading("2. Say where Apono is, with which token, and who may use it");
-    let literal = format!("--from-literal=token={TOKEN}");
+    let literal = format!("--from-literal=token={token}");
     let secret = [
         "create",
         "secret",
@@ -147,9 +155,16 @@ fn connect(page: Page, cluster: &Cluster, url: &str, logs: &Path) -> Result<()> 
 }
 
 fn connection(sample: &str, url: &str) -> Option<String> {
-    let plain = url.starts_with("http://127.0.0.1:");
-    (plain && sample.contains(ENDPOINT))
-        .then(|| sample.replacen(ENDPOINT, &format!("endpoint: {url}"), 1))
+    // Plain HTTP leaves the machine only where somebody says so.
+    let insecure = if url.starts_with("http://127.0.0.1:") {
+        ""
+    } else {
+        "\n  insecure: true"
+    };
+    let endpoint = format!("endpoint: {url}{insecure}");
+    sample
+        .contains(ENDPOINT)
+        .then(|| sample.replacen(ENDPOINT, &endpoint, 1))
 }
 
 /// A path as it is typed in the root of the workspace.
@@ -187,7 +202,9 @@ mod tests {
             manifest.contains("\n  endpoint: http://127.0.0.1:4\n"),
             "{manifest}"
         );
-        assert!(!manifest.contains(ENDPOINT));
+        assert!(!manifest.contains(ENDPOINT) && !manifest.contains("insecure"));
+        let manifest = connection(&sample, "http://simulator.svc:8080").unwrap();
+        assert!(manifest.contains("\n  insecure: true\n"), "{manifest}");
     }
 
     #[test]

@@ -28,8 +28,27 @@ pub(crate) enum Profile {
     Dev,
 }
 
+/// Sources, and where they are built.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// The root of the workspace.
+    pub(crate) sources: PathBuf,
+    /// Where Cargo builds.
+    pub(crate) target: PathBuf,
+}
+
+impl Place {
+    /// This checkout.
+    pub(crate) fn ours() -> Self {
+        Self {
+            sources: crate::workspace(),
+            target: crate::target(),
+        }
+    }
+}
+
 /// Builds the programs; each with the path of its binary.
-pub(crate) fn build(profile: Profile) -> Result<Vec<(&'static str, PathBuf)>> {
+pub(crate) fn build(profile: Profile, place: &Place) -> Result<Vec<(&'static str, PathBuf)>> {
     super::check_platform()?;
     obtain_target()?;
     let started = Instant::now();
@@ -50,8 +69,10 @@ pub(crate) fn build(profile: Profile) -> Result<Vec<(&'static str, PathBuf)>> {
             "debug"
         }
     };
-    let maps = Maps::read()?;
+    let maps = Maps::read(place)?;
     command
+        .current_dir(&place.sources)
+        .env("CARGO_TARGET_DIR", &place.target)
         // Whatever the shell has set for its own builds.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -83,7 +104,7 @@ pub(crate) fn build(profile: Profile) -> Result<Vec<(&'static str, PathBuf)>> {
         bail!("the build failed:\n{}", built.output);
     }
     eprintln!("static programs: built in {}", spoken(started.elapsed()));
-    let folder = crate::target().join(TARGET).join(folder);
+    let folder = place.target.join(TARGET).join(folder);
     Ok(PROGRAMS.map(|name| (name, folder.join(name))).into())
 }
 
@@ -158,7 +179,7 @@ fn rustc(arguments: &[&str]) -> Result<String> {
 struct Maps(Vec<(PathBuf, &'static str)>);
 
 impl Maps {
-    fn read() -> Result<Self> {
+    fn read(place: &Place) -> Result<Self> {
         let home = std::env::var_os("CARGO_HOME").map_or_else(
             || {
                 let home =
@@ -169,8 +190,8 @@ impl Maps {
         )?;
         // The last that fits counts, so the inner folders come later.
         Ok(Self(vec![
-            (crate::workspace(), "/source"),
-            (crate::target(), "/target"),
+            (place.sources.clone(), "/source"),
+            (place.target.clone(), "/target"),
             (home, "/cargo"),
         ]))
     }

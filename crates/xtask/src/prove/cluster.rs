@@ -1,12 +1,13 @@
-//! The ground of the proof `cluster`: a Kubernetes that runs pods, with our images in it. The tests run in
-//! its network, as if on its node, and everywhere else on this machine.
+//! The grounds of the proofs `cluster` and `image`. Of the first: a Kubernetes that runs pods, with our images
+//! in it; the tests run in its network, as if on its node, and everywhere else on this machine.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use crate::cluster::{Attached, is_possible};
+use crate::cluster::{Attached, is_possible, runtime};
+use crate::control_plane::AUDIT_LOG;
 use crate::image::{self, Profile};
 use crate::tools::go::GoTool;
 
@@ -38,6 +39,10 @@ impl Ground {
             (
                 "APONO_CLUSTER_KUBECTL",
                 cluster.program("kubectl").into_os_string(),
+            ),
+            (
+                "APONO_CLUSTER_AUDIT_LOG",
+                cluster.folder().join(AUDIT_LOG).into_os_string(),
             ),
             (RUNNER, runner(attached.cluster())?),
         ];
@@ -72,6 +77,17 @@ impl Ground {
     pub(super) fn logs(&self) -> PathBuf {
         self.cluster.cluster().folder().to_owned()
     }
+}
+
+/// What the proof `image` reads: the archives, and the runc of a cluster.
+pub(super) fn images() -> Result<Vec<(&'static str, OsString)>> {
+    is_possible()?;
+    let folder = image::folder().join("prove");
+    let built = image::build(Profile::Dev, PREFIX, None, &folder)?;
+    let names = ["APONO_IMAGE_OPERATOR", "APONO_IMAGE_SIMULATOR"].into_iter();
+    let archives = built.into_iter().map(|it| it.path.into_os_string());
+    let runtime = ("APONO_IMAGE_RUNC", runtime()?.into_os_string());
+    Ok(names.zip(archives).chain([runtime]).collect())
 }
 
 /// What Cargo runs a test with, on the only platform that images are built for.
