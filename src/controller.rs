@@ -68,6 +68,7 @@ use kube::{
     runtime::controller::Action,
 };
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 pub use context::Context;
 pub use error::Error;
@@ -79,6 +80,7 @@ use crate::{
     crd::{AccessRequest, FINALIZER},
     kubernetes::deadline,
     shards::{self, Entry, Shard},
+    telemetry::spans,
 };
 use fold::{Happening, Outcome};
 use mark::Marked;
@@ -174,7 +176,9 @@ async fn drive(
     let Observation {
         mut observed,
         connection,
-    } = observe(context, &resource, intent, now).await;
+    } = observe(context, &resource, intent, now)
+        .instrument(spans::step("observe"))
+        .await;
     // Reading the catalogue may have taken longer than a mark is valid.
     let (now, planned_at) = (context.clock.now(), Instant::now());
     if observed.connection == ConnectionSight::Verifying {
@@ -186,16 +190,21 @@ async fn drive(
             Some(_) => {}
         }
     }
-    let Plan { step, mut requeue } = plan(&resource, &observed, intent, now);
+    let Plan { step, mut requeue } =
+        spans::step("plan").in_scope(|| plan(&resource, &observed, intent, now));
     let (handle, why) = (connection.as_deref(), (readable, &step, intent));
     if matches!(step, Step::Revoke { .. }) {
         store_first_sight(context, &resource, &observed, (readable, intent), now).await;
     }
-    let turn = credentials::turn(context, handle, &resource, &mut observed, why, now).await?;
+    let turn = credentials::turn(context, handle, &resource, &mut observed, why, now)
+        .instrument(spans::step("credentials"))
+        .await?;
     let mut current = resource;
     let times = (planned_at, now);
-    let outcome = match carry_out(context, handle, &mut current, &mut observed, step, times).await?
-    {
+    let carried = carry_out(context, handle, &mut current, &mut observed, step, times)
+        .instrument(spans::step("execute"))
+        .await?;
+    let outcome = match carried {
         Carried::Out(outcome) => outcome,
         Carried::Unprotected => {
             requeue = Some(UNPROTECTED);
@@ -214,7 +223,7 @@ async fn drive(
     let followed = follows_up(&outcome);
     let made = (&outcome, turn.happenings.as_slice());
     let telling = tell(context, current, &observed, made, (readable, intent), now);
-    let held = Box::pin(telling).await?;
+    let held = Box::pin(telling).instrument(spans::step("persist")).await?;
     let requeue = requeue.into_iter().chain(turn.wake).chain(held).min();
     Ok(match requeue.filter(|_| !followed) {
         Some(wait) => Action::requeue(wait.max(SOON)),
@@ -380,7 +389,8 @@ async fn marked(
     resource: &AccessRequest,
     ledger: Option<&attempt::Ledger>,
 ) -> Result<AccessRequest, Error> {
-    match mark::mark(context, resource, ledger).await? {
+    let marking = mark::mark(context, resource, ledger).instrument(spans::step("mark"));
+    match marking.await? {
         Marked::Stands(marked) => Ok(*marked),
         Marked::LookAgain => Err(Error::Outdated),
     }

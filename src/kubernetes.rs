@@ -24,8 +24,9 @@ use kube::{
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::sync::Notify;
+use tracing::Instrument as _;
 
-use crate::{failpoint, metrics::Metrics, shards};
+use crate::{failpoint, metrics::Metrics, shards, telemetry::spans};
 
 /// How long the server lets a watch run. The watcher adds 5 s: 30 s of silence end it.
 const WATCH_SECONDS: u32 = 25;
@@ -180,8 +181,11 @@ pub async fn deadline<T>(
     if !shards::may_go_on() {
         return Err(Error::NotHeld { doing });
     }
+    let span = spans::kube_call(doing);
     let called = tokio::time::timeout(limit, failpoint::around(doing, call));
-    ended(doing, limit, called.await)
+    let answer = ended(doing, limit, called.instrument(span.clone()).await);
+    spans::note_failure(&span, answer.is_err());
+    answer
 }
 
 fn ended<T>(

@@ -19,9 +19,10 @@
 //! | what the API holds, read by list pages | [`poller`] |
 //! | how a request is found again when its answer was lost | [`marker`] |
 //! | whether a cluster has what the operator needs | [`check`] |
+//! | everything ended or handed over before the operator goes | [`drain`] |
 //! | where a debug build can be made to die | [`failpoint`] |
 //! | which replica works for which connections | [`shards`] |
-//! | settings, logs, metrics, health, start and stop | [`settings`], [`telemetry`], [`metrics`], [`admin`], [`app`] |
+//! | settings, logs and traces, metrics, health, start and stop | [`settings`], [`telemetry`], [`metrics`], [`admin`], [`app`] |
 
 pub mod admin;
 pub mod app;
@@ -30,6 +31,7 @@ pub mod clock;
 pub mod connection;
 pub mod controller;
 pub mod crd;
+pub mod drain;
 pub mod failpoint;
 pub mod kubernetes;
 pub mod marker;

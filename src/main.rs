@@ -6,8 +6,12 @@ use std::{io::Write as _, process::ExitCode};
 use apono_operator::{
     app,
     check::{self, Standing},
-    crd, metrics,
-    settings::{Command, CommandLine, RunArguments, Settings, Surroundings},
+    crd,
+    drain::{self, Tell},
+    metrics,
+    settings::{
+        Command, CommandLine, DrainArguments, RunArguments, Settings, Surroundings, drain_order,
+    },
     telemetry::{self, Chain},
 };
 use clap::Parser as _;
@@ -19,6 +23,7 @@ fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Run(arguments) => run(&arguments),
         Command::Check(arguments) => check(&arguments),
+        Command::Drain(arguments) => drain(&arguments),
         Command::Crd => print(&crd::crds_yaml()),
         Command::Metrics => print(&metrics::reference().unwrap_or_default()),
         Command::Version => print(concat!("apono-operator ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -30,23 +35,29 @@ fn run(arguments: &RunArguments) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return fail(WRONG_SETTING, &error),
     };
-    if let Err(error) = telemetry::start(&settings) {
-        return fail(1, &error);
-    }
+    let started = match telemetry::start(&settings) {
+        Ok(started) => started,
+        Err(error) => return fail(1, &error),
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error),
     };
+    if let Some(path) = settings.log_filter_file.clone() {
+        runtime.spawn(started.levels.clone().follow(path));
+    }
     let result = runtime.block_on(app::run(settings));
     // Whatever still runs has had its time.
     runtime.shutdown_background();
-    match result {
+    let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = %Chain(&error), "the operator cannot run");
             ExitCode::FAILURE
         }
-    }
+    };
+    started.finish();
+    code
 }
 
 fn check(arguments: &RunArguments) -> ExitCode {
@@ -63,6 +74,26 @@ fn check(arguments: &RunArguments) -> ExitCode {
     let _ = print(&format!("{}\n", lines.join("\n")));
     let is_wrong = findings.iter().any(|one| one.standing == Standing::Wrong);
     ExitCode::from(u8::from(is_wrong))
+}
+
+fn drain(arguments: &DrainArguments) -> ExitCode {
+    let settings = Settings::new(&arguments.run, &Surroundings::look());
+    let (settings, order) = match settings.and_then(|one| Ok((one, drain_order(arguments)?))) {
+        Ok(both) => both,
+        Err(error) => return fail(WRONG_SETTING, &error),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &error),
+    };
+    let mut tell = Tell {
+        said: std::io::stderr(),
+        printed: std::io::stdout(),
+    };
+    match runtime.block_on(drain::drain(&settings, order, &mut tell)) {
+        Ok(is_drained) => ExitCode::from(u8::from(!is_drained)),
+        Err(error) => fail(1, &error),
+    }
 }
 
 /// A reader that has seen enough (`| head`) is no failure.

@@ -23,11 +23,13 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit, watch},
     time::Instant,
 };
+use tracing::Instrument as _;
 
 use crate::{
     failpoint,
     metrics::{HeldBack, Metrics, Wait},
     shards::Fence,
+    telemetry::spans,
 };
 
 mod gate;
@@ -283,8 +285,12 @@ impl Remote {
             return Err(RemoteError::NotHeld);
         }
         let started = Instant::now();
-        let answer = failpoint::around(endpoint.as_str(), operation(client)).await;
+        let span = spans::remote_call(endpoint);
+        let answer = failpoint::around(endpoint.as_str(), operation(client))
+            .instrument(span.clone())
+            .await;
         let class = answer.as_ref().err().map(Error::class);
+        spans::answered(&span, class);
         self.inner
             .metrics
             .remote_call(endpoint, class, started.elapsed());

@@ -4,18 +4,24 @@
 //! with the setting, its value and the next step. Nothing is read from the cluster here, and no
 //! credential is a setting.
 
-use std::{fmt, net::SocketAddr, ops::RangeInclusive, path::Path, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use apono_client::Network;
 use thiserror::Error;
 use url::{Origin, Url};
 
-use crate::crd::DurationText;
+use crate::{crd::DurationText, drain};
 
 mod command_line;
 mod proxy;
 
-pub use command_line::{Command, CommandLine, LogFormat, RunArguments};
+pub use command_line::{Command, CommandLine, DrainArguments, LogFormat, RunArguments};
 
 /// Where a pod finds the name of its own namespace.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -27,6 +33,8 @@ const CLUSTER_NAME_LENGTH: usize = 32;
 const POD_NAME_LENGTH: usize = 200;
 /// Longer deadlines would outlive a pod's grace period.
 const LONGEST_TIMEOUT: Duration = Duration::from_mins(2);
+/// Who waits longer has gone home.
+const LONGEST_DRAIN: Duration = Duration::from_hours(24);
 /// Lists more often would be work for nothing; more seldom, nobody would wait for them.
 const RELIST_INTERVALS: RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_hours(24);
@@ -77,6 +85,10 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Which log lines are written.
     pub log_filter: String,
+    /// The file whose filter holds instead, while it holds one.
+    pub log_filter_file: Option<PathBuf>,
+    /// Where traces are sent.
+    pub otlp_endpoint: Option<Url>,
 }
 
 /// A setting that cannot be used.
@@ -161,6 +173,12 @@ impl Settings {
                 LogFormat::Json
             }),
             log_filter: log_filter(&given.log_filter)?,
+            log_filter_file: given
+                .log_filter_file
+                .as_deref()
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
+            otlp_endpoint: otlp_endpoint(given.otlp_endpoint.as_deref())?,
         })
     }
 }
@@ -311,6 +329,49 @@ fn timeout(setting: &'static str, text: &str) -> Result<Duration, InvalidSetting
                 "write 1s to 2m, for example `10s`",
             )
         })
+}
+
+/// Where traces are sent. Others set the variable for every pod there is: a build that can send none
+/// says so in the log, and runs.
+fn otlp_endpoint(text: Option<&str>) -> Result<Option<Url>, InvalidSetting> {
+    const SETTING: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let url = Url::parse(text).ok();
+    let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    url.filter(is_http).map(Some).ok_or_else(|| {
+        invalid(
+            SETTING,
+            text,
+            "which is not an http or https URL",
+            "write for example `http://otel-collector.monitoring:4318`",
+        )
+    })
+}
+
+/// What `drain` is to do.
+pub fn drain_order(given: &DrainArguments) -> Result<drain::Order, InvalidSetting> {
+    let timeout = DurationText(given.timeout.clone())
+        .to_duration()
+        .filter(|duration| (Duration::from_secs(1)..=LONGEST_DRAIN).contains(duration))
+        .ok_or_else(|| {
+            invalid(
+                "--timeout",
+                &given.timeout,
+                "which is not a usable time to wait",
+                "write 1s to 24h, for example `15m`",
+            )
+        })?;
+    Ok(drain::Order {
+        mode: if given.hand_over {
+            drain::choice::Mode::HandOver
+        } else {
+            drain::choice::Mode::Revoke
+        },
+        is_dry: given.dry_run,
+        timeout,
+    })
 }
 
 /// As Kubernetes names pods; an empty one is none.

@@ -1,17 +1,28 @@
-//! Starts the log: one subscriber for the process, JSON lines or text, on standard error.
+//! Starts the log: one subscriber for the process, JSON lines or text, on standard error. Where it is
+//! built in and asked for, spans go to a collector beside (`export.rs`).
 //!
 //! It decides nothing about what is logged, but for one thing: no secret reaches it, because no type
 //! of ours that holds one can be formatted, and what kube says of answers is never written, whatever
 //! the filter asks for: it repeats their text, which may be that of a Secret.
 
+#[cfg(feature = "opentelemetry")]
+mod export;
+pub mod levels;
+pub mod spans;
+
 use thiserror::Error;
-use tracing::Metadata;
+use tracing::{Metadata, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt, registry::LookupSpan,
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt as _, filter_fn},
+    fmt,
+    layer::{Filter, SubscriberExt},
+    reload,
     util::SubscriberInitExt,
 };
 
 use crate::settings::{LogFormat, Settings};
+use levels::Levels;
 
 /// The log cannot be started.
 #[derive(Debug, Error)]
@@ -22,6 +33,29 @@ pub enum Error {
     /// Another subscriber is installed.
     #[error("could not install the log subscriber")]
     Install(#[source] tracing_subscriber::util::TryInitError),
+    /// Spans cannot be sent.
+    #[cfg(feature = "opentelemetry")]
+    #[error("could not set up the export of traces: see OTEL_EXPORTER_OTLP_ENDPOINT")]
+    Export(#[source] export::Error),
+}
+
+/// What has been started.
+#[derive(Debug)]
+pub struct Started {
+    /// Changes the filter of the log.
+    pub levels: Levels,
+    #[cfg(feature = "opentelemetry")]
+    exporter: Option<export::Exporter>,
+}
+
+impl Started {
+    /// Sends what has not been sent yet, where spans are sent.
+    pub fn finish(self) {
+        #[cfg(feature = "opentelemetry")]
+        if let Some(exporter) = self.exporter {
+            exporter.finish();
+        }
+    }
 }
 
 /// Where kube tells of answers: at WARN the whole text of one that does not decode, at DEBUG and
@@ -34,30 +68,44 @@ fn is_harmless(metadata: &Metadata<'_>) -> bool {
 }
 
 /// What passes the filter and repeats no answers.
-fn told(filter: EnvFilter) -> impl tracing::Subscriber + for<'a> LookupSpan<'a> {
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(filter_fn(is_harmless))
+fn told<S>(filter: impl Filter<S> + 'static) -> impl Filter<S> {
+    // The hint is that of the other filter: this one has nothing to say of levels.
+    let harmless = filter_fn(is_harmless).with_max_level_hint(LevelFilter::TRACE);
+    filter.and(harmless)
 }
 
 /// Installs the subscriber of the process.
-pub fn start(settings: &Settings) -> Result<(), Error> {
+pub fn start(settings: &Settings) -> Result<Started, Error> {
     let filter = EnvFilter::try_new(&settings.log_filter).map_err(Error::ParseFilter)?;
-    let registry = told(filter);
-    match settings.log_format {
-        LogFormat::Json => registry
-            .with(
-                fmt::layer()
-                    .json()
-                    .flatten_event(true)
-                    .with_writer(std::io::stderr),
-            )
-            .try_init(),
-        LogFormat::Text => registry
-            .with(fmt::layer().with_writer(std::io::stderr))
-            .try_init(),
+    let (filter, handle) = reload::Layer::new(filter);
+    let levels = Levels::new(handle, &settings.log_filter);
+    let registry =
+        tracing_subscriber::registry().with(lines(settings.log_format).with_filter(told(filter)));
+    #[cfg(feature = "opentelemetry")]
+    let (layer, exporter) = export::layer(settings).map_err(Error::Export)?.unzip();
+    #[cfg(feature = "opentelemetry")]
+    let registry = registry.with(layer);
+    registry.try_init().map_err(Error::Install)?;
+    if settings.otlp_endpoint.is_some() && !cfg!(feature = "opentelemetry") {
+        tracing::warn!(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, and this build cannot send traces: build with \
+             `--features opentelemetry`, or leave it out"
+        );
     }
-    .map_err(Error::Install)
+    Ok(Started {
+        levels,
+        #[cfg(feature = "opentelemetry")]
+        exporter,
+    })
+}
+
+/// What writes the lines.
+fn lines(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let layer = fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+        LogFormat::Text => layer.boxed(),
+    }
 }
 
 /// Prints an error and its causes, each once: kube's own errors repeat their source in their text.
@@ -124,7 +172,8 @@ pub mod captured {
         let lines = Lines::default();
         let (filter, writer) = (EnvFilter::try_new(filter).unwrap(), lines.clone());
         let layer = fmt::layer().with_writer(move || writer.clone());
-        (told(filter).with(layer), lines)
+        let layer = layer.with_filter(told(filter));
+        (tracing_subscriber::registry().with(layer), lines)
     }
 }
 

@@ -44,6 +44,8 @@ const PURE: &[&str] = &[
     "controller/entitlements.rs",
     "controller/failed.rs",
     "controller/fold.rs",
+    "drain/choice.rs",
+    "drain/left.rs",
     "controller/lenient.rs",
     "controller/message.rs",
     "controller/observed.rs",

@@ -11,7 +11,7 @@ use std::{
 
 use futures::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture};
 use kube::{
-    Api, Client,
+    Api, Client, Resource as _,
     core::DeserializeGuard,
     runtime::{
         Config as ControllerConfig,
@@ -24,6 +24,7 @@ use tokio::{
     sync::{Mutex as Lock, broadcast, mpsc},
     time::Instant,
 };
+use tracing::Instrument as _;
 
 use super::{
     ConnectionKey, ConnectionResource, Found, Registry,
@@ -40,7 +41,7 @@ use crate::{
     poller::ResourceKey,
     settings::{Scope, Settings},
     shards::{self, Entry, Shard, Shards},
-    telemetry::Chain,
+    telemetry::{Chain, spans},
 };
 
 /// More connections than this may ask for a pass at once only by waiting for their regular look.
@@ -288,12 +289,15 @@ async fn timed_pass<K: ConnectionResource>(
     let working = context.metrics.begin(Which::Connection);
     let started = Instant::now();
     // Boxed: it is as large as all that a pass may do.
-    let result = Box::pin(fenced_pass(&object, &context)).await;
+    let span = spans::pass(Which::Connection, object.meta());
+    let pass = Box::pin(fenced_pass(&object, &context));
+    let result = pass.instrument(span.clone()).await;
     let outcome = match &result {
         Ok(_) if object.0.is_err() => PassOutcome::Undecodable,
         Ok(_) => PassOutcome::Done,
         Err(_) => PassOutcome::Transient,
     };
+    spans::passed(&span, outcome);
     context
         .metrics
         .pass(Which::Connection, outcome, started.elapsed());

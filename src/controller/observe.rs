@@ -7,6 +7,7 @@ use apono_client::{Endpoint, Entitlement, State};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use rand::RngExt;
+use tracing::Instrument as _;
 
 use super::{
     Context, admin,
@@ -37,6 +38,7 @@ use crate::{
     marker::Origin,
     poller::{Interest, ResourceKey, Tracked, View, Wanted},
     remote::RemoteError,
+    telemetry::spans,
 };
 
 /// Entitlements are read page by page, and no further than this: the status shows fewer.
@@ -109,6 +111,7 @@ pub async fn observe(
             (intent, now),
             &mut observed,
         ))
+        .instrument(spans::step("resolve"))
         .await;
     }
     Observation {

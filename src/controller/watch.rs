@@ -21,6 +21,7 @@ use tokio::{
     sync::{broadcast, watch},
     time::Instant,
 };
+use tracing::Instrument as _;
 
 use super::{
     Context, Error,
@@ -38,7 +39,7 @@ use crate::{
     metrics::{Controller as Which, PassOutcome},
     poller::ResourceKey,
     shards::Shards,
-    telemetry::Chain,
+    telemetry::{Chain, spans},
 };
 
 /// A resource, or why it cannot be read.
@@ -224,13 +225,17 @@ async fn pass(
     let started = Instant::now();
     let decoded = object.0.is_ok();
     // Boxed: it is as large as all that a pass may do.
-    let result = Box::pin(reconcile(Arc::clone(&object), Arc::clone(&context))).await;
+    let span = spans::pass(Which::AccessRequest, object.meta());
+    let result = Box::pin(reconcile(Arc::clone(&object), Arc::clone(&context)))
+        .instrument(span.clone())
+        .await;
     let outcome = match &result {
         Ok(_) if decoded => PassOutcome::Done,
         Ok(_) => PassOutcome::Undecodable,
         Err(error) if error.is_refusal() => PassOutcome::Rejected,
         Err(_) => PassOutcome::Transient,
     };
+    spans::passed(&span, outcome);
     context
         .metrics
         .pass(Which::AccessRequest, outcome, started.elapsed());

@@ -19,7 +19,7 @@ use std::{
 
 use futures::StreamExt as _;
 use kube::{
-    ResourceExt as _,
+    Resource as _, ResourceExt as _,
     api::{Patch, PatchParams},
     runtime::{
         Config as ControllerConfig,
@@ -29,6 +29,7 @@ use kube::{
 use serde_json::json;
 use thiserror::Error;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{
     Debts,
@@ -52,7 +53,7 @@ use crate::{
     kubernetes::{self, deadline},
     metrics::{Controller as Which, DebtEnd, KubeWrite, PassOutcome},
     shards::{self, Entry, Shard, Shards},
-    telemetry::Chain,
+    telemetry::{Chain, spans},
 };
 
 /// As many steps as one pass makes before others have their turn.
@@ -167,12 +168,15 @@ fn after_failure(_object: Arc<Guarded>, error: &Failure, _context: Arc<Context>)
 async fn timed(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failure> {
     let working = context.debts.metrics.begin(Which::OwedRevocation);
     let started = Instant::now();
-    let result = Box::pin(pass(&object, &context)).await;
+    let span = spans::pass(Which::OwedRevocation, object.meta());
+    let pass = Box::pin(pass(&object, &context));
+    let result = pass.instrument(span.clone()).await;
     let outcome = match &result {
         Ok(_) if object.0.is_err() => PassOutcome::Undecodable,
         Ok(_) => PassOutcome::Done,
         Err(_) => PassOutcome::Transient,
     };
+    spans::passed(&span, outcome);
     let metrics = &context.debts.metrics;
     metrics.pass(Which::OwedRevocation, outcome, started.elapsed());
     working.end(&result);

@@ -26,6 +26,10 @@ pub enum Command {
     /// Say whether the custom resources, the rights and the connections are in order, with the
     /// settings of `run`. Ends with 0 if they are, else with 1.
     Check(Box<RunArguments>),
+    /// End everything, or hand it over, before the operator is removed, with the settings of `run`.
+    /// Deletes every `AccessRequest` and waits until all access is taken back and nothing is owed: the
+    /// operator has to run meanwhile. Ends with 0 when nothing is left, else with 1.
+    Drain(Box<DrainArguments>),
     /// Print the custom resource definitions as YAML.
     Crd,
     /// Print the page that tells of the metrics, as Markdown.
@@ -219,6 +223,52 @@ pub struct RunArguments {
         value_name = "FILTER"
     )]
     pub log_filter: String,
+    /// A file that holds such a filter: followed as it changes, so that nothing has to be restarted.
+    /// While it is absent or empty, the other setting holds. Default: none.
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        help_heading = "Telemetry",
+        value_name = "FILE"
+    )]
+    pub log_filter_file: Option<String>,
+    /// Where an `OpenTelemetry` collector takes traces over HTTP, for example
+    /// http://otel-collector.monitoring:4318. Only builds with the feature opentelemetry send any.
+    /// Default: none are sent.
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        hide_env_values = true,
+        help_heading = "Telemetry",
+        value_name = "URL"
+    )]
+    pub otlp_endpoint: Option<String>,
+}
+
+/// What `drain` does, and the settings of `run`.
+#[derive(Args, Clone, Debug)]
+pub struct DrainArguments {
+    /// Leave the access as it is, for the operator of another cluster: print every `AccessRequest` with
+    /// the record of what was asked, and delete it as an orphan. Its connection has to allow that
+    /// (`spec.allow.orphan`). Applied in a cluster with the same `CLUSTER_NAME`, what was printed adopts
+    /// the access.
+    #[arg(long, help_heading = "Drain")]
+    pub hand_over: bool,
+    /// Say what would be done, and do nothing.
+    #[arg(long, help_heading = "Drain")]
+    pub dry_run: bool,
+    /// How long to wait, 1s to 24h.
+    #[arg(
+        long,
+        help_heading = "Drain",
+        default_value = "15m",
+        value_name = "DURATION"
+    )]
+    pub timeout: String,
+    /// The settings of `run`.
+    #[command(flatten)]
+    pub run: RunArguments,
 }
 
 /// How log lines are written.

@@ -2,6 +2,7 @@
 //! log, which tells who wrote what.
 
 use std::{
+    collections::BTreeSet,
     env,
     fs::File,
     io::{Read as _, Seek as _, SeekFrom},
@@ -29,8 +30,9 @@ use super::wait::PATIENCE;
 
 /// What is left of a world after this may stay.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// The definitions are the same for every test of a binary.
-static SERVED: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
+/// The clusters that serve the definitions, which are the same for every test of a binary.
+static SERVED: tokio::sync::Mutex<BTreeSet<String>> =
+    tokio::sync::Mutex::const_new(BTreeSet::new());
 
 /// One test's part of the cluster.
 pub struct Cluster {
@@ -94,8 +96,23 @@ impl Cluster {
     /// The same in a cluster of the test's own.
     pub async fn at(kubeconfig: String) -> Self {
         let client = connect(&kubeconfig).await;
-        SERVED.get_or_init(|| serve_definitions(&client)).await;
+        let mut served = SERVED.lock().await;
+        if served.insert(kubeconfig.clone()) {
+            serve_definitions(&client).await;
+        }
+        drop(served);
         let namespace = format!("test-{:08x}", rand::random::<u32>());
+        Self::with_namespace(client, kubeconfig, namespace).await
+    }
+
+    /// The namespace of this name in another cluster, with the definitions served.
+    pub async fn elsewhere(kubeconfig: String, namespace: String) -> Self {
+        let client = connect(&kubeconfig).await;
+        serve_definitions(&client).await;
+        Self::with_namespace(client, kubeconfig, namespace).await
+    }
+
+    async fn with_namespace(client: Client, kubeconfig: String, namespace: String) -> Self {
         let object = json!({"metadata": {"name": namespace}});
         let object = serde_json::from_value(object).expect("a namespace");
         let namespaces: Api<Namespace> = Api::all(client.clone());

@@ -119,6 +119,16 @@ impl Operator {
         other
     }
 
+    /// Another command of the binary with the same settings, as it ends.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_apono-operator"));
+        command
+            .args(arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+
     /// Sends it a signal, and waits for nothing.
     pub fn signal(&self, name: &str) {
         let (child, _) = self.running.as_ref().expect("the operator runs");

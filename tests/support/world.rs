@@ -1,5 +1,7 @@
 //! How a world is made and ends.
 
+use std::sync::Arc;
+
 use apono_simulator::{Config, DEFAULT_USER, Simulator, User};
 use serde_json::{Value, json};
 
@@ -84,7 +86,7 @@ pub struct World {
     /// The operator.
     pub operator: Operator,
     /// The remote.
-    pub simulator: Simulator,
+    pub simulator: Arc<Simulator>,
     /// The namespace in the apiserver.
     pub cluster: Cluster,
     /// The token of the remote's first user, which nothing may ever show.
@@ -100,7 +102,7 @@ impl World {
             Some(user) => user.tokens = vec![token.clone()],
             None => remote.users = vec![User::new(DEFAULT_USER, token.clone())],
         }
-        let simulator = Simulator::start(&remote).expect("a free port");
+        let simulator = Arc::new(Simulator::start(&remote).expect("a free port"));
         let cluster = match setup.kubeconfig {
             None => Cluster::new().await,
             Some(kubeconfig) => Cluster::at(kubeconfig).await,
@@ -138,6 +140,24 @@ impl World {
                 .await;
         }
         world
+    }
+
+    /// The same namespace in another cluster, over the same remote with the same token. Its operator
+    /// is not started; of its settings the last of a name counts.
+    pub async fn elsewhere(&self, kubeconfig: &str, settings: &[(&str, &str)]) -> Self {
+        let namespace = self.cluster.namespace.clone();
+        let cluster = Cluster::elsewhere(kubeconfig.to_owned(), namespace).await;
+        let mut operator = self.operator.another("elsewhere");
+        operator.set("KUBECONFIG", kubeconfig);
+        for (name, value) in settings {
+            operator.set(name, value);
+        }
+        Self {
+            operator,
+            simulator: Arc::clone(&self.simulator),
+            cluster,
+            token: self.token.clone(),
+        }
     }
 
     /// What a failed wait shows beside what it waited for.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::process::{self, progress::Progress, spoken};
-use crate::test::cargo;
+use crate::test::{FEATURES, cargo};
 use crate::tools;
 
 struct Step {
@@ -103,14 +103,10 @@ fn format() -> Result<Command> {
 #[expect(clippy::unnecessary_wraps, reason = "the steps share one signature")]
 fn lints() -> Result<Command> {
     let mut command = cargo();
-    command.args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]);
+    command
+        .args(["clippy", "--workspace", "--all-targets"])
+        .args(FEATURES)
+        .args(["--", "-D", "warnings"]);
     Ok(command)
 }
 
@@ -130,6 +126,7 @@ fn docs() -> Result<Command> {
             "--workspace",
             "--document-private-items",
         ])
+        .args(FEATURES)
         .env("RUSTDOCFLAGS", "-D warnings");
     Ok(command)
 }

@@ -10,6 +10,8 @@ use crate::process;
 use crate::rights::Audited;
 use crate::tools;
 
+/// What is built in beside the defaults, so that its tests are among the others.
+pub(crate) const FEATURES: [&str; 2] = ["--features", "apono-operator/opentelemetry"];
 /// How many tests of a binary run at once: libtest's own variable.
 pub(crate) const THREADS: &str = "RUST_TEST_THREADS";
 /// Most of a test is waiting, so that two cores are busy with twice as many.
@@ -38,7 +40,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         None
     };
     // First, since the control plane would wait for the compiler.
-    let built = process::run(cargo().args(["build", "--workspace", "--bins"]))?;
+    let build = ["build", "--workspace", "--bins"];
+    let built = process::run(cargo().args(build).args(FEATURES))?;
     if !built.success() {
         return Ok(code(built));
     }
@@ -47,6 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut tests = cargo();
     tests
         .args(["test", "--workspace"])
+        .args(FEATURES)
         .args(&arguments.to_cargo)
         .envs(plane.environment());
     if let Some(path) = monitoring {

@@ -50,7 +50,16 @@ const NOT_FOUND: Proof = Proof::Unit(
 );
 
 /// The list.
-pub(super) const MUTATIONS: [Mutation; 26] = [
+pub(super) const MUTATIONS: [Mutation; 27] = [
+    Mutation {
+        name: "who asks may say who asked",
+        file: "src/connection/policy/requester.rs",
+        from: "fields.retain(|name, _| !same(name, field));",
+        to: "",
+        caught_by: Proof::Unit(
+            "connection::policy::requester::tests::who_asks_does_not_say_who_asked",
+        ),
+    },
     Mutation {
         name: "absence is concluded from a look that was asked for too early",
         file: "src/controller/picture.rs",
