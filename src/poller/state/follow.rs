@@ -16,6 +16,9 @@ use crate::poller::words::Words;
 
 /// New ids are gathered for so long before they are read: after a restart they come in thousands.
 pub(super) const GATHER: Duration = Duration::from_millis(250);
+/// Where they keep coming, as after a start with thousands, this long: what is declared while the
+/// sweep is under way was kept by it for its mark, and is there already.
+const GATHER_AT_MOST: Duration = Duration::from_secs(1);
 /// An id that was hastened is expected on the short list this soon.
 const SOON: Duration = Duration::from_millis(200);
 /// What has failed and was asked to move is read twice: soon, and once more when a remote that acts
@@ -103,7 +106,9 @@ impl Knowledge {
         if self.swept.contains(&api) || !self.groups.contains_key(&group) {
             return None;
         }
-        self.stirred.get(&group).map(|since| *since + GATHER)
+        let quiet = self.stirred.get(&group).map(|since| *since + GATHER);
+        let full = self.opened.get(&group).map(|since| *since + GATHER_AT_MOST);
+        quiet.into_iter().chain(full).min()
     }
 
     /// An id that was never read is swept for, once; on a list that was swept it is read by id.

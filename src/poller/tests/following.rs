@@ -288,6 +288,26 @@ async fn declaring_the_same_again_reads_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn ids_that_keep_coming_after_a_start_are_read_in_a_second_and_once() {
+    let bench = Bench::start();
+    let name = |n: u8| format!("a{n}");
+    for n in 0..60 {
+        bench.world.put(&name(n), State::Active, bench.now());
+        bench.world.mark(&name(n), &name(n), n);
+    }
+    for n in 0..60 {
+        bench.track(&name(n), &[(&name(n), RemoteApi::UserV4)]);
+        pass_millis(100).await;
+        if n == 15 {
+            assert!(matches!(bench.sight(&name(0)), Sight::Seen(_)));
+        }
+    }
+    // Those that came later were kept for their marks when the first were read.
+    assert!(matches!(bench.sight(&name(59)), Sight::Seen(_)));
+    assert_eq!((bench.lists(), bench.gets()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_nobody_follows_is_forgotten_except_what_is_ours_and_live() {
     let bench = Bench::following(["a"], State::Active).await;
     bench.world.with(|world| world.sorted = Sorted::OldestFirst);
