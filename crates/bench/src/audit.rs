@@ -95,17 +95,22 @@ pub fn is_of_lease(kind: &str) -> bool {
     kind.ends_with(LEASES)
 }
 
-/// How many are more than before: of resources, of leases, of events.
-pub fn since(before: &Writes, after: &Writes) -> [u64; 3] {
+/// How many are more than before: of the objects of this kind and of events, of leases, and of
+/// everything else, which is what an operator writes for itself now and then.
+pub fn since(before: &Writes, after: &Writes, kind_of_load: &str) -> [u64; 3] {
     let mut counts = [0; 3];
-    let [resources, leases, events] = &mut counts;
+    let [objects, leases, others] = &mut counts;
+    let is_of_load = |kind: &str| {
+        let resource = kind.split(' ').nth(1).unwrap_or_default();
+        resource.split('/').next() == Some(kind_of_load)
+    };
     for (kind, count) in difference(before, after) {
         if is_of_lease(&kind) {
             *leases += count;
-        } else if kind.ends_with(EVENTS) {
-            *events += count;
+        } else if kind.ends_with(EVENTS) || is_of_load(&kind) {
+            *objects += count;
         } else {
-            *resources += count;
+            *others += count;
         }
     }
     counts
@@ -141,13 +146,15 @@ mod tests {
     }
 
     #[test]
-    fn leases_and_events_are_counted_apart() {
+    fn objects_and_events_leases_and_all_else_are_counted_apart() {
         let before = Writes::from([("patch a".to_owned(), 1)]);
         let after = Writes::from([
             ("create events".to_owned(), 4),
             ("patch a".to_owned(), 3),
+            ("patch a/status".to_owned(), 1),
+            ("patch b/status".to_owned(), 7),
             ("update leases".to_owned(), 5),
         ]);
-        assert_eq!(since(&before, &after), [2, 5, 4]);
+        assert_eq!(since(&before, &after, "a"), [2 + 1 + 4, 5, 7]);
     }
 }

@@ -93,6 +93,11 @@ impl Load {
         writes.measure(count, &objects).await
     }
 
+    /// What its objects are called in paths.
+    pub fn plural(&self) -> &str {
+        &self.kind.plural
+    }
+
     /// One object as it is now.
     pub async fn get(&self, (namespace, name): Place<'_>) -> Result<DynamicObject> {
         Ok(self.api(namespace).get(name).await?)

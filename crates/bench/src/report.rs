@@ -20,7 +20,7 @@ struct Measure {
     of: fn(&Turn) -> Option<f64>,
 }
 
-const MEASURES: [Measure; 21] = [
+const MEASURES: [Measure; 22] = [
     Measure {
         name: "apply to ready, idle, p50",
         unit: "ms",
@@ -85,10 +85,16 @@ const MEASURES: [Measure; 21] = [
         of: |turn| Some(turn.steady.as_ref()?.calls_a_minute),
     },
     Measure {
-        name: "writes a minute, at rest",
+        name: "writes of objects and events a minute, at rest",
         unit: "",
         goal: "0",
         of: |turn| Some(turn.steady.as_ref()?.writes_a_minute),
+    },
+    Measure {
+        name: "leases renewed a minute, at rest",
+        unit: "",
+        goal: "12",
+        of: |turn| Some(turn.steady.as_ref()?.leases_a_minute),
     },
     Measure {
         name: "processor, at rest",

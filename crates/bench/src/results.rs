@@ -97,8 +97,11 @@ pub struct Steady {
     pub seconds: f64,
     /// Calls of the remote a minute.
     pub calls_a_minute: f64,
-    /// Writes to the apiserver a minute, leases not counted.
+    /// Writes of objects and events to the apiserver a minute.
     pub writes_a_minute: f64,
+    /// All other writes but those of leases: of a connection, whose user was learned.
+    #[serde(default)]
+    pub other_writes: u64,
     /// Renewals of leases a minute.
     pub leases_a_minute: f64,
     /// Of one core, in per cent: the operator, the apiserver, etcd.
@@ -115,8 +118,11 @@ pub struct Steady {
 pub struct Restart {
     /// From the start of the process until every object was looked at anew.
     pub verified_s: f64,
-    /// Writes to the apiserver until then and ten seconds on.
+    /// Writes of objects and events to the apiserver until then and ten seconds on.
     pub writes: u64,
+    /// All other writes but those of leases.
+    #[serde(default)]
+    pub other_writes: u64,
     /// Calls of the remote, likewise.
     pub calls: u64,
 }

@@ -327,7 +327,8 @@ impl<'a> Bench<'a> {
         sleep(Duration::from_secs(self.plan.steady)).await;
         let (after, seconds) = (cpu(), started.elapsed().as_secs_f64());
         let calls = audit::difference(&calls, &self.remote.calls().await?);
-        let [resources, leases, events] = audit::since(&writes, &self.audit.writes()?);
+        let now = self.audit.writes()?;
+        let [objects, leases, others] = audit::since(&writes, &now, self.load.plural());
         let a_minute = |count: u64| share(count, 1) * 60.0 / seconds;
         let mut cpu_percent = [0.0; 3];
         for ((percent, after), before) in cpu_percent.iter_mut().zip(after).zip(before) {
@@ -337,7 +338,8 @@ impl<'a> Bench<'a> {
         self.result.steady = Some(Steady {
             seconds,
             calls_a_minute: a_minute(calls.values().sum()),
-            writes_a_minute: a_minute(resources + events),
+            writes_a_minute: a_minute(objects),
+            other_writes: others,
             leases_a_minute: a_minute(leases),
             cpu_percent,
             rss_mib: figures.rss_mib,
@@ -400,10 +402,12 @@ impl<'a> Bench<'a> {
         };
         sleep(AFTER_RESTART).await;
         let calls = audit::difference(&calls, &self.remote.calls().await?);
-        let [resources, _, events] = audit::since(&writes, &self.audit.writes()?);
+        let now = self.audit.writes()?;
+        let [objects, _, others] = audit::since(&writes, &now, self.load.plural());
         self.result.restart = Some(Restart {
             verified_s: verified.as_secs_f64(),
-            writes: resources + events,
+            writes: objects,
+            other_writes: others,
             calls: calls.values().sum(),
         });
         Ok(())
