@@ -427,7 +427,10 @@ pub async fn describe_made(
     }
     let ids: Vec<_> = made.iter().map(|one| one.id.clone()).collect();
     let reading = read_entitlements(context, connection, resource, &ids, observed, now);
-    if tokio::time::timeout(DESCRIBED_WITHIN, reading).await.is_err() {
+    if tokio::time::timeout(DESCRIBED_WITHIN, reading)
+        .await
+        .is_err()
+    {
         tracing::debug!("the entitlements are read in the next pass");
         observed.entitlements.clear();
     }

@@ -22,7 +22,14 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Context, Error, attempt::Ledger, observed::doubled, reconcile, slim::slim, turns::{Answered, Urgency}};
+use super::{
+    Context, Error,
+    attempt::Ledger,
+    observed::doubled,
+    reconcile,
+    slim::slim,
+    turns::{Answered, Urgency},
+};
 use crate::{
     connection::{ConnectionKey, Registry, Relabelled},
     crd::{AccessRequest, FINALIZER, Phase},

@@ -22,11 +22,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::{
-    bare::Writes,
-    results::Bare,
-    subject::Subject,
-};
+use crate::{bare::Writes, results::Bare, subject::Subject};
 
 /// As many create or delete at the same time.
 const WRITERS: usize = 16;
