@@ -10,7 +10,7 @@ mod pool;
 
 use std::{fmt::Debug, future::Future, hash::Hash, sync::Arc, time::Duration};
 
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Uri, header};
 use futures::{Stream, StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -149,7 +149,18 @@ pub async fn connect(metrics: &Metrics) -> Result<Client, Error> {
     let config = Config::infer()
         .await
         .map_err(|source| Error::FindCluster(Box::new(source)))?;
-    counted(config, metrics)
+    let around = std::env::var("HTTPS_PROXY").ok();
+    counted(without_proxy(config, around.as_deref()), metrics)
+}
+
+/// kube takes `HTTPS_PROXY` where a kubeconfig names no proxy, and then could not build a client: calls to
+/// the API server go straight to it, as they do in a pod.
+fn without_proxy(mut config: Config, around: Option<&str>) -> Config {
+    let around = around.and_then(|text| text.parse::<Uri>().ok());
+    if around.is_some() && config.proxy_url == around {
+        config.proxy_url = None;
+    }
+    config
 }
 
 /// A client that neither retries nor waits for ever.
@@ -300,6 +311,21 @@ pub async fn cluster_name(client: &Client, limit: Duration) -> Result<String, Er
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proxy_of_the_environment_is_none_and_one_of_the_kubeconfig_is_kept() {
+        let server = || "https://127.0.0.1:6443".parse::<Uri>().unwrap();
+        let proxy = |text: &str| text.parse::<Uri>().ok();
+        let left = |named: &str, around: Option<&str>| {
+            let mut config = Config::new(server());
+            config.proxy_url = proxy(named);
+            without_proxy(config, around).proxy_url
+        };
+        assert_eq!(left("http://proxy:3128", Some("http://proxy:3128")), None);
+        let kept = proxy("http://other:3128");
+        assert_eq!(left("http://other:3128", Some("http://proxy:3128")), kept);
+        assert_eq!(left("http://other:3128", None), kept);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_call_without_an_answer_ends_at_its_deadline() {

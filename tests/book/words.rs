@@ -134,6 +134,21 @@ fn where_a_debt_stands_is_said_in_the_words_that_are_listed() {
     assert_eq!(found, listed);
 }
 
+/// What stands in the page is what is shipped.
+#[test]
+fn the_expressions_in_the_page_of_flux_are_those_of_the_file() {
+    let page = Page::read("docs/flux.md");
+    let blocks = page.blocks();
+    let block = blocks
+        .iter()
+        .find(|block| block.language == "yaml")
+        .unwrap();
+    let shown: serde_json::Value = serde_saphyr::from_str(&block.text).unwrap();
+    let file = fs::read_to_string(root().join("deploy/flux/gate.yaml")).unwrap();
+    let shipped: serde_json::Value = serde_saphyr::from_str(&file).unwrap();
+    assert_eq!(shown["spec"]["healthCheckExprs"], shipped);
+}
+
 /// The table of the alerts is that of the rules.
 #[test]
 fn every_alert_is_in_the_table_with_its_severity() {

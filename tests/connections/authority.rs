@@ -1,5 +1,6 @@
-//! Certificate authorities of a company, as the chart's `extraCAs` brings them: from the files of a
-//! `ConfigMap`, as the kubelet lays them down, beside those of the image.
+//! What companies put between the operator and Apono. Certificate authorities, as the chart's `extraCAs`
+//! brings them: from the files of a `ConfigMap`, as the kubelet lays them down, beside those of the image.
+//! And proxies, which alone know the names of what is outside.
 
 use std::{
     net::SocketAddr,
@@ -9,8 +10,11 @@ use std::{
 };
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use serde_json::json;
-use tokio::{io::copy_bidirectional, net::TcpListener, net::TcpStream};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -21,27 +25,33 @@ use tokio_rustls::{
 
 use crate::support::{CONNECTION, Setup, World};
 
+/// A name that nobody here can resolve.
+const OUTSIDE: &str = "api.apono.invalid";
 /// Where the chart has the files, in the pod.
 const MOUNTED: &str = "/etc/apono-operator/ca";
 
 /// A server on loopback with a certificate of an authority that nobody knows; what it is sent it hands on
 /// to the remote.
 struct Gateway {
+    /// The endpoint.
     url: String,
+    /// Where it is, for those who take it for a proxy.
+    proxy: String,
     /// As PEM.
     authority: String,
     remote: Arc<OnceLock<SocketAddr>>,
 }
 
 impl Gateway {
-    async fn start() -> Self {
+    /// For this name; where it is not one of this machine's, it is reached as through a proxy.
+    async fn start(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = parameters.self_signed(&key).unwrap().pem();
         let issuer = Issuer::new(parameters, key);
         let key = KeyPair::generate().unwrap();
-        let wanted = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let wanted = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = wanted.signed_by(&key, &issuer).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = ServerConfig::builder()
@@ -53,10 +63,14 @@ impl Gateway {
         let port = listener.local_addr().unwrap().port();
         let remote = Arc::new(OnceLock::<SocketAddr>::new());
         let known = Arc::clone(&remote);
+        let is_proxy = name != "localhost";
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            while let Ok((mut stream, _)) = listener.accept().await {
                 let (acceptor, known) = (acceptor.clone(), Arc::clone(&known));
                 tokio::spawn(async move {
+                    if is_proxy {
+                        open(&mut stream).await;
+                    }
                     // Whoever does not trust it goes away.
                     let Ok(mut inside) = acceptor.accept(stream).await else {
                         return;
@@ -68,23 +82,43 @@ impl Gateway {
             }
         });
         Self {
-            url: format!("https://localhost:{port}"),
+            url: if is_proxy {
+                format!("https://{name}")
+            } else {
+                format!("https://{name}:{port}")
+            },
+            proxy: format!("http://127.0.0.1:{port}"),
             authority,
             remote,
         }
     }
 
     /// A world whose connection leads through it.
-    async fn world(&self, setup: Setup) -> World {
+    async fn world(&self, setup: Setup, spec: Value) -> World {
         let setup = setup.setting("ALLOWED_ENDPOINTS", &self.url);
         let world = World::new(setup.unconnected()).await;
         let url = world.simulator.url();
         let address = url.trim_start_matches("http://").trim_end_matches('/');
         let _ = self.remote.set(address.parse().unwrap());
         world.store_token(CONNECTION, &world.token).await;
-        world.connect(CONNECTION, &self.url, json!({})).await;
+        world.connect(CONNECTION, &self.url, spec).await;
         world
     }
+}
+
+/// Answers what a client asks of a proxy: a tunnel.
+async fn open(stream: &mut TcpStream) {
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"\r\n\r\n") {
+        asked.push(stream.read_u8().await.unwrap());
+    }
+    let asked = String::from_utf8(asked).unwrap();
+    assert!(
+        asked.starts_with(&format!("CONNECT {OUTSIDE}:443 ")),
+        "{asked}"
+    );
+    let answer = b"HTTP/1.1 200 OK\r\n\r\n";
+    stream.write_all(answer).await.unwrap();
 }
 
 /// The variable as the chart sets it, with another folder in the place of that of the pod.
@@ -104,7 +138,7 @@ fn variable(folder: &Path) -> String {
 
 #[tokio::test]
 async fn an_authority_of_the_config_map_is_trusted_beside_those_of_the_image() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::start("localhost").await;
     // A folder that is exchanged as a whole, and links into it.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
@@ -114,18 +148,45 @@ async fn an_authority_of_the_config_map_is_trusted_beside_those_of_the_image() {
     symlink("..data/company.crt", path.join("company.crt")).unwrap();
 
     let trusting = Setup::default().setting("SSL_CERT_DIR", &variable(path));
-    let world = gateway.world(trusting).await;
+    let world = gateway.world(trusting, json!({})).await;
     world.wait_connection(CONNECTION, "True", "Ready").await;
     world.end().await;
 }
 
 #[tokio::test]
 async fn an_authority_that_nobody_named_is_not_trusted() {
-    let gateway = Gateway::start().await;
-    let world = gateway.world(Setup::default()).await;
+    let gateway = Gateway::start("localhost").await;
+    let world = gateway.world(Setup::default(), json!({})).await;
     let wanted = ("False", "ApiUnavailable");
     let status = world.wait_connection(CONNECTION, wanted.0, wanted.1).await;
     let message = crate::message(&status);
     assert!(message.contains("certificate"), "{message}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn through_the_proxy_of_the_settings_access_is_asked_for_and_taken_back() {
+    let gateway = Gateway::start(OUTSIDE).await;
+    let proxied = Setup::default().setting("REMOTE_PROXY", &gateway.proxy);
+    let bundle = data_encoding::BASE64.encode(gateway.authority.as_bytes());
+    let world = gateway.world(proxied, json!({"caBundle": bundle})).await;
+    world.wait_connection(CONNECTION, "True", "Ready").await;
+    world.ask_bundle("outside", "prod-read").await;
+    world.wait_reason("outside", "Active").await;
+    world.delete("outside").await;
+    world.wait_gone("outside").await;
+    world.end().await;
+}
+
+/// Nothing of the environment: a variable that others read is no setting of ours.
+#[tokio::test]
+async fn a_proxy_of_the_environment_is_not_used() {
+    let nowhere = "http://127.0.0.1:9";
+    let setup = Setup::default()
+        .setting("HTTPS_PROXY", nowhere)
+        .setting("HTTP_PROXY", nowhere)
+        .setting("ALL_PROXY", nowhere);
+    let world = World::new(setup).await;
+    world.wait_connection(CONNECTION, "True", "Ready").await;
     world.end().await;
 }

@@ -121,6 +121,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - name: CONCURRENCY
   value: {{ .Values.concurrency | quote }}
 {{- end }}
+{{- if .Values.metrics.perObject }}
+- name: PER_OBJECT_METRICS
+  value: "true"
+{{- end }}
 {{- if .Values.extraCAs.configMap }}
 # Both are read. Beside those of the image, where images have them.
 - name: SSL_CERT_DIR
