@@ -75,7 +75,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let folder = arguments.output.clone().unwrap_or_else(folder);
     let tag = arguments.tag.as_deref();
-    let images = build(profile, &arguments.prefix, tag, &folder)?;
+    let recipe = Recipe::read(profile, &arguments.prefix, tag)?;
+    let images = recipe.build(&Place::ours(), &folder)?;
     for built in &images {
         let Written {
             digest,
@@ -89,7 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     eprintln!("images: built in {}", spoken(started.elapsed()));
     if arguments.verify {
-        verify::again(profile, &arguments.prefix, tag, &images)?;
+        verify::again(&recipe, &images)?;
         println!("the same again, from a copy in another folder");
     }
     Ok(ExitCode::SUCCESS)
@@ -107,41 +108,57 @@ pub(crate) fn build(
     tag: Option<&str>,
     folder: &Path,
 ) -> Result<Vec<Built>> {
-    build_at(&Place::ours(), profile, prefix, tag, folder)
+    Recipe::read(profile, prefix, tag)?.build(&Place::ours(), folder)
 }
 
-/// The same with the programs of another place.
-fn build_at(
-    place: &Place,
+/// All that decides what comes out, beside the sources.
+#[derive(Debug)]
+struct Recipe {
     profile: Profile,
-    prefix: &str,
-    tag: Option<&str>,
-    folder: &Path,
-) -> Result<Vec<Built>> {
-    let programs = program::build(profile, place)?;
-    let source = Source::read()?;
-    let tag = tag.unwrap_or(env!("CARGO_PKG_VERSION"));
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("could not create `{}`", folder.display()))?;
-    let write = |(package, program): (&str, PathBuf)| {
+    prefix: String,
+    tag: String,
+    source: Source,
+}
+
+impl Recipe {
+    fn read(profile: Profile, prefix: &str, tag: Option<&str>) -> Result<Self> {
+        Ok(Self {
+            profile,
+            prefix: prefix.to_owned(),
+            tag: tag.unwrap_or(env!("CARGO_PKG_VERSION")).to_owned(),
+            source: Source::read()?,
+        })
+    }
+
+    /// Builds the programs of a place and packs each into its archive in `folder`.
+    fn build(&self, place: &Place, folder: &Path) -> Result<Vec<Built>> {
+        let programs = program::build(self.profile, place)?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("could not create `{}`", folder.display()))?;
+        let packed = programs.into_iter();
+        packed
+            .map(|(package, program)| self.pack(package, &program, folder))
+            .collect()
+    }
+
+    fn pack(&self, package: &str, program: &Path, folder: &Path) -> Result<Built> {
+        let Self { tag, source, .. } = self;
         let image = Image {
-            name: format!("{prefix}{package}"),
-            tag: tag.to_owned(),
+            name: format!("{}{package}", self.prefix),
+            tag: tag.clone(),
             entrypoint: format!("/{package}"),
             user: USER.to_owned(),
             created: source.time,
-            labels: labels(package, tag, &source),
-            files: contents::files(package, &program, source.time)?,
+            labels: labels(package, tag, source),
+            files: contents::files(package, program, source.time)?,
         };
         let path = folder.join(format!("{package}-{tag}.tar"));
         let written = image.write(&path)?;
         // Beside it too, for whoever reads no images.
-        if let Some(bill) = image
-            .files
-            .get(&format!("usr/share/sbom/{package}.cdx.json"))
-        {
+        let bill = image.files.get(&contents::bill(package));
+        if let Some(bill) = bill.and_then(|it| it.data.as_deref()) {
             let beside = folder.join(format!("{package}-{tag}.cdx.json"));
-            std::fs::write(&beside, bill.data.as_deref().unwrap_or_default())
+            std::fs::write(&beside, bill)
                 .with_context(|| format!("could not write `{}`", beside.display()))?;
         }
         Ok(Built {
@@ -150,8 +167,7 @@ fn build_at(
             path,
             written,
         })
-    };
-    programs.into_iter().map(write).collect()
+    }
 }
 
 /// What an image is made from.

@@ -46,12 +46,10 @@ pub(crate) fn files(package: &str, program: &Path, created: Timestamp) -> Result
             licence: "MIT OR Apache-2.0",
         },
     ];
-    let bill = sbom::document(package, &linked, &beside, created);
-    let bill = serde_json::to_vec_pretty(&bill).context("could not write the bill of materials")?;
-    files.insert(
-        format!("usr/share/sbom/{package}.cdx.json"),
-        file(0o444, bill),
-    );
+    let document = sbom::document(package, &linked, &beside, created);
+    let document =
+        serde_json::to_vec_pretty(&document).context("could not write the bill of materials")?;
+    files.insert(bill(package), file(0o444, document));
     let own = fs::read(crate::workspace().join("LICENSE")).context("could not read LICENSE")?;
     let rust = program::notices_of_rust()?;
     let others = notices::file(&linked, &program::licence_of_musl()?)?;
@@ -66,6 +64,11 @@ pub(crate) fn files(package: &str, program: &Path, created: Timestamp) -> Result
         );
     }
     Ok(files)
+}
+
+/// Where the bill of materials is.
+pub(crate) fn bill(package: &str) -> String {
+    format!("usr/share/sbom/{package}.cdx.json")
 }
 
 /// The bundle, PEM.

@@ -7,17 +7,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::program::{Place, Profile};
-use super::{Built, build_at};
+use super::program::Place;
+use super::{Built, Recipe};
 use crate::process;
 
 /// Fails unless the images come out as they are.
-pub(super) fn again(
-    profile: Profile,
-    prefix: &str,
-    tag: Option<&str>,
-    images: &[Built],
-) -> Result<()> {
+pub(super) fn again(recipe: &Recipe, images: &[Built]) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("apono-image-").tempdir();
     let folder = folder.context("could not create a temporary folder")?;
     let place = Place {
@@ -25,7 +20,7 @@ pub(super) fn again(
         target: folder.path().join("elsewhere"),
     };
     copy(&place.sources)?;
-    let others = build_at(&place, profile, prefix, tag, &folder.path().join("images"))?;
+    let others = recipe.build(&place, &folder.path().join("images"))?;
     for (one, other) in images.iter().zip(&others) {
         if one.written != other.written {
             bail!(
