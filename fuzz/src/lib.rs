@@ -142,6 +142,7 @@ pub fn network(data: &[u8]) {
         let reach = Reach {
             allowed,
             only_loopback: false,
+            proxy: None,
         };
         assert!(
             strict.is_err() || reach.check(address).is_ok(),
