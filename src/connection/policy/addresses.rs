@@ -88,7 +88,7 @@ mod tests {
         ] {
             let endpoint = Url::parse(text).unwrap();
             assert_eq!(
-                reach(&endpoint, insecure, &[]).only_loopback,
+                reach(&endpoint, insecure, &[], None).only_loopback,
                 is_kept,
                 "{text}"
             );
