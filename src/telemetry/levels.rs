@@ -140,7 +140,9 @@ mod tests {
         let (layer, handle) = reload::Layer::new(EnvFilter::new("info"));
         let lines = Lines::default();
         let writer = lines.clone();
-        let told = fmt::layer().with_writer(move || writer.clone());
+        let told = fmt::layer()
+            .with_ansi(false)
+            .with_writer(move || writer.clone());
         let subscriber = tracing_subscriber::registry().with(told.with_filter(layer));
         let mut levels = Levels::new(handle, "info");
         let path = Path::new("/etc/log/filter");
