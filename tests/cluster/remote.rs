@@ -53,7 +53,12 @@ impl Remote {
         Self {
             forward,
             url,
-            client: Client::builder().no_proxy().build().expect("a client"),
+            // A connection of its own for each call: one that was idle may be at its end.
+            client: Client::builder()
+                .no_proxy()
+                .pool_max_idle_per_host(0)
+                .build()
+                .expect("a client"),
         }
     }
 

@@ -25,6 +25,7 @@ use clap::{Args, Subcommand};
 use rustix::process::{Pid, Signal, kill_process};
 
 use self::parts::Parts;
+use crate::process::supervised::own_executable;
 use crate::process::{self, spoken, tail};
 use crate::tools::go::GoTool;
 
@@ -226,6 +227,10 @@ impl Cluster {
         let log = self.folder.join(LOG);
         let file =
             File::create(&log).with_context(|| format!("could not create `{}`", log.display()))?;
+        // A copy: a build may put another in the place of ours, and in its own list of processes
+        // `/proc` does not lead to us.
+        let own = self.folder.join("xtask");
+        fs::copy(own_executable()?, &own).context("could not copy this program")?;
         let mut command = Command::new("unshare");
         command
             // Its first process gets SIGKILL when this one ends, and with it goes everything inside.
@@ -237,7 +242,7 @@ impl Cluster {
                 "--mount-proc",
                 "--kill-child",
             ])
-            .arg(std::env::current_exe().context("could not find the path of this program")?)
+            .arg(&own)
             .args(["cluster", "inside"])
             .arg(&self.folder);
         if attached {
