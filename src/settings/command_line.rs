@@ -224,7 +224,7 @@ pub struct RunArguments {
     )]
     pub log_filter_file: Option<String>,
     /// Where an `OpenTelemetry` collector takes traces over HTTP, for example
-    /// http://otel-collector.monitoring:4318. Only builds with the feature opentelemetry send any.
+    /// `http://otel-collector.monitoring:4318`. Only builds with the feature opentelemetry send any.
     /// Default: none are sent.
     #[arg(
         long,
