@@ -16,12 +16,14 @@ use apono_client::Network;
 use thiserror::Error;
 use url::{Origin, Url};
 
-use crate::{crd::DurationText, drain};
+use crate::crd::DurationText;
 
 mod command_line;
+mod drain;
 mod proxy;
 
 pub use command_line::{Command, CommandLine, DrainArguments, LogFormat, RunArguments};
+pub use drain::drain_order;
 
 /// Where a pod finds the name of its own namespace.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -33,8 +35,6 @@ const CLUSTER_NAME_LENGTH: usize = 32;
 const POD_NAME_LENGTH: usize = 200;
 /// Longer deadlines would outlive a pod's grace period.
 const LONGEST_TIMEOUT: Duration = Duration::from_mins(2);
-/// Who waits longer has gone home.
-const LONGEST_DRAIN: Duration = Duration::from_hours(24);
 /// Lists more often would be work for nothing; more seldom, nobody would wait for them.
 const RELIST_INTERVALS: RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_hours(24);
@@ -350,30 +350,6 @@ fn otlp_endpoint(text: Option<&str>) -> Result<Option<Url>, InvalidSetting> {
     })
 }
 
-/// What `drain` is to do.
-pub fn drain_order(given: &DrainArguments) -> Result<drain::Order, InvalidSetting> {
-    let timeout = DurationText(given.timeout.clone())
-        .to_duration()
-        .filter(|duration| (Duration::from_secs(1)..=LONGEST_DRAIN).contains(duration))
-        .ok_or_else(|| {
-            invalid(
-                "--timeout",
-                &given.timeout,
-                "which is not a usable time to wait",
-                "write 1s to 24h, for example `15m`",
-            )
-        })?;
-    Ok(drain::Order {
-        mode: if given.hand_over {
-            drain::choice::Mode::HandOver
-        } else {
-            drain::choice::Mode::Revoke
-        },
-        is_dry: given.dry_run,
-        timeout,
-    })
-}
-
 /// As Kubernetes names pods; an empty one is none.
 fn pod_name(name: Option<&str>) -> Result<Option<String>, InvalidSetting> {
     let Some(name) = name.filter(|name| !name.is_empty()) else {
@@ -476,6 +452,21 @@ mod tests {
 
     fn settings(words: &[&str]) -> Result<Settings, InvalidSetting> {
         Settings::new(&arguments(words), &Surroundings::default())
+    }
+
+    #[test]
+    fn traces_go_to_a_place_that_can_be_called() {
+        assert_eq!(settings(&[]).unwrap().otlp_endpoint, None);
+        assert_eq!(settings(&["--otlp-endpoint="]).unwrap().otlp_endpoint, None);
+        let given = settings(&["--otlp-endpoint=http://collector:4318"]).unwrap();
+        assert_eq!(
+            given.otlp_endpoint.unwrap().as_str(),
+            "http://collector:4318/"
+        );
+        for wrong in ["collector:4318", "grpc://collector:4317", "http://"] {
+            let error = settings(&[&format!("--otlp-endpoint={wrong}")]).unwrap_err();
+            assert_eq!(error.setting, "OTEL_EXPORTER_OTLP_ENDPOINT", "{wrong}");
+        }
     }
 
     #[test]

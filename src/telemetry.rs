@@ -87,16 +87,20 @@ pub fn start(settings: &Settings) -> Result<Started, Error> {
     let registry = registry.with(layer);
     registry.try_init().map_err(Error::Install)?;
     if settings.otlp_endpoint.is_some() && !cfg!(feature = "opentelemetry") {
-        tracing::warn!(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is set, and this build cannot send traces: build with \
-             `--features opentelemetry`, or leave it out"
-        );
+        say_unsent();
     }
     Ok(Started {
         levels,
         #[cfg(feature = "opentelemetry")]
         exporter,
     })
+}
+
+fn say_unsent() {
+    tracing::warn!(
+        "OTEL_EXPORTER_OTLP_ENDPOINT is set, and this build cannot send traces: build with \
+         `--features opentelemetry`, or leave it out"
+    );
 }
 
 /// What writes the lines.

@@ -80,25 +80,17 @@ impl Levels {
         if written == self.heeded {
             return;
         }
-        let file = path.display();
         match &written {
             Written::Nothing => {
-                let filter = self.setting.clone();
-                tracing::info!(%file, filter, "the log filter is that of RUST_LOG again");
-                self.change(&filter);
+                say_back(path, &self.setting);
+                self.change(&self.setting);
             }
             Written::Filter(filter) if filter.parse::<EnvFilter>().is_ok() => {
-                tracing::info!(%file, filter, "the log filter changes");
+                say_change(path, filter);
                 self.change(filter);
             }
-            Written::Filter(filter) => tracing::warn!(
-                %file, filter,
-                "this is no log filter, and the one before holds on; write for example info,kube=debug"
-            ),
-            Written::Unreadable(why) => tracing::warn!(
-                %file, why,
-                "the file of the log filter cannot be read, and the one before holds on"
-            ),
+            Written::Filter(filter) => say_no_filter(path, filter),
+            Written::Unreadable(why) => say_unreadable(path, why),
         }
         self.heeded = written;
     }
@@ -109,6 +101,32 @@ impl Levels {
             let _ = self.handle.reload(filter);
         }
     }
+}
+
+fn say_back(path: &Path, filter: &str) {
+    let file = path.display();
+    tracing::info!(%file, filter, "the log filter is that of RUST_LOG again");
+}
+
+fn say_change(path: &Path, filter: &str) {
+    let file = path.display();
+    tracing::info!(%file, filter, "the log filter changes");
+}
+
+fn say_no_filter(path: &Path, filter: &str) {
+    let file = path.display();
+    tracing::warn!(
+        %file, filter,
+        "this is no log filter, and the one before holds on; write for example info,kube=debug"
+    );
+}
+
+fn say_unreadable(path: &Path, why: &str) {
+    let file = path.display();
+    tracing::warn!(
+        %file, why,
+        "the file of the log filter cannot be read, and the one before holds on"
+    );
 }
 
 fn read(path: &Path) -> Written {
