@@ -42,12 +42,16 @@ mod tests {
         settings::{Command, CommandLine},
     };
 
-    fn order(words: &[&str]) -> Result<drain::Order, InvalidSetting> {
+    fn arguments(words: &[&str]) -> DrainArguments {
         let words = ["apono-operator", "drain"].iter().chain(words);
         match CommandLine::try_parse_from(words).unwrap().command {
-            Command::Drain(arguments) => drain_order(&arguments),
+            Command::Drain(arguments) => arguments,
             other => panic!("parsed as {other:?}"),
         }
+    }
+
+    fn order(words: &[&str]) -> Result<drain::Order, InvalidSetting> {
+        drain_order(&arguments(words))
     }
 
     #[test]
