@@ -358,7 +358,9 @@ mod tests {
         let mut waiting: Vec<_> = (0..4).map(|_| waits(&turns, "a", Urgency::Now)).collect();
         let mut running = running.into_iter();
         running.next().unwrap().end(Answered::InTime);
-        let called = waiting.iter_mut().filter_map(FutureExt::now_or_never);
+        let called = waiting
+            .iter_mut()
+            .filter_map(futures::FutureExt::now_or_never);
         let called: Vec<_> = called.collect();
         assert_eq!(called.len(), 2, "its own place, and the one that was won");
     }

@@ -45,7 +45,7 @@ mod tests {
     fn arguments(words: &[&str]) -> DrainArguments {
         let words = ["apono-operator", "drain"].iter().chain(words);
         match CommandLine::try_parse_from(words).unwrap().command {
-            Command::Drain(arguments) => arguments,
+            Command::Drain(arguments) => *arguments,
             other => panic!("parsed as {other:?}"),
         }
     }
