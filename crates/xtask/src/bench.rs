@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::control_plane::ControlPlane;
 use crate::process::{self, spoken};
-use crate::test::cargo;
+use crate::test::{FEATURES, cargo};
 
 /// What is built, with the profile that is shipped but for a quick turn: counts do not depend on it,
 /// and the tests have built the other already.
@@ -97,7 +97,8 @@ const RELEASE: &str = "release/apono-operator";
 /// Builds everything, and runs the turns.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.quick {
-        let built = process::run(cargo().args(["build", "--workspace", "--bins"]))?;
+        let build = ["build", "--workspace", "--bins"];
+        let built = process::run(cargo().args(build).args(FEATURES))?;
         if !built.success() {
             bail!("the build failed");
         }
