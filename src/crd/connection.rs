@@ -275,7 +275,7 @@ pub struct Correlation {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RequesterIdentity {
-    /// The custom field of the access flow that takes the requester, for example "requested_by"; from
+    /// The custom field in the access flow that takes the requester, for example "requested_by"; from
     /// 1 to 256 characters; required. Its value is the annotation access.apono.io/requested-by of
     /// the AccessRequest, as it is when Apono is asked; without the annotation the field is not
     /// sent. An AccessRequest that sets this field itself is not asked for. Requests of

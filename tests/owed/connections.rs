@@ -21,11 +21,12 @@ async fn a_connection_in_use_stays_until_the_last_request_has_been_taken_back() 
     assert_eq!(connection.finalizers(), ["access.apono.io/in-use"]);
 
     world.disconnect(CONNECTION).await;
+    let followed = "Ready=True:Active Synced=False -> Current";
+    // Until the operator has seen the deletion, it asks.
+    world.wait_row("orders", followed).await;
     world.ask_bundle("late", "prod-read").await;
     world.wait_reason("late", "ConnectionDeleting").await;
     assert!(world.remote("late").is_empty(), "asked all the same");
-    let followed = "Ready=True:Active Synced=False -> Current";
-    world.wait_row("orders", followed).await;
     world.delete("orders").await;
     world.wait_gone("orders").await;
     world.assert_live(0);
