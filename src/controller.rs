@@ -3,7 +3,7 @@
 //! ```text
 //! turn        who is next                            turns.rs
 //! reconcile   decode, intent                         this file, lenient.rs
-//! observe     io    connection, snapshots, catalogue observe.rs, resolve.rs, catalogue.rs
+//! observe     io    connection, snapshots, catalogue observe.rs, resolve.rs, catalogue.rs, entitlement_reads.rs
 //! plan        pure  -> one step                      plan.rs, picture.rs, attempt.rs
 //! mark        io    only before a POST               mark.rs
 //! credentials io    in a pass without another write  credentials.rs
@@ -24,6 +24,7 @@ pub mod catalogue;
 pub mod conditions;
 pub mod context;
 pub mod credentials;
+mod entitlement_reads;
 pub mod entitlements;
 pub mod error;
 pub mod execute;
@@ -218,7 +219,7 @@ async fn drive(
     };
     note_empty_answer(context, &current, &outcome, &mut observed);
     if let (Some(made), Some(connection)) = (outcome.made(), handle) {
-        observe::describe_made(context, connection, &current, made, &mut observed).await;
+        entitlement_reads::read_of_made(context, connection, &current, made, &mut observed).await;
     }
     let followed = follows_up(&outcome);
     let made = (&outcome, turn.happenings.as_slice());

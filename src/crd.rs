@@ -56,6 +56,8 @@ pub const OWED_FINALIZER: &str = "access.apono.io/owed";
 pub const ESCROW_LABEL: &str = "access.apono.io/escrow";
 /// The annotation on such a Secret that names the connection whose token it is.
 pub const ESCROW_ANNOTATION: &str = "access.apono.io/escrow-of";
+/// What kubectl keeps of the manifest that it applied; nobody here looks at it.
+pub const LAST_APPLIED_ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// The annotation with the write-ahead record of what was asked, see `controller/attempt.rs`.
 pub const ATTEMPT_ANNOTATION: &str = "access.apono.io/attempt";
 /// The annotation that asks to read Apono now: acted on once for each value.

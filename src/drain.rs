@@ -32,8 +32,8 @@ use futures::future::join_all;
 use thiserror::Error;
 
 use crate::{kubernetes, settings::Settings, telemetry::Chain};
-use choice::{Choice, Connections, Mode, choose, manifest};
-use cluster::{Cluster, Released};
+use choice::{Choice, Connections, Mode, Request, choose, manifest};
+use cluster::Cluster;
 use left::Left;
 
 /// As many resources as are deleted at once.
@@ -179,7 +179,7 @@ fn say_failed(choice: &Choice, error: &kubernetes::Error, tell: &mut Tell<impl W
 }
 
 /// Prints what another operator adopts the access by; gives whether it was taken.
-fn hand_out(choice: &Choice, current: &Released, tell: &mut Tell<impl Write, impl Write>) -> bool {
+fn hand_out(choice: &Choice, current: &Request, tell: &mut Tell<impl Write, impl Write>) -> bool {
     let text = manifest(&current.body, &choice.request.body);
     let printed = writeln!(tell.printed, "---\n{text}").and_then(|()| tell.printed.flush());
     if let Err(error) = printed {

@@ -20,7 +20,7 @@ use crate::crd::DurationText;
 
 mod command_line;
 mod drain;
-mod proxy;
+mod urls;
 
 pub use command_line::{Command, CommandLine, DrainArguments, LogFormat, RunArguments};
 pub use drain::drain_order;
@@ -150,7 +150,7 @@ impl Settings {
             cluster_name: name,
             allowed_endpoints: origins(&given.allowed_endpoints)?,
             allowed_networks: networks(&given.allowed_networks)?,
-            remote_proxy: proxy::remote_proxy(given.remote_proxy.as_deref())?,
+            remote_proxy: urls::remote_proxy(given.remote_proxy.as_deref())?,
             remote_timeout: timeout("REMOTE_TIMEOUT", &given.remote_timeout)?,
             kube_timeout: timeout("KUBE_TIMEOUT", &given.kube_timeout)?,
             lease_duration: timeout("LEASE_DURATION", &given.lease_duration)?,
@@ -178,7 +178,7 @@ impl Settings {
                 .as_deref()
                 .filter(|path| !path.is_empty())
                 .map(PathBuf::from),
-            otlp_endpoint: otlp_endpoint(given.otlp_endpoint.as_deref())?,
+            otlp_endpoint: urls::otlp_endpoint(given.otlp_endpoint.as_deref())?,
         })
     }
 }
@@ -331,25 +331,6 @@ fn timeout(setting: &'static str, text: &str) -> Result<Duration, InvalidSetting
         })
 }
 
-/// Where traces are sent. Others set the variable for every pod there is: a build that can send none
-/// says so in the log, and runs.
-fn otlp_endpoint(text: Option<&str>) -> Result<Option<Url>, InvalidSetting> {
-    const SETTING: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-    let Some(text) = text.filter(|text| !text.is_empty()) else {
-        return Ok(None);
-    };
-    let url = Url::parse(text).ok();
-    let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-    url.filter(is_http).map(Some).ok_or_else(|| {
-        invalid(
-            SETTING,
-            text,
-            "which is not an http or https URL",
-            "write for example `http://otel-collector.monitoring:4318`",
-        )
-    })
-}
-
 /// As Kubernetes names pods; an empty one is none.
 fn pod_name(name: Option<&str>) -> Result<Option<String>, InvalidSetting> {
     let Some(name) = name.filter(|name| !name.is_empty()) else {
@@ -452,21 +433,6 @@ mod tests {
 
     fn settings(words: &[&str]) -> Result<Settings, InvalidSetting> {
         Settings::new(&arguments(words), &Surroundings::default())
-    }
-
-    #[test]
-    fn traces_go_to_a_place_that_can_be_called() {
-        assert_eq!(settings(&[]).unwrap().otlp_endpoint, None);
-        assert_eq!(settings(&["--otlp-endpoint="]).unwrap().otlp_endpoint, None);
-        let given = settings(&["--otlp-endpoint=http://collector:4318"]).unwrap();
-        assert_eq!(
-            given.otlp_endpoint.unwrap().as_str(),
-            "http://collector:4318/"
-        );
-        for wrong in ["collector:4318", "grpc://collector:4317", "http://"] {
-            let error = settings(&[&format!("--otlp-endpoint={wrong}")]).unwrap_err();
-            assert_eq!(error.setting, "OTEL_EXPORTER_OTLP_ENDPOINT", "{wrong}");
-        }
     }
 
     #[test]

@@ -3,7 +3,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use apono_client::{Endpoint, Entitlement, State};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use rand::RngExt;
@@ -12,10 +11,10 @@ use tracing::Instrument as _;
 use super::{
     Context, admin,
     attempt::MARK_VALID,
-    bounds, entitlements,
+    bounds, entitlement_reads, entitlements,
     fold::likely_api,
     latch,
-    observed::{ClockSet, ConnectionSight, Memory, Observed, is_definite},
+    observed::{ClockSet, ConnectionSight, Memory, Observed},
     owed,
     picture::{Picture, is_live, state},
     plan::Intent,
@@ -37,14 +36,9 @@ use crate::{
     },
     marker::Origin,
     poller::{Interest, ResourceKey, Tracked, View, Wanted},
-    remote::RemoteError,
     telemetry::spans,
 };
 
-/// Entitlements are read page by page, and no further than this: the status shows fewer.
-const MOST_PAGES: usize = 100;
-/// What was just made is described in the same status if it can be read within this.
-const DESCRIBED_WITHIN: Duration = Duration::from_millis(500);
 /// The longest a status may be old before it counts as stale.
 const STALE_AFTER: Duration = Duration::from_mins(5);
 
@@ -94,7 +88,7 @@ pub async fn observe(
         }
         let reading = latch::reading(resource, &picture, intent);
         let wanted = entitlements::wanted(resource, &picture, &observed, reading, now);
-        read_entitlements(
+        entitlement_reads::read(
             context,
             connection,
             resource,
@@ -409,101 +403,6 @@ fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
         origin: observed.origin.clone(),
         asks_admin: observed.asks_admin,
     }
-}
-
-/// Reads what was granted at once, so that the status that tells of the access describes it too: one
-/// write instead of two. Only of a first attempt; others have more to describe, and wait for the next
-/// pass. It has to be quick: the id of what was made is written after it.
-pub async fn describe_made(
-    context: &Context,
-    connection: &Connection,
-    resource: &AccessRequest,
-    made: &[apono_client::AccessRequest],
-    observed: &mut Observed,
-) {
-    let now = context.clock.now();
-    let known = resource.status.as_ref().map(|status| &status.requests);
-    let is_first = known.is_none_or(Vec::is_empty);
-    let is_granted = |one: &apono_client::AccessRequest| one.status.state() == State::Active;
-    let is_shown = likely_api(resource) != RemoteApi::AdminV3;
-    if !(is_first && is_shown && made.iter().all(is_granted)) {
-        return;
-    }
-    let ids: Vec<_> = made.iter().map(|one| one.id.clone()).collect();
-    let reading = read_entitlements(context, connection, resource, &ids, observed, now);
-    if tokio::time::timeout(DESCRIBED_WITHIN, reading)
-        .await
-        .is_err()
-    {
-        tracing::debug!("the entitlements are read in the next pass");
-        observed.entitlements.clear();
-    }
-}
-
-/// Reads the entitlements of these requests. What fails is left out: access does not wait for its
-/// description.
-async fn read_entitlements(
-    context: &Context,
-    connection: &Connection,
-    resource: &AccessRequest,
-    ids: &[String],
-    observed: &mut Observed,
-    now: Timestamp,
-) {
-    for id in ids {
-        match read_all(connection, id).await {
-            Ok(all) => {
-                observed.memory.undescribed.remove(id);
-                observed.entitlements.insert(id.clone(), all);
-            }
-            Err(error) if error.as_ref().is_some_and(|one| is_definite(one.status())) => {
-                // Not shown at all, as may be with a request for somebody else.
-                observed.memory.undescribed.insert(id.clone(), now);
-            }
-            Err(_) => {
-                tracing::debug!(%id, "entitlements not read");
-                observed.entitlements.clear();
-                observed.memory.entitlements_failed = Some(now);
-                break;
-            }
-        }
-    }
-    if !ids.is_empty() && !observed.entitlements.is_empty() {
-        observed.memory.entitlements_failed = None;
-        // Only what still moves is read again.
-        let (_, summary) = entitlements::shown(observed.entitlements.values().flatten());
-        observed.memory.entitlements_read = (summary.pending > 0).then_some(now);
-    }
-    if !ids.is_empty() {
-        context.remember(resource, &observed.memory);
-    }
-}
-
-/// All entitlements of a request; without an error where they are too many or cannot be understood.
-async fn read_all(
-    connection: &Connection,
-    id: &str,
-) -> Result<Vec<Entitlement>, Option<RemoteError>> {
-    let (mut all, mut token) = (Vec::new(), None);
-    for _ in 0..MOST_PAGES {
-        let from = token.clone();
-        let call = connection
-            .remote
-            .call(Endpoint::ListEntitlements, |client| async move {
-                client.entitlements_page(id, from.as_ref()).await
-            });
-        let page = call.await.map_err(Some)?;
-        if page.skipped > 0 {
-            // What cannot be read may be what was granted: a list with a hole proves nothing.
-            return Err(None);
-        }
-        all.extend(page.items);
-        token = page.next;
-        if token.is_none() {
-            return Ok(all);
-        }
-    }
-    Err(None)
 }
 
 #[cfg(test)]

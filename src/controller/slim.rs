@@ -6,10 +6,7 @@
 
 use kube::{Resource as _, core::DeserializeGuard};
 
-use crate::crd::{AccessRequest, AccessRequestStatus};
-
-/// What kubectl keeps of the manifest that it applied.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+use crate::crd::{AccessRequest, AccessRequestStatus, LAST_APPLIED_ANNOTATION};
 
 /// Makes an object as small as it can be before it is kept. What is dropped is looked at by nobody:
 /// a resource that is kept is whole otherwise.
@@ -17,7 +14,7 @@ pub fn slim(object: &mut DeserializeGuard<AccessRequest>) {
     let metadata = object.meta_mut();
     metadata.managed_fields = None;
     if let Some(annotations) = &mut metadata.annotations {
-        annotations.remove(LAST_APPLIED);
+        annotations.remove(LAST_APPLIED_ANNOTATION);
     }
     shrink(&mut metadata.finalizers);
     shrink(&mut metadata.owner_references);
@@ -65,7 +62,7 @@ mod tests {
         let mut object: DeserializeGuard<AccessRequest> = serde_json::from_value(json!({
             "metadata": {
                 "name": "a", "namespace": "b", "finalizers": ["c"],
-                "annotations": {LAST_APPLIED: "{}", "kept": "yes"},
+                "annotations": {LAST_APPLIED_ANNOTATION: "{}", "kept": "yes"},
                 "managedFields": [{"manager": "kubectl"}],
             },
             "spec": {"access": {"bundle": "prod-read"}},

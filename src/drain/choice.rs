@@ -7,11 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     connection::ConnectionKey,
-    crd::{ConnectionRef, FINALIZER},
+    crd::{ConnectionRef, FINALIZER, LAST_APPLIED_ANNOTATION},
 };
 
-/// What kubectl keeps of a manifest: not what is handed over.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// As much of a message as is shown.
 const SHOWN: usize = 200;
 
@@ -192,7 +190,7 @@ pub fn manifest(current: &Value, original: &Value) -> String {
         .get_mut("annotations")
         .and_then(Value::as_object_mut)
     {
-        annotations.remove(LAST_APPLIED);
+        annotations.remove(LAST_APPLIED_ANNOTATION);
     }
     let mut whole = pick(original, &["apiVersion", "kind", "spec"]);
     whole.insert("metadata".to_owned(), json!(metadata));
@@ -218,7 +216,7 @@ mod tests {
             "metadata": {
                 "name": "orders", "namespace": "payments", "uid": "u1",
                 "finalizers": [FINALIZER], "resourceVersion": "7",
-                "annotations": {LAST_APPLIED: "{}", "access.apono.io/attempt": "{}"}
+                "annotations": {LAST_APPLIED_ANNOTATION: "{}", "access.apono.io/attempt": "{}"}
             },
             "spec": {"access": {"bundle": "prod-read"}},
             "status": {"phase": "Active"}
@@ -280,7 +278,7 @@ mod tests {
         let before = request(json!({}));
         let orphaned = request(json!({
             "/spec": {"access": {"bundle": "prod-read"}, "deletionPolicy": "Orphan", "suspend": true},
-            "/metadata/annotations": {LAST_APPLIED: "{}", "access.apono.io/attempt": "{\"n\":1}"}
+            "/metadata/annotations": {LAST_APPLIED_ANNOTATION: "{}", "access.apono.io/attempt": "{\"n\":1}"}
         }));
         let text = manifest(&orphaned.body, &before.body);
         let printed: Value = serde_json::from_str(&text).unwrap();

@@ -40,9 +40,6 @@ pub struct Cluster {
     pub debts_namespace: String,
 }
 
-/// A resource as it was last seen before it is deleted.
-pub type Released = Request;
-
 impl Cluster {
     /// The one that these settings serve.
     pub async fn connect(settings: &Settings) -> Result<Self, Error> {
@@ -106,7 +103,7 @@ impl Cluster {
     }
 
     /// Suspends the resource and makes it one that leaves its access behind; nothing where it is gone.
-    pub async fn orphan(&self, request: &Request) -> Result<Option<Released>, Error> {
+    pub async fn orphan(&self, request: &Request) -> Result<Option<Request>, Error> {
         let patch = Patch::Merge(json!({
             "metadata": {"uid": request.uid},
             "spec": {"deletionPolicy": "Orphan", "suspend": true}

@@ -18,7 +18,7 @@ use crate::{load::millis, results::Bare};
 /// So many are written at once: as many as the operator may have passes under way.
 const AT_ONCE: usize = 64;
 /// More tell nothing more.
-const MOST: usize = 1_000;
+pub const MOST: usize = 1_000;
 
 /// Writes without an operator.
 pub struct Writes {
@@ -26,17 +26,13 @@ pub struct Writes {
     pub client: Client,
     /// The kind of the objects.
     pub kind: ApiResource,
-    /// One that an operator has brought to its end: what it bears is what is written.
+    /// One that an operator has made ready, in a namespace: what it bears is what is written there.
     pub example: DynamicObject,
-    /// Where it is written; nobody looks at it there.
-    pub namespace: String,
 }
 
 impl Writes {
-    /// Writes so many, at most a thousand, and takes them away again.
-    pub async fn measure(&self, count: usize, bare: &[DynamicObject]) -> Result<Bare> {
-        let all = bare.iter().take(count.min(MOST));
-        let all: Vec<_> = all.collect();
+    /// Writes all of these, and takes them away again.
+    pub async fn measure(&self, all: &[DynamicObject]) -> Result<Bare> {
         let began = Instant::now();
         let lives = all.iter().map(|one| self.bring(one));
         run(lives).await?;
@@ -52,8 +48,12 @@ impl Writes {
         })
     }
 
+    fn namespace(&self) -> String {
+        self.example.namespace().unwrap_or_default()
+    }
+
     fn api(&self) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), &self.namespace, &self.kind)
+        Api::namespaced_with(self.client.clone(), &self.namespace(), &self.kind)
     }
 
     async fn bring(&self, object: &DynamicObject) -> Result<()> {
@@ -94,7 +94,7 @@ impl Writes {
     }
 
     async fn tell(&self, object: &DynamicObject) -> Result<()> {
-        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace());
         let mut event = Event {
             action: Some("Told".to_owned()),
             reason: Some("Told".to_owned()),

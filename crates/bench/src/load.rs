@@ -22,7 +22,11 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::{bare::Writes, results::Bare, subject::Subject};
+use crate::{
+    bare::{self, Writes},
+    results::Bare,
+    subject::Subject,
+};
 
 /// As many create or delete at the same time.
 const WRITERS: usize = 16;
@@ -78,7 +82,7 @@ impl Load {
     /// What the same writes cost without an operator; `ready` is one that an operator has made ready.
     pub async fn bare(&self, count: usize, ready: DynamicObject) -> Result<Bare> {
         let namespace = ready.namespace().context("an object in a namespace")?;
-        let names = (0..count).map(|number| format!("bare-{number:05}"));
+        let names = (0..count.min(bare::MOST)).map(|number| format!("bare-{number:05}"));
         let objects = names.map(|name| {
             let object = self.subject.object(&namespace, &name)?;
             Ok(serde_json::from_value(object)?)
@@ -88,9 +92,8 @@ impl Load {
             client: self.client.clone(),
             kind: self.kind.clone(),
             example: ready,
-            namespace,
         };
-        writes.measure(count, &objects).await
+        writes.measure(&objects).await
     }
 
     /// What its objects are called in paths.
