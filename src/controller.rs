@@ -11,6 +11,7 @@
 //! hand over   io    what cannot be taken back now    owed.rs (pure), hand_over.rs
 //! fold        pure  -> status, events                fold.rs, verdict.rs, message.rs
 //! persist     io    patch if different               persist.rs, holdback.rs (pure)
+//! come again  when nothing changes before            alarms.rs
 //! ```
 //!
 //! Both intents, to hold and to release, take the same way. Nothing here decides: what is decided is
@@ -18,6 +19,7 @@
 
 pub mod admin;
 pub mod again;
+mod alarms;
 pub mod attempt;
 pub mod bounds;
 pub mod catalogue;
@@ -51,7 +53,7 @@ pub mod resolve;
 pub mod revoke;
 pub mod rounds;
 pub mod rulings;
-pub mod slim;
+pub mod stored;
 pub mod target;
 pub mod tokens;
 pub mod ttl;
@@ -65,7 +67,6 @@ use jiff::Timestamp;
 use kube::{
     Api, ResourceExt,
     api::{ApiResource, DynamicObject},
-    core::DeserializeGuard,
     runtime::controller::Action,
 };
 use tokio::time::Instant;
@@ -88,6 +89,7 @@ use mark::Marked;
 use observe::{Observation, observe};
 use observed::ConnectionSight;
 use plan::{Intent, Plan, Step, plan};
+use stored::{Stored, Unpacked};
 
 /// After a pass that found its object changed, or that has more to do.
 const SOON: Duration = Duration::from_millis(5);
@@ -99,13 +101,10 @@ const UNPROTECTED: Duration = Duration::from_secs(10);
 const AFTER_HANDING_OVER: Duration = Duration::from_secs(5);
 
 /// One pass over one object.
-async fn reconcile(
-    object: Arc<DeserializeGuard<AccessRequest>>,
-    context: Arc<Context>,
-) -> Result<Action, Error> {
-    let (resource, readable) = match &object.0 {
-        Ok(resource) => (resource.clone(), true),
-        Err(invalid) => match undecodable(&context, invalid).await? {
+async fn reconcile(object: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
+    let (resource, readable) = match object.unpack().map_err(Error::Unpack)? {
+        Unpacked::Readable(resource) => (*resource, true),
+        Unpacked::Unreadable(invalid) => match undecodable(&context, &invalid).await? {
             Some(resource) => (resource, false),
             None => return Ok(Action::await_change()),
         },
@@ -223,14 +222,22 @@ async fn drive(
     }
     let followed = follows_up(&outcome);
     let made = (&outcome, turn.happenings.as_slice());
+    let named = (current.namespace().unwrap_or_default(), current.name_any());
     let telling = tell(context, current, &observed, made, (readable, intent), now);
     let held = Box::pin(telling).instrument(spans::step("persist")).await?;
     let requeue = requeue.into_iter().chain(turn.wake).chain(held).min();
-    Ok(match requeue.filter(|_| !followed) {
-        Some(wait) => Action::requeue(wait.max(SOON)),
-        None if followed => Action::requeue(SOON),
-        None => Action::await_change(),
-    })
+    let wait = if followed { Some(SOON) } else { requeue };
+    Ok(come_again(context, named, wait))
+}
+
+/// When to look again, if nothing changes before.
+fn come_again(context: &Context, key: context::ObjectKey, wait: Option<Duration>) -> Action {
+    let far = wait.filter(|wait| *wait >= alarms::FAR);
+    context.alarm(key, far.and_then(|wait| Instant::now().checked_add(wait)));
+    match wait {
+        Some(wait) if wait < alarms::FAR => Action::requeue(wait.max(SOON)),
+        _ => Action::await_change(),
+    }
 }
 
 /// Writes what the pass made known, unless it is over in a moment: then says when to come again.

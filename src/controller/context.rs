@@ -72,6 +72,8 @@ pub struct Kept {
     failures: u32,
     connection: Option<ConnectionKey>,
     is_released: bool,
+    /// When to look at it again, if that is far from now.
+    alarm: Option<Instant>,
 }
 
 /// Whether the object in hand has our own last write in it.
@@ -191,6 +193,32 @@ impl Context {
         if let Some(before) = before.filter(|before| before != connection) {
             self.withdraw(&before, key);
         }
+    }
+
+    /// Looks at the resource again then, and not at the time that was set before.
+    pub fn alarm(&self, (namespace, name): (String, String), at: Option<Instant>) {
+        // One that was just forgotten stays forgotten.
+        if let Some(kept) = self.lock().get_mut(&(namespace, name)) {
+            kept.alarm = at;
+        }
+    }
+
+    /// Takes out whose time comes before `until`, in one namespace or in all.
+    pub fn take_alarms(
+        &self,
+        namespace: Option<&str>,
+        until: Instant,
+    ) -> Vec<(Instant, ObjectKey)> {
+        let mut all = self.lock();
+        let of_scope = all
+            .iter_mut()
+            .filter(|(key, _)| namespace.is_none_or(|namespace| key.0 == namespace));
+        of_scope
+            .filter_map(|(key, kept)| {
+                let at = kept.alarm.take_if(|at| *at < until)?;
+                Some((at, key.clone()))
+            })
+            .collect()
     }
 
     /// Everything of the resource has ended and our finalizer is off. An older view of it, which the

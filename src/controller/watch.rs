@@ -10,7 +10,6 @@ use std::{
 use futures::{FutureExt, Stream, StreamExt, stream};
 use kube::{
     Api, Resource as _,
-    core::DeserializeGuard,
     runtime::{
         Controller, WatchStreamExt as _,
         controller::{self, Action},
@@ -24,11 +23,11 @@ use tokio::{
 use tracing::Instrument as _;
 
 use super::{
-    Context, Error,
+    Context, Error, alarms,
     attempt::Ledger,
     observed::doubled,
     reconcile,
-    slim::slim,
+    stored::Stored,
     turns::{Answered, Urgency},
 };
 use crate::{
@@ -41,9 +40,6 @@ use crate::{
     shards::Shards,
     telemetry::{Chain, spans},
 };
-
-/// A resource, or why it cannot be read.
-pub type Guarded = DeserializeGuard<AccessRequest>;
 
 /// After the first failed pass; doubled with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
@@ -76,13 +72,13 @@ pub async fn run(
     stores: &Stores,
     synced: impl FnOnce(),
 ) {
-    let api: Api<Guarded> = match scope {
+    let api: Api<Stored> = match scope {
         Some(namespace) => Api::namespaced(context.client.clone(), namespace),
         None => Api::all(context.client.clone()),
     };
     let scope = scope.map(ToOwned::to_owned);
     let (store, writer) = reflector::store();
-    let seen = watched(api, wakes.relist).modify(slim);
+    let seen = watched(api, wakes.relist);
     let controller =
         Controller::for_stream(reflector(writer, seen).applied_objects(), store.clone());
     keep(stores, &store);
@@ -98,7 +94,13 @@ pub async fn run(
     let config = controller::Config::default().concurrency(0);
     let cache = store.clone();
     let pass = move |object, context| pass(cache.clone(), object, context);
+    let ringing = {
+        let (context, scope) = (Arc::clone(&context), scope.clone());
+        let take = move |until| context.take_alarms(scope.as_deref(), until);
+        alarms::ringing(take).map(|(namespace, name)| ObjectRef::new(&name).within(&namespace))
+    };
     let woken = woken(wakes, store, context.registry.clone(), scope);
+    let woken = stream::select(woken, ringing);
     let passes = controller
         .with_config(config)
         .reconcile_on(woken)
@@ -131,10 +133,10 @@ fn prune(context: &Context, stores: &Stores) {
 }
 
 /// The stores of every scope, for the metrics.
-pub type Stores = Mutex<Vec<Store<Guarded>>>;
+pub type Stores = Mutex<Vec<Store<Stored>>>;
 
 /// The stores there are now.
-pub fn snapshot(stores: &Stores) -> Vec<Store<Guarded>> {
+pub fn snapshot(stores: &Stores) -> Vec<Store<Stored>> {
     stores
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -142,7 +144,7 @@ pub fn snapshot(stores: &Stores) -> Vec<Store<Guarded>> {
 }
 
 /// Keeps a store for [`count_phases`].
-fn keep(stores: &Stores, store: &Store<Guarded>) {
+fn keep(stores: &Stores, store: &Store<Stored>) {
     stores
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -154,9 +156,8 @@ fn keep(stores: &Stores, store: &Store<Guarded>) {
 pub fn is_needed(stores: &Stores, key: &ConnectionKey) -> bool {
     let stores = snapshot(stores);
     stores.iter().flat_map(Store::state).any(|one| {
-        if let Ok(resource) = &one.0 {
-            return super::observe::connection_key(resource) == *key
-                && super::owed::needs_connection(resource);
+        if let Some(facts) = one.facts() {
+            return facts.connection == *key && facts.needs_connection;
         }
         let namespace = key.namespace.as_ref();
         let is_near = namespace.is_none() || one.meta().namespace.as_ref() == namespace;
@@ -171,7 +172,7 @@ pub fn owns(stores: &Stores, mark: &Mark, id: &str) -> bool {
     // Nearly always it is the one that the mark names: all others are asked only if it is not.
     let named = mark.origin.object().map(|(namespace, name)| {
         let named = ObjectRef::new(name).within(namespace);
-        move |store: &Store<Guarded>| store.get(&named)
+        move |store: &Store<Stored>| store.get(&named)
     });
     named.is_some_and(|get| {
         let mut named = stores.iter().filter_map(get);
@@ -182,16 +183,17 @@ pub fn owns(stores: &Stores, mark: &Mark, id: &str) -> bool {
         .any(|one| is_owner(&one, mark, id))
 }
 
-fn is_owner(one: &Guarded, mark: &Mark, id: &str) -> bool {
+fn is_owner(one: &Stored, mark: &Mark, id: &str) -> bool {
     let uid = one.meta().uid.as_deref().unwrap_or_default();
     if mark.nonce.is_of(uid) {
         return true;
     }
-    one.0.as_ref().is_ok_and(|resource| {
+    let named = one.unpack_if_mentions(&[id, mark.nonce.as_str()]);
+    named.is_some_and(|resource| {
         let requests = resource.status.as_ref().map(|status| &status.requests);
         let mut requests = requests.into_iter().flatten();
         requests.any(|one| one.id == id)
-            || Ledger::of(resource).entry(mark.nonce.as_str()).is_some()
+            || Ledger::of(&resource).entry(mark.nonce.as_str()).is_some()
     })
 }
 
@@ -200,10 +202,8 @@ pub fn count_phases(stores: &Stores, shards: &Shards) -> Vec<(Phase, i64)> {
     let mut counts = HashMap::new();
     let stores = snapshot(stores);
     for object in stores.iter().flat_map(Store::state) {
-        let readable = object.0.as_ref().ok();
-        let own = readable.filter(|resource| shards.has(&super::observe::connection_key(resource)));
-        let status = own.and_then(|resource| resource.status.as_ref());
-        if let Some(phase) = status.and_then(|status| status.phase) {
+        let own = object.facts().filter(|facts| shards.has(&facts.connection));
+        if let Some(phase) = own.and_then(|facts| facts.phase) {
             *counts.entry(phase).or_default() += 1;
         }
     }
@@ -212,25 +212,25 @@ pub fn count_phases(stores: &Stores, shards: &Shards) -> Vec<(Phase, i64)> {
 
 /// One pass when its turn has come, counted.
 async fn pass(
-    cache: Store<Guarded>,
-    object: Arc<Guarded>,
+    cache: Store<Stored>,
+    object: Arc<Stored>,
     context: Arc<Context>,
 ) -> Result<Action, Error> {
-    let urgency = object.0.as_ref().map_or(Urgency::Now, Urgency::of);
+    let urgency = object.facts().map_or(Urgency::Now, |facts| facts.urgency);
     let namespace = object.meta().namespace.clone().unwrap_or_default();
     let turn = context.turns.take(&namespace, urgency).await;
     // It may have changed while it waited.
     let object = cache.get(&ObjectRef::from_obj(&*object)).unwrap_or(object);
     let working = context.metrics.begin(Which::AccessRequest);
     let started = Instant::now();
-    let decoded = object.0.is_ok();
+    let is_readable = object.facts().is_some();
     // Boxed: it is as large as all that a pass may do.
     let span = spans::pass(Which::AccessRequest, object.meta());
     let result = Box::pin(reconcile(Arc::clone(&object), Arc::clone(&context)))
         .instrument(span.clone())
         .await;
     let outcome = match &result {
-        Ok(_) if decoded => PassOutcome::Done,
+        Ok(_) if is_readable => PassOutcome::Done,
         Ok(_) => PassOutcome::Undecodable,
         Err(error) if error.is_refusal() => PassOutcome::Rejected,
         Err(_) => PassOutcome::Transient,
@@ -252,7 +252,7 @@ async fn pass(
 
 /// Every error of a pass is one of Kubernetes' and passes: what the remote says is in the status.
 #[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
-fn after_error(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
+fn after_error(object: Arc<Stored>, error: &Error, context: Arc<Context>) -> Action {
     let failures = context.count_failure(&skeleton(&object));
     if error.is_refusal() {
         say_refused(error, failures);
@@ -274,13 +274,9 @@ fn say_failed(error: &Error, failures: u32) {
     }
 }
 
-fn skeleton(object: &Guarded) -> AccessRequest {
-    let metadata = match &object.0 {
-        Ok(resource) => resource.metadata.clone(),
-        Err(invalid) => invalid.metadata.clone(),
-    };
+fn skeleton(object: &Stored) -> AccessRequest {
     AccessRequest {
-        metadata,
+        metadata: object.meta().clone(),
         ..AccessRequest::default()
     }
 }
@@ -288,7 +284,7 @@ fn skeleton(object: &Guarded) -> AccessRequest {
 /// A resource that is gone leaves nothing behind.
 fn settle<E: std::error::Error>(
     context: &Context,
-    result: &Result<(ObjectRef<Guarded>, Action), controller::Error<Error, E>>,
+    result: &Result<(ObjectRef<Stored>, Action), controller::Error<Error, E>>,
 ) {
     match result {
         Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
@@ -302,10 +298,10 @@ fn settle<E: std::error::Error>(
 /// Resources to look at because of the poller, a connection or a namespace.
 fn woken(
     wakes: Wakes,
-    store: Store<Guarded>,
+    store: Store<Stored>,
     registry: Registry,
     scope: Option<String>,
-) -> impl Stream<Item = ObjectRef<Guarded>> + Send + 'static {
+) -> impl Stream<Item = ObjectRef<Stored>> + Send + 'static {
     let everything = {
         let store = store.clone();
         move || {
@@ -346,7 +342,7 @@ fn woken(
             None => everything(),
         })
     });
-    let in_scope = move |object: &ObjectRef<Guarded>| {
+    let in_scope = move |object: &ObjectRef<Stored>| {
         futures::future::ready(scope.is_none() || object.namespace == scope)
     };
     let by_others = stream::select(by_connection, by_namespace);
@@ -355,18 +351,16 @@ fn woken(
 
 /// The resources in these namespaces whose connection goes by labels.
 fn of_namespaces(
-    store: &Store<Guarded>,
+    store: &Store<Stored>,
     registry: &Registry,
     names: &BTreeSet<&str>,
-) -> Vec<ObjectRef<Guarded>> {
-    let is_concerned = |one: &Arc<Guarded>| match &one.0 {
-        Ok(resource) => {
-            let namespace = resource.metadata.namespace.as_deref().unwrap_or_default();
-            names.contains(namespace)
-                && registry.selects_namespaces(&super::observe::connection_key(resource))
-        }
-        // Without a spec it asks for nothing.
-        Err(_) => false,
+) -> Vec<ObjectRef<Stored>> {
+    // One that cannot be read asks for nothing.
+    let is_concerned = |one: &Arc<Stored>| {
+        one.facts().is_some_and(|facts| {
+            let namespace = one.meta().namespace.as_deref().unwrap_or_default();
+            names.contains(namespace) && registry.selects_namespaces(&facts.connection)
+        })
     };
     store
         .state()
@@ -377,11 +371,8 @@ fn of_namespaces(
 }
 
 /// The resources that name a connection.
-fn of_connection(store: &Store<Guarded>, key: &ConnectionKey) -> Vec<ObjectRef<Guarded>> {
-    let names = |one: &Arc<Guarded>| match &one.0 {
-        Ok(resource) => super::observe::connection_key(resource) == *key,
-        Err(_) => true,
-    };
+fn of_connection(store: &Store<Stored>, key: &ConnectionKey) -> Vec<ObjectRef<Stored>> {
+    let names = |one: &Arc<Stored>| one.facts().is_none_or(|facts| facts.connection == *key);
     store
         .state()
         .iter()
