@@ -5,7 +5,7 @@
 //! A decoded resource is some eighty small pieces of memory, 5 KiB in all, and nearly all of ten
 //! thousand are at rest. Packed it is one piece of about a seventh of that: the text that it has on
 //! the wire, less what nobody looks at, compressed with the words that all resources have in common
-//! ([`VOCABULARY`]). A pass unpacks the one that it is about.
+//! (`VOCABULARY`). A pass unpacks the one that it is about.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
