@@ -287,6 +287,10 @@ async fn requests(
     relabelled: broadcast::Sender<Relabelled>,
 ) {
     let context = Arc::new(passes(&shell, debts.clone()));
+    let turns = Arc::clone(&context.turns);
+    shell.metrics.count_turns_with(Box::new(move || {
+        i64::try_from(turns.allowed()).unwrap_or(i64::MAX)
+    }));
     let (resources, _) = broadcast::channel(WAKES_KEPT);
     let (connections, _) = broadcast::channel(CONNECTIONS_KEPT);
     let mut changes = Box::pin(shell.registry.changes());

@@ -223,6 +223,11 @@ impl Metrics {
         let _ = self.sources.unowned.set(source);
     }
 
+    /// Says who knows how many passes may run at once. The first one stays.
+    pub fn count_turns_with(&self, source: CountSource) {
+        let _ = self.sources.turns.set(source);
+    }
+
     /// Says who counts the resources by phase. The first one stays.
     pub fn count_phases_with(&self, source: PhaseSource) {
         let _ = self.sources.phases.set(source);

@@ -126,6 +126,11 @@ impl Turns {
         })
     }
 
+    /// How many may run at once now.
+    pub fn allowed(&self) -> usize {
+        self.lock().limit
+    }
+
     /// Waits for a turn.
     pub async fn take(self: &Arc<Self>, namespace: &str, urgency: Urgency) -> Turn {
         loop {
@@ -336,18 +341,18 @@ mod tests {
         for turn in together {
             turn.end(Answered::Late);
         }
-        assert_eq!(turns.lock().limit, 32);
+        assert_eq!(turns.allowed(), 32);
         let turn = (&mut waiting).now_or_never().expect("fewer than 32 run");
         turn.end(Answered::Late);
-        assert_eq!(turns.lock().limit, 16);
+        assert_eq!(turns.allowed(), 16);
         for _ in 0..10 {
             first(&turns).end(Answered::Late);
         }
-        assert_eq!(turns.lock().limit, LEAST);
+        assert_eq!(turns.allowed(), LEAST);
         for _ in 0..100 {
             first(&turns).end(Answered::InTime);
         }
-        assert_eq!(turns.lock().limit, 64);
+        assert_eq!(turns.allowed(), 64);
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub fn catalogue() -> Vec<Described> {
         figures::OLDEST_OWED,
         DEBTS_ENDED,
         figures::UNOWNED,
+        figures::PASSES_ALLOWED,
         figures::STALENESS,
         figures::CONNECTIONS,
         figures::READY,

@@ -71,6 +71,12 @@ pub(super) const UNOWNED: Described = count(
     &[],
     "Live requests that bear this cluster's mark and belong to no resource",
 );
+pub(super) const PASSES_ALLOWED: Described = count(
+    "passes_allowed",
+    &[],
+    "How many passes over access requests may run at once now: fewer than \
+     controller_runtime_max_concurrent_reconciles while the API server answers late",
+);
 pub(super) const CONNECTIONS: Described = count("connections", &[], "Connections that exist");
 pub(super) const READY: Described = count("connections_ready", &[], "Connections that can be used");
 pub(super) const CIRCUIT_OPEN: Described = count(
@@ -198,6 +204,7 @@ pub(super) struct Sources {
     pub(super) connections: OnceLock<ConnectionSource>,
     pub(super) debts: OnceLock<DebtSource>,
     pub(super) unowned: OnceLock<CountSource>,
+    pub(super) turns: OnceLock<CountSource>,
     pub(super) staleness: OnceLock<AgeSource>,
     pub(super) shards: OnceLock<ShardSource>,
 }
@@ -236,6 +243,9 @@ impl Collector for Scrape {
         }
         if let Some(unowned) = sources.unowned.get() {
             UNOWNED.put(encoder, unowned())?;
+        }
+        if let Some(turns) = sources.turns.get() {
+            PASSES_ALLOWED.put(encoder, turns())?;
         }
         if let Some(staleness) = sources.staleness.get() {
             STALENESS.put(encoder, staleness().unwrap_or_default().as_secs_f64())?;

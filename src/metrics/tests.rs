@@ -42,6 +42,7 @@ fn counted() -> Metrics {
         replicas: 2,
     }));
     metrics.count_unowned_with(Box::new(|| 2));
+    metrics.count_turns_with(Box::new(|| 16));
     metrics.look_at_staleness_with(Box::new(|| Some(SECOND)));
     metrics.look_at_requests_with(Box::new(|| RequestFigures {
         waiting: vec![SECOND, SECOND * 400],
@@ -95,6 +96,7 @@ fn what_was_counted_is_in_the_text() {
         "apono_operator_connections_paused 1",
         "apono_operator_last_success_age_seconds 1.0",
         "apono_operator_unowned_requests 2",
+        "apono_operator_passes_allowed 16",
         "apono_operator_live_access{namespace=\"payments\",target=\"bundle prod-read\",grantee=\"self\"} 1",
         "apono_operator_build_info{version=",
         "process_resident_memory_bytes ",
