@@ -5,6 +5,7 @@
 mod admin;
 mod answers;
 mod follow;
+mod index;
 mod looking;
 mod standing;
 mod steps;
@@ -12,7 +13,6 @@ mod suspects;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ use self::admin::Admin;
 pub(super) use self::admin::Due;
 pub(super) use self::answers::Source;
 pub(super) use self::follow::Evidence;
+use self::index::remove;
 pub(super) use self::looking::Want;
 pub(super) use self::standing::Lane;
 use self::standing::{Identity, LaneHealth, Tenure};
@@ -147,7 +148,9 @@ impl Knowledge {
         interest.ids.shrink_to_fit();
         interest.looks.shrink_to_fit();
         for tracked in &mut interest.ids {
-            tracked.id = self.held(&tracked.id);
+            if let Some(id) = self.known(&tracked.id) {
+                tracked.id = id;
+            }
         }
         let held = self.by_origin.get_key_value(&interest.origin);
         if let Some((origin, _)) = held {
@@ -155,10 +158,10 @@ impl Knowledge {
         }
     }
 
-    /// The same id, in the text that is held if one is.
-    fn held(&self, id: &RequestId) -> RequestId {
-        let held = self.records.get_key_value(id).map(|(held, _)| held);
-        held.unwrap_or(id).clone()
+    /// The id as it is held, if it is known: whatever keeps it keeps that text.
+    fn known(&self, id: &str) -> Option<RequestId> {
+        let known = self.records.get_key_value(id);
+        known.map(|(id, _)| id.clone())
     }
 
     /// Forgets a resource; says whether it was known.
@@ -391,32 +394,5 @@ impl Knowledge {
                 None => drop(self.unsent.insert(key)),
             }
         }
-    }
-}
-
-/// What [`remove`] removes from.
-trait Set<Q: ?Sized> {
-    /// Removes a member; says whether nothing is left.
-    fn take_out(&mut self, member: &Q) -> bool;
-}
-
-impl<V: Ord + Borrow<Q>, Q: Ord + ?Sized> Set<Q> for BTreeSet<V> {
-    fn take_out(&mut self, member: &Q) -> bool {
-        self.remove(member);
-        self.is_empty()
-    }
-}
-
-impl<V: Ord + Borrow<Q>, Q: Ord + ?Sized> Set<Q> for Few<V> {
-    fn take_out(&mut self, member: &Q) -> bool {
-        self.remove(member);
-        self.is_empty()
-    }
-}
-
-/// Removes one member of a set in a map of sets, and the set when it is empty.
-fn remove<K: Ord, S: Set<Q>, Q: ?Sized>(map: &mut BTreeMap<K, S>, key: &K, member: &Q) {
-    if map.get_mut(key).is_some_and(|set| set.take_out(member)) {
-        map.remove(key);
     }
 }

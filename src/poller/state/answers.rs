@@ -36,14 +36,14 @@ impl Knowledge {
         source: Source,
     ) -> Few<ResourceKey> {
         self.words.entry(api).or_default().learn(&request.status);
-        let is_known = self.records.contains_key(&request.id);
-        let is_kept = is_known || self.is_worth_keeping(&request);
+        let known = self.known(&request.id);
+        let is_kept = known.is_some() || self.is_worth_keeping(&request);
         if !is_kept || self.is_of_another_api(&request, api) {
             return Few::default();
         }
-        request.id = self.held(&request.id);
+        let id = known.unwrap_or_else(|| request.id.clone());
+        request.id = id.clone();
         self.commons.share(&mut request);
-        let id = request.id.clone();
         // Asked for before the clock was set back: of then, whenever that was.
         let asked_at = Some(asked_at).filter(|asked_at| *asked_at <= now);
         let mut answer = Snapshot::new(request, api, asked_at.unwrap_or(Timestamp::MIN));
@@ -98,7 +98,8 @@ impl Knowledge {
             .insert(key.clone());
         let mut concerned = Few::default();
         for request in requests {
-            let id = self.held(&request.id);
+            let id = self.known(&request.id);
+            let id = id.unwrap_or_else(|| request.id.clone());
             // The admin API has one word for what moves by itself and for what waits for people, and
             // answers one request where it may have made several.
             let tier = Tier::of(request.status.state());

@@ -47,10 +47,9 @@ impl Knowledge {
     pub(in crate::poller) fn hasten(&mut self, id: &str, now: Instant) {
         self.hastened
             .retain(|_, since| now.duration_since(*since) < CLOSE_WATCH);
-        let Some((id, _)) = self.records.get_key_value(id) else {
+        let Some(id) = self.known(id) else {
             return;
         };
-        let id = id.clone();
         let Some(record) = self.records.get_mut(&id) else {
             return;
         };

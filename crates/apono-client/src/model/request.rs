@@ -216,7 +216,7 @@ mod tests {
         .unwrap();
         let integrations: Vec<_> = request
             .access_groups
-            .into_iter()
+            .iter()
             .map(|group| group.integration.clone())
             .collect();
         assert_eq!(integrations, [named("", ""), named("i", "")]);

@@ -60,6 +60,12 @@ impl PartialEq<String> for RequestId {
     }
 }
 
+impl PartialEq<RequestId> for String {
+    fn eq(&self, other: &RequestId) -> bool {
+        **self == **other
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self)
