@@ -272,6 +272,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_again_stays_where_it_is_and_is_as_new_as_the_answer() {
+        let mut record = Record::new(RemoteApi::UserV4);
+        record.see(answer(State::Active, 1), Timestamp::MAX);
+        let place = record.snapshot.as_ref().map(Arc::as_ptr);
+        assert_eq!(
+            record.see(answer(State::Active, 2), Timestamp::MAX),
+            Seen::Same
+        );
+        let snapshot = record.snapshot.as_ref();
+        assert_eq!(snapshot.map(Arc::as_ptr), place);
+        assert_eq!(snapshot.unwrap().asked_at, at(2));
+    }
+
+    #[test]
     fn a_clock_set_back_does_not_blind_us() {
         let mut record = Record::new(RemoteApi::UserV4);
         record.see(answer(State::Active, 3_600), at(3_600));

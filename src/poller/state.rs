@@ -12,6 +12,7 @@ mod steps;
 mod suspects;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -114,6 +115,10 @@ impl Knowledge {
         }
         self.slim(&mut interest);
         let interest = Arc::new(interest);
+        // Every pass names the resource anew.
+        let held = self.resources.get_key_value(key);
+        let held = held.map(|(held, _)| held.clone());
+        let key = held.as_ref().unwrap_or(key);
         let old = self.resources.insert(key.clone(), Arc::clone(&interest));
         self.residents
             .entry(interest.origin.clone())
@@ -141,27 +146,6 @@ impl Knowledge {
             self.release(key, &old, Some(&interest));
         }
         true
-    }
-
-    /// Without room that is not used, and with the texts that are held already.
-    fn slim(&self, interest: &mut Interest) {
-        interest.ids.shrink_to_fit();
-        interest.looks.shrink_to_fit();
-        for tracked in &mut interest.ids {
-            if let Some(id) = self.known(&tracked.id) {
-                tracked.id = id;
-            }
-        }
-        let held = self.by_origin.get_key_value(&interest.origin);
-        if let Some((origin, _)) = held {
-            interest.origin.clone_from(origin);
-        }
-    }
-
-    /// The id as it is held, if it is known: whatever keeps it keeps that text.
-    fn known(&self, id: &str) -> Option<RequestId> {
-        let known = self.records.get_key_value(id);
-        known.map(|(id, _)| id.clone())
     }
 
     /// Forgets a resource; says whether it was known.

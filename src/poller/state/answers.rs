@@ -47,10 +47,8 @@ impl Knowledge {
         // Asked for before the clock was set back: of then, whenever that was.
         let asked_at = Some(asked_at).filter(|asked_at| *asked_at <= now);
         let mut answer = Snapshot::new(request, api, asked_at.unwrap_or(Timestamp::MIN));
-        if let Some(mark) = &mut answer.mark
-            && let Some((origin, _)) = self.residents.get_key_value(&mark.origin)
-        {
-            mark.origin.clone_from(origin);
+        if let Some(mark) = &mut answer.mark {
+            self.share(&mut mark.origin);
         }
         let record = self
             .records

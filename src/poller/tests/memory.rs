@@ -61,9 +61,25 @@ fn follow(store: &Store, n: u16) {
     assert_eq!(store.view(&key(&name)).sights.len(), 1);
 }
 
-/// The answer to the resource's own POST.
+/// The resource waits for the answer to its own POST, and gets it.
 fn make(store: &Store, n: u16) {
     let name = format!("orders-read-{n:04}");
+    let waiting = Wanted {
+        nonce: nonce(&name, 1),
+        marked_at: Timestamp::UNIX_EPOCH,
+        conclusive_from: Timestamp::UNIX_EPOCH,
+        api: RemoteApi::UserV4,
+        user: None,
+    };
+    for looks in [vec![], vec![waiting]] {
+        let interest = Interest {
+            ids: vec![],
+            looks,
+            origin: origin(&name),
+            asks_admin: false,
+        };
+        store.declare(&key(&name), interest);
+    }
     let asked_at = Timestamp::from_second(0).unwrap();
     let api = RemoteApi::UserV4;
     store.record_reply(
