@@ -29,38 +29,53 @@ pub const NONCE_LENGTH: usize = 24;
 pub const RANDOM_BYTES: usize = 10;
 
 /// A nonce: eight characters that tell the resource, sixteen that tell the POST.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Nonce(String);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Nonce([u8; NONCE_LENGTH]);
 
 impl Nonce {
     /// The nonce of one POST of the resource with this uid.
     pub fn new(uid: &str, random: [u8; RANDOM_BYTES]) -> Self {
-        Self(uid_part(uid) + &encode(&random))
+        let text = uid_part(uid) + &encode(&random);
+        let mut nonce = [0; NONCE_LENGTH];
+        for (place, byte) in nonce.iter_mut().zip(text.bytes()) {
+            *place = byte;
+        }
+        Self(nonce)
     }
 
     /// A nonce read back, from a mark or from the write-ahead record.
     pub fn parse(text: &str) -> Option<Self> {
-        let valid = text.len() == NONCE_LENGTH
-            && text
-                .bytes()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
-        valid.then(|| Self(text.to_owned()))
+        let nonce: [u8; NONCE_LENGTH] = text.as_bytes().try_into().ok()?;
+        let is_valid = nonce
+            .iter()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
+        is_valid.then_some(Self(nonce))
     }
 
     /// The text of the nonce.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // There is nothing but ASCII in it.
+        str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// Whether the nonce was made for the resource with this uid.
     pub fn is_of(&self, uid: &str) -> bool {
-        self.0.starts_with(&uid_part(uid))
+        self.0.starts_with(uid_part(uid).as_bytes())
     }
 }
 
 impl fmt::Display for Nonce {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Nonce {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_tuple("Nonce")
+            .field(&self.as_str())
+            .finish()
     }
 }
 

@@ -8,6 +8,7 @@
 mod admin_look;
 mod admin_sweep;
 mod cadence;
+mod commons;
 mod confirm;
 mod drive;
 mod few;

@@ -318,7 +318,7 @@ impl Registry {
             return Vec::new();
         };
         let found = connection.store.unowned().into_iter();
-        let found = found.map(|(mark, seen)| (mark, seen.request.id.clone()));
+        let found = found.map(|(mark, seen)| (mark, seen.request.id.to_string()));
         let is_unowned = |(mark, id): &(Mark, String)| owners(mark, id) == Some(false);
         found.filter(is_unowned).collect()
     }

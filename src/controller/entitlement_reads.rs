@@ -40,7 +40,7 @@ pub async fn read_of_made(
     if !(is_first && is_shown && made.iter().all(is_granted)) {
         return;
     }
-    let ids: Vec<_> = made.iter().map(|one| one.id.clone()).collect();
+    let ids: Vec<_> = made.iter().map(|one| one.id.to_string()).collect();
     let reading = read(context, connection, resource, &ids, observed, now);
     if tokio::time::timeout(DESCRIBED_WITHIN, reading)
         .await

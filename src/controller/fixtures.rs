@@ -219,12 +219,8 @@ impl World {
 
     /// The remote shows this request.
     pub(crate) fn see(&mut self, request: apono_client::AccessRequest) {
-        let id = request.id.clone();
-        let snapshot = Snapshot {
-            request,
-            api: RemoteApi::UserV4,
-            asked_at: self.now,
-        };
+        let id = request.id.to_string();
+        let snapshot = Snapshot::new(request, RemoteApi::UserV4, self.now);
         self.observed
             .view
             .sights
@@ -234,11 +230,7 @@ impl World {
     /// A sweep finds this request by the nonce in its mark.
     pub(crate) fn find(&mut self, nonce: &Nonce, id: &str, word: &str) {
         let request = remote(id, word, nonce);
-        let snapshot = Snapshot {
-            request,
-            api: RemoteApi::UserV4,
-            asked_at: self.now,
-        };
+        let snapshot = Snapshot::new(request, RemoteApi::UserV4, self.now);
         let found = self.observed.view.by_nonce.entry(nonce.clone());
         let found = found.or_default();
         found.retain(|one| one.request.id != id);

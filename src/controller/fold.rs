@@ -159,12 +159,7 @@ fn apply(
         Reply::Made(remotes) => {
             let api = likely_api(resource);
             for remote in remotes {
-                let request = remote.clone();
-                let snapshot = Snapshot {
-                    request,
-                    api,
-                    asked_at: *sent_at,
-                };
+                let snapshot = Snapshot::new(remote.clone(), api, *sent_at);
                 if let Some(entry) = picture.ledger.entry(nonce.as_str()).cloned() {
                     picture.own(&snapshot, &entry, false, now);
                 }
@@ -288,11 +283,15 @@ fn describe(status: &mut AccessRequestStatus, known: &[&Remote]) {
         id: Some(bounds::word(&one.id)),
         source_id: Some(bounds::word(&one.source_id)),
     };
-    status.bundle = known.iter().find_map(|one| one.bundle.as_ref().map(named));
+    status.bundle = known
+        .iter()
+        .find_map(|one| one.bundle.as_deref().map(named));
     status.requestor = known
         .iter()
-        .find_map(|one| one.requestor.as_ref().map(user));
-    status.grantee = known.iter().find_map(|one| one.grantee.as_ref().map(user));
+        .find_map(|one| one.requestor.as_deref().map(user));
+    status.grantee = known
+        .iter()
+        .find_map(|one| one.grantee.as_deref().map(user));
 }
 
 fn groups(remote: &Remote) -> Vec<AccessGroup> {

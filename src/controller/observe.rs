@@ -368,14 +368,14 @@ fn interest(resource: &AccessRequest, observed: &Observed) -> Interest {
         !state(one).is_terminal() || failed
     };
     let ids = picture.requests.iter().filter(followed).map(|one| Tracked {
-        id: one.id.clone(),
+        id: one.id.as_str().into(),
         api: one.api.unwrap_or_default(),
-        admin: admin::administered(resource, Some(one), &picture.ledger),
+        admin: admin::administered(resource, Some(one), &picture.ledger).map(Arc::new),
     });
     let unkept = observed.memory.unkept.iter().map(|id| Tracked {
-        id: id.clone(),
+        id: id.as_str().into(),
         api: likely_api(resource),
-        admin: admin::administered(resource, None, &picture.ledger),
+        admin: admin::administered(resource, None, &picture.ledger).map(Arc::new),
     });
     let apis: &[RemoteApi] = if observed.asks_admin {
         &[RemoteApi::AdminV3]

@@ -25,7 +25,6 @@ use super::{
 };
 use crate::{
     crd::{AccessRequest, OwnedRequest, PostOutcome, RemoteApi},
-    marker::Mark,
     poller::{Look, Reign, Sight, Snapshot},
 };
 
@@ -215,12 +214,12 @@ impl Picture {
     pub fn own(&mut self, snapshot: &Snapshot, entry: &Entry, adopted: bool, now: Timestamp) {
         let id = &snapshot.request.id;
         let mut known = self.requests.iter_mut().chain(&mut self.unkept);
-        if let Some(request) = known.find(|request| request.id == *id) {
+        if let Some(request) = known.find(|request| request.id == **id) {
             absorb(request, snapshot, now);
             return;
         }
         let mut request = OwnedRequest {
-            id: id.clone(),
+            id: id.to_string(),
             attempt: Some(entry.n),
             nonce: Some(entry.nonce.to_string()),
             adopted: adopted.then_some(true),
@@ -412,10 +411,8 @@ pub fn is_missing(request: &OwnedRequest, observed: &Observed) -> bool {
 
 /// The answer to our own POST counts without a mark: a remote may drop the justification.
 fn is_marked_for(snapshot: &Snapshot, observed: &Observed) -> bool {
-    let justification = snapshot.request.justification.as_deref();
-    justification
-        .and_then(Mark::parse)
-        .is_none_or(|mark| mark.names(&observed.origin))
+    let mark = snapshot.mark.as_ref();
+    mark.is_none_or(|mark| mark.names(&observed.origin))
 }
 
 /// Whether a look found nothing and proves nothing: it was made with the token of another user than

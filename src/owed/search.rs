@@ -176,7 +176,7 @@ fn keep(marks: &[OwedMark], api: RemoteApi, request: AccessRequest, found: &mut 
     if mark.as_ref().is_some_and(is_ours) {
         found
             .requests
-            .entry(request.id.clone())
+            .entry(request.id.to_string())
             .or_insert((api, request));
     }
 }

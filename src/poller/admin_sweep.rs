@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use apono_client::AdminQuery;
+use apono_client::{AdminQuery, RequestId};
 use futures::StreamExt as _;
 use futures::stream;
 use jiff::{SignedDuration, Timestamp};
@@ -40,7 +40,7 @@ pub(super) struct AdminSweep {
     /// The same as it was before the round under way: what failed is due again.
     before: BTreeMap<Tier, (Instant, u32)>,
     /// What is still to be read one by one.
-    queue: VecDeque<String>,
+    queue: VecDeque<RequestId>,
     not_before: Option<Instant>,
     jitter: Option<f64>,
 }

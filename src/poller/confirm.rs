@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use apono_client::AccessRequest;
+use apono_client::{AccessRequest, RequestId};
 use futures::StreamExt as _;
 use futures::stream;
 use jiff::Timestamp;
@@ -63,7 +63,7 @@ impl Confirm {
     async fn sweep_for(
         &self,
         api: RemoteApi,
-        ids: &[String],
+        ids: &[RequestId],
         tools: &Tools,
     ) -> Result<(), ReadError> {
         let epoch = tools.ask(|knowledge| knowledge.epoch);
@@ -165,7 +165,7 @@ pub(super) enum Confirmed {
 
 /// Reads one id on every route it may live on. Only what stops all reading is an error here: one
 /// id that cannot be read says nothing of the others.
-pub(super) async fn confirm(id: &str, tools: &Tools) -> Result<Confirmed, ReadError> {
+pub(super) async fn confirm(id: &RequestId, tools: &Tools) -> Result<Confirmed, ReadError> {
     let (epoch, suspect) = tools.ask(|knowledge| (knowledge.epoch, knowledge.open_suspect(id)));
     let Some((route, suspect)) = suspect else {
         return Ok(Confirmed::Skipped);
@@ -185,7 +185,7 @@ pub(super) async fn confirm(id: &str, tools: &Tools) -> Result<Confirmed, ReadEr
         Ok((request, api, asked_at)) => {
             // The API may know a request by two names; ours is the one it was asked by.
             let request = AccessRequest {
-                id: id.to_owned(),
+                id: id.clone(),
                 ..request
             };
             let wall = tools.clock.now();
@@ -203,7 +203,7 @@ pub(super) async fn confirm(id: &str, tools: &Tools) -> Result<Confirmed, ReadEr
         }),
         Err(error @ (ReadError::Unauthorized | ReadError::Paused(_))) => return Err(error),
         Err(ReadError::Failed(error) | ReadError::Refused(error)) => {
-            tracing::debug!(id, error, "could not read a request by id");
+            tracing::debug!(%id, error, "could not read a request by id");
             tools.ask(|knowledge| knowledge.postpone(id, now));
             return Ok(Confirmed::Failed(error));
         }

@@ -1,27 +1,40 @@
-//! A small set in one piece of memory. There are several for every request that is followed, nearly
-//! all of them of one member, and a tree would take a node of eleven places for each.
+//! A small set that takes no memory of its own. There are several for every request that is followed,
+//! nearly all of them of one member, and a tree would take a node of eleven places for each.
 
 use std::borrow::Borrow;
 
 /// Members in order, each once. Meant for a handful: adding one moves those after it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Few<T>(Vec<T>);
-
-impl<T> Default for Few<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Few<T> {
+    #[default]
+    None,
+    One(T),
+    // Boxed: the room for a vector's three words would be taken by those without one too.
+    #[expect(
+        clippy::box_collection,
+        reason = "the set has to be small, not fast, when it is large"
+    )]
+    Many(Box<Vec<T>>),
 }
 
 impl<T: Ord> Few<T> {
     /// Adds a member; says whether it is new.
     pub(super) fn insert(&mut self, member: T) -> bool {
-        let Err(place) = self.0.binary_search(&member) else {
+        let Err(place) = self.as_slice().binary_search(&member) else {
             return false;
         };
-        // Not the room for four that a vector begins with.
-        self.0.reserve_exact(1);
-        self.0.insert(place, member);
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(member),
+            Self::One(first) => {
+                let mut both = vec![first];
+                both.insert(place, member);
+                Self::Many(Box::new(both))
+            }
+            Self::Many(mut members) => {
+                members.insert(place, member);
+                Self::Many(members)
+            }
+        };
         true
     }
 
@@ -31,26 +44,48 @@ impl<T: Ord> Few<T> {
         T: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        let place = self.0.binary_search_by(|one| one.borrow().cmp(member));
-        place.map(|place| self.0.remove(place)).is_ok()
+        let slice = self.as_slice();
+        let Ok(place) = slice.binary_search_by(|one| one.borrow().cmp(member)) else {
+            return false;
+        };
+        let last = match self {
+            Self::None | Self::One(_) => None,
+            Self::Many(members) => {
+                members.remove(place);
+                if members.len() > 1 {
+                    return true;
+                }
+                members.pop()
+            }
+        };
+        *self = last.map_or(Self::None, Self::One);
+        true
     }
 
     pub(super) fn contains(&self, member: &T) -> bool {
-        self.0.binary_search(member).is_ok()
+        self.as_slice().binary_search(member).is_ok()
     }
 }
 
 impl<T> Few<T> {
+    fn as_slice(&self) -> &[T] {
+        match self {
+            Self::None => &[],
+            Self::One(member) => std::slice::from_ref(member),
+            Self::Many(members) => members,
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.as_slice().is_empty()
     }
 
     pub(super) fn first(&self) -> Option<&T> {
-        self.0.first()
+        self.as_slice().first()
     }
 
     pub(super) fn iter(&self) -> std::slice::Iter<'_, T> {
-        self.0.iter()
+        self.as_slice().iter()
     }
 }
 
@@ -67,7 +102,12 @@ impl<T> IntoIterator for Few<T> {
     type IntoIter = std::vec::IntoIter<T>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        let members = match self {
+            Self::None => Vec::new(),
+            Self::One(member) => vec![member],
+            Self::Many(members) => *members,
+        };
+        members.into_iter()
     }
 }
 
@@ -76,7 +116,7 @@ impl<'a, T> IntoIterator for &'a Few<T> {
     type IntoIter = std::slice::Iter<'a, T>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.iter()
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use apono_client::AccessRequest;
+use apono_client::{AccessRequest, RequestId};
 use jiff::Timestamp;
 
 use crate::crd::RemoteApi;
@@ -50,11 +50,11 @@ impl Deref for ResourceKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tracked {
     /// The remote's id.
-    pub id: String,
+    pub id: RequestId,
     /// Where it is expected.
     pub api: RemoteApi,
     /// What the list of the admin API has to be asked with; absent for the other lists.
-    pub admin: Option<Administered>,
+    pub admin: Option<Arc<Administered>>,
 }
 
 /// How a request is found through the admin API, whose list is asked user by user, says nothing of
@@ -101,12 +101,33 @@ pub struct Interest {
 /// A remote request as it was answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    /// What the remote said.
+    /// What the remote said, without the texts that nobody looks at: thousands are kept.
     pub request: AccessRequest,
+    /// The mark it bears.
+    pub mark: Option<Mark>,
     /// Which route said it.
     pub api: RemoteApi,
     /// When the call that returned it was sent: it is at least as new as that.
     pub asked_at: Timestamp,
+}
+
+impl Snapshot {
+    /// A request as this route answered it to a call sent then.
+    pub fn new(mut request: AccessRequest, api: RemoteApi, asked_at: Timestamp) -> Self {
+        let justification = request.justification.take();
+        request.custom_fields.clear();
+        Self {
+            request,
+            mark: justification.as_deref().and_then(Mark::parse),
+            api,
+            asked_at,
+        }
+    }
+
+    /// Whether both say the same of the request, whenever and by whichever route.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        self.request == other.request && self.mark == other.mark
+    }
 }
 
 /// What is known of one id.

@@ -15,15 +15,13 @@ use crate::marker::{Mark, Nonce};
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) snapshot: Option<Arc<Snapshot>>,
-    pub(super) absence: Option<Absence>,
+    pub(super) absence: Option<Box<Absence>>,
     /// Who follows it.
     pub(super) owners: Few<ResourceKey>,
     /// Where it was found last, before that where it is expected.
     pub(super) route: RemoteApi,
     /// What the list of the admin API has to be asked with.
-    pub(super) admin: Option<Administered>,
-    /// The mark it bears.
-    pub(super) mark: Option<Mark>,
+    pub(super) admin: Option<Arc<Administered>>,
     /// The POSTs whose answers named it.
     pub(super) answered: Few<Nonce>,
     /// Since when it is known to be in its state.
@@ -73,7 +71,6 @@ impl Record {
             owners: Few::default(),
             route,
             admin: None,
-            mark: None,
             answered: Few::default(),
             settled: Timestamp::MIN,
             is_hidden: false,
@@ -82,6 +79,17 @@ impl Record {
             end_handled: None,
             place: Place::default(),
         }
+    }
+
+    /// The mark it bears.
+    pub(super) fn mark(&self) -> Option<&Mark> {
+        self.snapshot.as_ref()?.mark.as_ref()
+    }
+
+    /// The POSTs that it may be of: its own mark's, and those whose answers named it.
+    pub(super) fn nonces(&self) -> impl Iterator<Item = &Nonce> {
+        let marked = self.mark().map(|mark| &mark.nonce);
+        self.answered.iter().chain(marked)
     }
 
     /// Where the indexes should hold it.
@@ -122,12 +130,12 @@ impl Record {
     /// When the newest answer about it was asked for.
     pub(super) fn checked_at(&self) -> Option<Timestamp> {
         let seen = self.snapshot.as_ref().map(|snapshot| snapshot.asked_at);
-        seen.max(self.absence.map(|absence| absence.last))
+        seen.max(self.absence.as_ref().map(|absence| absence.last))
     }
 
     /// What is known of it.
     pub(super) fn sight(&self) -> Sight {
-        match (self.absence, &self.snapshot) {
+        match (self.absence.as_deref().copied(), &self.snapshot) {
             (Some(Absence { times, first, last }), last_seen) => Sight::Missing(Missing {
                 times,
                 first,
@@ -144,23 +152,30 @@ impl Record {
         if !self.is_news(&answer, now) {
             return Seen::Stale;
         }
-        let old = self.snapshot.as_ref().map(|snapshot| &snapshot.request);
-        let is_same = self.absence.is_none() && old == Some(&answer.request);
-        if old.is_none_or(|old| old.justification != answer.request.justification) {
-            self.mark = answer
-                .request
-                .justification
-                .as_deref()
-                .and_then(Mark::parse);
-        }
-        if old.is_none_or(|old| old.status != answer.request.status) {
+        let was_absent = self.absence.take().is_some();
+        self.route = answer.api;
+        let old = self.snapshot.as_mut();
+        let has_moved = |old: &Arc<Snapshot>| old.request.status != answer.request.status;
+        if old.as_deref().is_none_or(has_moved) {
             self.settled = answer.asked_at;
             self.confirms = 0;
         }
-        self.route = answer.api;
-        self.absence = None;
-        self.snapshot = Some(Arc::new(answer));
-        if is_same { Seen::Same } else { Seen::Changed }
+        match old {
+            // What is kept for hours stays where it is: every sweep shows it again.
+            Some(old) if old.says_the_same(&answer) => {
+                let old = Arc::make_mut(old);
+                (old.api, old.asked_at) = (answer.api, answer.asked_at);
+                if was_absent {
+                    Seen::Changed
+                } else {
+                    Seen::Same
+                }
+            }
+            _ => {
+                self.snapshot = Some(Arc::new(answer));
+                Seen::Changed
+            }
+        }
     }
 
     /// Of two answers the one asked for later counts; of two asked for at once the one that says
@@ -169,6 +184,7 @@ impl Record {
     fn is_news(&self, answer: &Snapshot, now: Timestamp) -> bool {
         if self
             .absence
+            .as_ref()
             .is_some_and(|absence| answer.asked_at < absence.last && absence.last <= now)
         {
             return false;
@@ -188,16 +204,15 @@ impl Record {
         if self.checked_at().is_some_and(|checked| checked >= asked_at) {
             return false;
         }
-        let known = self.absence.unwrap_or(Absence {
-            times: 0,
-            first: asked_at,
-            last: asked_at,
+        let absence = self.absence.get_or_insert_with(|| {
+            Box::new(Absence {
+                times: 0,
+                first: asked_at,
+                last: asked_at,
+            })
         });
-        self.absence = Some(Absence {
-            times: known.times.saturating_add(1),
-            last: asked_at,
-            ..known
-        });
+        absence.times = absence.times.saturating_add(1);
+        absence.last = asked_at;
         true
     }
 }
@@ -235,11 +250,7 @@ mod tests {
         let request: AccessRequest =
             serde_json::from_value(serde_json::json!({"id": "a", "status": state.as_str()}))
                 .unwrap();
-        Snapshot {
-            request,
-            api: RemoteApi::UserV4,
-            asked_at: at(second),
-        }
+        Snapshot::new(request, RemoteApi::UserV4, at(second))
     }
 
     fn state(record: &Record) -> State {
@@ -258,6 +269,20 @@ mod tests {
             record.see(answer(State::Active, 2), Timestamp::MAX),
             Seen::Changed
         );
+    }
+
+    #[test]
+    fn what_is_said_again_stays_where_it_is_and_is_as_new_as_the_answer() {
+        let mut record = Record::new(RemoteApi::UserV4);
+        record.see(answer(State::Active, 1), Timestamp::MAX);
+        let place = record.snapshot.as_ref().map(Arc::as_ptr);
+        assert_eq!(
+            record.see(answer(State::Active, 2), Timestamp::MAX),
+            Seen::Same
+        );
+        let snapshot = record.snapshot.as_ref();
+        assert_eq!(snapshot.map(Arc::as_ptr), place);
+        assert_eq!(snapshot.unwrap().asked_at, at(2));
     }
 
     #[test]

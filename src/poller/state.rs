@@ -5,17 +5,19 @@
 mod admin;
 mod answers;
 mod follow;
+mod index;
 mod looking;
 mod standing;
 mod steps;
 mod suspects;
 #[cfg(test)]
 mod tests;
+mod texts;
 
-use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use apono_client::RequestId;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -24,10 +26,12 @@ use self::admin::Admin;
 pub(super) use self::admin::Due;
 pub(super) use self::answers::Source;
 pub(super) use self::follow::Evidence;
+use self::index::remove;
 pub(super) use self::looking::Want;
 pub(super) use self::standing::Lane;
 use self::standing::{Identity, LaneHealth, Tenure};
 pub(super) use self::suspects::Suspect;
+use super::commons::Commons;
 use super::few::Few;
 use super::record::{Group, Record};
 use super::words::Words;
@@ -43,29 +47,30 @@ pub(super) struct Knowledge {
     /// Counts the tokens: what was asked under another proves nothing.
     pub(super) epoch: u64,
     resources: BTreeMap<ResourceKey, Arc<Interest>>,
-    records: HashMap<String, Box<Record>>,
+    records: HashMap<RequestId, Box<Record>>,
+    commons: Commons,
 
     /// Which ids bear or answered a nonce, and who wants it.
-    by_nonce: BTreeMap<Nonce, Few<String>>,
+    by_nonce: BTreeMap<Nonce, Few<RequestId>>,
     wanted: BTreeMap<Nonce, Few<ResourceKey>>,
     /// The nonces our own POSTs were answered for, until all they named is tracked.
     answered: BTreeMap<ResourceKey, Few<Nonce>>,
     /// Which ids bear a mark of an origin, and who is of it.
-    by_origin: BTreeMap<Origin, Few<String>>,
-    cut_origins: BTreeMap<Origin, Few<String>>,
+    by_origin: BTreeMap<Origin, Few<RequestId>>,
+    cut_origins: BTreeMap<Origin, Few<RequestId>>,
     residents: BTreeMap<Origin, Few<ResourceKey>>,
     /// Ids that nobody follows.
-    loose: BTreeSet<String>,
+    loose: BTreeSet<RequestId>,
 
-    groups: BTreeMap<(RemoteApi, Group), BTreeSet<String>>,
+    groups: BTreeMap<(RemoteApi, Group), BTreeSet<RequestId>>,
     /// When a group last ceased to be empty.
     opened: BTreeMap<(RemoteApi, Group), Instant>,
     /// When a group last gained an id.
     stirred: BTreeMap<(RemoteApi, Group), Instant>,
-    ends: BTreeSet<(Timestamp, String)>,
-    hastened: BTreeMap<String, Instant>,
+    ends: BTreeSet<(Timestamp, RequestId)>,
+    hastened: BTreeMap<RequestId, Instant>,
     bursts: VecDeque<Instant>,
-    suspects: BTreeMap<String, Suspect>,
+    suspects: BTreeMap<RequestId, Suspect>,
     /// The lists that were swept of all that is not over.
     swept: BTreeSet<RemoteApi>,
     words: BTreeMap<RemoteApi, Words>,
@@ -100,7 +105,7 @@ impl Knowledge {
     }
 
     /// Replaces what a resource wants to know; says whether that is anything else than before.
-    pub(super) fn declare(&mut self, key: &ResourceKey, interest: Interest) -> bool {
+    pub(super) fn declare(&mut self, key: &ResourceKey, mut interest: Interest) -> bool {
         if self
             .resources
             .get(key)
@@ -108,7 +113,12 @@ impl Knowledge {
         {
             return false;
         }
+        self.slim(&mut interest);
         let interest = Arc::new(interest);
+        // Every pass names the resource anew.
+        let held = self.resources.get_key_value(key);
+        let held = held.map(|(held, _)| held.clone());
+        let key = held.as_ref().unwrap_or(key);
         let old = self.resources.insert(key.clone(), Arc::clone(&interest));
         self.residents
             .entry(interest.origin.clone())
@@ -180,7 +190,7 @@ impl Knowledge {
         let Some(answered) = self.answered.get(key) else {
             return;
         };
-        let is_tracked = |id: &String| interest.ids.iter().any(|tracked| &tracked.id == id);
+        let is_tracked = |id: &RequestId| interest.ids.iter().any(|tracked| &tracked.id == id);
         let known: Vec<_> = answered
             .iter()
             .filter(|nonce| {
@@ -216,23 +226,23 @@ impl Knowledge {
     }
 
     /// Puts a record where the indexes should hold it, or forgets it.
-    fn settle(&mut self, id: &str) {
+    fn settle(&mut self, id: &RequestId) {
         let Some(record) = self.records.get_mut(id) else {
             return;
         };
         let (old, new) = (record.place, record.rightful_place());
         record.place = new;
         if record.owners.is_empty() {
-            self.loose.insert(id.to_owned());
+            self.loose.insert(id.clone());
         } else {
             self.loose.remove(id);
         }
         if old.end != new.end {
             if let Some(end) = old.end {
-                self.ends.remove(&(end, id.to_owned()));
+                self.ends.remove(&(end, id.clone()));
             }
             if let Some(end) = new.end {
-                self.ends.insert((end, id.to_owned()));
+                self.ends.insert((end, id.clone()));
             }
         }
         if old.group != new.group {
@@ -241,7 +251,7 @@ impl Knowledge {
             }
             if let Some(group) = new.group {
                 let members = self.groups.entry(group).or_default();
-                members.insert(id.to_owned());
+                members.insert(id.clone());
                 let now = Instant::now();
                 self.stirred.insert(group, now);
                 if members.len() == 1 {
@@ -256,35 +266,27 @@ impl Knowledge {
     }
 
     /// Whether somebody wants to know, or would have to.
-    fn is_kept(&self, id: &str) -> bool {
+    fn is_kept(&self, id: &RequestId) -> bool {
         let Some(record) = self.records.get(id) else {
             return false;
         };
-        let mut nonces = record
-            .answered
-            .iter()
-            .chain(record.mark.as_ref().map(|mark| &mark.nonce));
-        let is_ours = record.mark.as_ref().is_some_and(|mark| {
+        let is_ours = record.mark().is_some_and(|mark| {
             mark.origin.is_of_cluster(&self.cluster)
                 || mark.is_cut && self.cluster.starts_with(mark.origin.as_str())
         });
         !record.owners.is_empty()
-            || nonces.any(|nonce| self.wanted.contains_key(nonce))
+            || record.nonces().any(|nonce| self.wanted.contains_key(nonce))
             || is_ours && record.tier().is_some()
     }
 
-    fn forget(&mut self, id: &str) {
+    fn forget(&mut self, id: &RequestId) {
         let Some(record) = self.records.remove(id) else {
             return;
         };
-        for nonce in record
-            .answered
-            .iter()
-            .chain(record.mark.as_ref().map(|mark| &mark.nonce))
-        {
+        for nonce in record.nonces() {
             remove(&mut self.by_nonce, nonce, id);
         }
-        if let Some(mark) = &record.mark {
+        if let Some(mark) = record.mark() {
             remove(&mut self.by_origin, &mark.origin, id);
             remove(&mut self.cut_origins, &mark.origin, id);
         }
@@ -292,7 +294,7 @@ impl Knowledge {
             remove(&mut self.groups, &group, id);
         }
         if let Some(end) = record.place.end {
-            self.ends.remove(&(end, id.to_owned()));
+            self.ends.remove(&(end, id.clone()));
         }
         self.loose.remove(id);
         self.suspects.remove(id);
@@ -332,7 +334,7 @@ impl Knowledge {
         };
         for tracked in &interest.ids {
             if let Some(record) = self.records.get(&tracked.id) {
-                view.sights.insert(tracked.id.clone(), record.sight());
+                view.sights.insert(tracked.id.to_string(), record.sight());
             }
         }
         view.strays = self.strays(key, &interest.origin);
@@ -376,32 +378,5 @@ impl Knowledge {
                 None => drop(self.unsent.insert(key)),
             }
         }
-    }
-}
-
-/// What [`remove`] removes from.
-trait Set<Q: ?Sized> {
-    /// Removes a member; says whether nothing is left.
-    fn take_out(&mut self, member: &Q) -> bool;
-}
-
-impl<V: Ord + Borrow<Q>, Q: Ord + ?Sized> Set<Q> for BTreeSet<V> {
-    fn take_out(&mut self, member: &Q) -> bool {
-        self.remove(member);
-        self.is_empty()
-    }
-}
-
-impl<V: Ord + Borrow<Q>, Q: Ord + ?Sized> Set<Q> for Few<V> {
-    fn take_out(&mut self, member: &Q) -> bool {
-        self.remove(member);
-        self.is_empty()
-    }
-}
-
-/// Removes one member of a set in a map of sets, and the set when it is empty.
-fn remove<K: Ord, S: Set<Q>, Q: ?Sized>(map: &mut BTreeMap<K, S>, key: &K, member: &Q) {
-    if map.get_mut(key).is_some_and(|set| set.take_out(member)) {
-        map.remove(key);
     }
 }

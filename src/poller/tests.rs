@@ -5,6 +5,7 @@ mod administered;
 mod doubting;
 mod following;
 mod looking;
+mod memory;
 mod standing;
 mod steps;
 mod world;
@@ -120,7 +121,7 @@ impl Bench {
 
     fn track(&self, name: &str, ids: &[(&str, RemoteApi)]) {
         let track = |(id, api): &(&str, RemoteApi)| Tracked {
-            id: (*id).to_owned(),
+            id: (*id).into(),
             api: *api,
             admin: None,
         };

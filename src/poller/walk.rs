@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use apono_client::{AccessRequest, DelegatedQuery, ListQuery, Page, PageToken};
+use apono_client::{AccessRequest, DelegatedQuery, ListQuery, Page, PageToken, RequestId};
 use jiff::Timestamp;
 
 use super::{ReadError, Reads};
@@ -40,7 +40,7 @@ pub(super) struct Walk {
     read: HashSet<u64>,
     stumbles: u32,
     /// The ids of the page before: what is inserted in front pushes some of them onto this one.
-    before: BTreeSet<String>,
+    before: BTreeSet<RequestId>,
 }
 
 /// One page as it was answered.

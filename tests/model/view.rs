@@ -13,7 +13,7 @@ use apono_operator::{
         resolution::Resolution,
     },
     crd::{AccessRequest, RemoteApi},
-    marker::{Mark, Nonce, Origin, RANDOM_BYTES, marked},
+    marker::{Nonce, Origin, RANDOM_BYTES, marked},
     poller::{Look, Reign, Sight, Snapshot, View},
 };
 use jiff::Timestamp;
@@ -119,8 +119,7 @@ pub fn observe(
     for (index, reading) in &knowledge.readings {
         if !tracked.contains(index) && !reading.is_terminal() {
             let snapshot = snapshot(world, *index, *reading);
-            let justification = snapshot.request.justification.as_deref();
-            let mark = justification.and_then(Mark::parse);
+            let mark = snapshot.mark.clone();
             observed
                 .view
                 .strays
@@ -196,18 +195,18 @@ pub fn request(world: &World, index: usize, state: State) -> apono_client::Acces
         None => (Nonce::new("somebody-else", [99; RANDOM_BYTES]), 0),
     };
     apono_client::AccessRequest {
-        id: id(index),
+        id: id(index).into(),
         status: Status::from(state),
         duration: None,
         justification: Some(marked(&nonce, &origin(&world.name(desk)), Some("why"))),
         creation_date: Some(moment(0)),
         revocation_date: Some(moment(remote.ends)),
         custom_fields: BTreeMap::new(),
-        access_groups: Vec::new(),
-        requestor: Some(apono_client::Identity {
+        access_groups: Arc::default(),
+        requestor: Some(Arc::new(apono_client::Identity {
             id: "user-1".to_owned(),
             source_id: String::new(),
-        }),
+        })),
         grantee: None,
         bundle: None,
         friendly_id: None,
@@ -216,12 +215,9 @@ pub fn request(world: &World, index: usize, state: State) -> apono_client::Acces
 }
 
 fn snapshot(world: &World, index: usize, state: State) -> Arc<Snapshot> {
-    Arc::new(Snapshot {
-        request: request(world, index, state),
-        api: RemoteApi::UserV4,
-        // Nothing that is modelled depends on it.
-        asked_at: moment(0),
-    })
+    // Nothing that is modelled depends on when it was asked for.
+    let request = request(world, index, state);
+    Arc::new(Snapshot::new(request, RemoteApi::UserV4, moment(0)))
 }
 
 /// Everything that a status of this resource names.

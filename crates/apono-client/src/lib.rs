@@ -66,6 +66,7 @@ pub use crate::model::query::{
 pub use crate::model::request::{
     AccessGroup, AccessRequest, AdminTarget, Identity, Named, ResourceType,
 };
+pub use crate::model::request_id::RequestId;
 pub use crate::model::secret::Secret;
 pub use crate::model::selectable::{
     SelectableIntegration, SelectablePermissions, SelectableResource, SelectableResourceType,

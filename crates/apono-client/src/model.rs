@@ -8,6 +8,7 @@ pub(crate) mod details;
 pub(crate) mod entitlement;
 pub(crate) mod query;
 pub(crate) mod request;
+pub(crate) mod request_id;
 pub(crate) mod secret;
 pub(crate) mod selectable;
 pub(crate) mod session;

@@ -2,6 +2,7 @@
 //! knows no endpoint.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::DateTime;
@@ -40,12 +41,34 @@ where
 }
 
 /// An id. What has none can be neither read again nor asked for, so an empty one is none.
-pub(crate) fn identifier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn identifier<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: From<String>,
+{
     let id = String::deserialize(deserializer)?;
     if id.is_empty() {
         return Err(de::Error::custom("the id is empty"));
     }
-    Ok(id)
+    Ok(id.into())
+}
+
+/// As [`lenient`], of a value that many answers repeat: see [`lenient_shared_list`].
+pub(crate) fn lenient_shared<'de, D, T>(deserializer: D) -> Result<Option<Arc<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    Ok(lenient::<_, Option<T>>(deserializer)?.map(Arc::new))
+}
+
+/// As [`lenient_list`], of a list that many answers repeat: who keeps thousands of them can keep one.
+pub(crate) fn lenient_shared_list<'de, D, T>(deserializer: D) -> Result<Arc<[T]>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    Ok(lenient_list(deserializer)?.into())
 }
 
 /// The readable elements of a list; none for null and for anything that is not a list.

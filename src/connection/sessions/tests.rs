@@ -33,7 +33,7 @@ impl Bench {
                 grantee: None,
             };
             let made = client.create_access_request(&ask).await.unwrap();
-            ids.extend(made.into_iter().map(|one| one.id));
+            ids.extend(made.into_iter().map(|one| one.id.to_string()));
         }
         let remote = Remote::new(client, Pace::default(), Metrics::new());
         Self {

@@ -47,11 +47,7 @@ fn asking(duration: Option<&str>) -> World {
 
 impl World {
     fn see_admin(&mut self, word: &str, nonce: &Nonce) {
-        let snapshot = Snapshot {
-            request: remote(word, nonce),
-            api: RemoteApi::AdminV3,
-            asked_at: self.now,
-        };
+        let snapshot = Snapshot::new(remote(word, nonce), RemoteApi::AdminV3, self.now);
         let sight = Sight::Seen(std::sync::Arc::new(snapshot));
         self.observed.view.sights.insert("r1".to_owned(), sight);
         self.fold(&Outcome::Nothing);

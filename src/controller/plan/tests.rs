@@ -37,11 +37,7 @@ fn come_across(world: &mut World, id: &str, nonce: &Nonce) {
     let request = remote(id, "Active", nonce);
     let mark = crate::marker::Mark::parse(request.justification.as_deref().unwrap()).unwrap();
     let api = crate::crd::RemoteApi::UserV4;
-    let snapshot = Snapshot {
-        request: request.clone(),
-        api,
-        asked_at: world.now,
-    };
+    let snapshot = Snapshot::new(request.clone(), api, world.now);
     world.observed.view.strays.push((mark, snapshot.into()));
     world.see(request);
 }

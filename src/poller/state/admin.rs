@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use apono_client::RequestId;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -36,7 +37,7 @@ pub(super) struct Admin {
 /// An id that is due to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::poller) struct Due {
-    pub(in crate::poller) id: String,
+    pub(in crate::poller) id: RequestId,
     /// When it was asked for at the latest, if that is known.
     pub(in crate::poller) asked_at: Option<Timestamp>,
 }
@@ -69,7 +70,7 @@ impl Knowledge {
             .iter()
             .filter(|(_, since)| is_close && now.duration_since(**since) < CLOSE_WATCH)
             .map(|(id, _)| id);
-        let ids: BTreeSet<&String> = grouped.chain(hastened).collect();
+        let ids: BTreeSet<&RequestId> = grouped.chain(hastened).collect();
         let mut due: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for id in ids {
             let Some(record) = self.records.get(id) else {
@@ -128,7 +129,7 @@ impl Knowledge {
     }
 
     /// Takes an id to read it; false if somebody else is about to.
-    pub(in crate::poller) fn lease(&mut self, id: &str, now: Instant) -> bool {
+    pub(in crate::poller) fn lease(&mut self, id: &RequestId, now: Instant) -> bool {
         if self.suspects.contains_key(id) || !self.records.contains_key(id) {
             return false;
         }
@@ -137,7 +138,7 @@ impl Knowledge {
             is_swept_for: true,
             evidence: None,
         };
-        self.suspects.insert(id.to_owned(), suspect);
+        self.suspects.insert(id.clone(), suspect);
         true
     }
 

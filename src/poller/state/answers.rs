@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use apono_client::AccessRequest;
+use apono_client::{AccessRequest, RequestId};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -29,37 +29,33 @@ impl Knowledge {
     #[must_use]
     pub(in crate::poller) fn take(
         &mut self,
-        request: AccessRequest,
+        mut request: AccessRequest,
         api: RemoteApi,
         asked_at: Timestamp,
         now: Timestamp,
         source: Source,
     ) -> Few<ResourceKey> {
         self.words.entry(api).or_default().learn(&request.status);
-        let id = request.id.clone();
-        let is_known = self.records.contains_key(&id);
-        let is_kept = is_known || self.is_worth_keeping(&request);
+        let known = self.known(&request.id);
+        let is_kept = known.is_some() || self.is_worth_keeping(&request);
         if !is_kept || self.is_of_another_api(&request, api) {
             return Few::default();
+        }
+        let id = known.unwrap_or_else(|| request.id.clone());
+        request.id = id.clone();
+        self.commons.share(&mut request);
+        // Asked for before the clock was set back: of then, whenever that was.
+        let asked_at = Some(asked_at).filter(|asked_at| *asked_at <= now);
+        let mut answer = Snapshot::new(request, api, asked_at.unwrap_or(Timestamp::MIN));
+        if let Some(mark) = &mut answer.mark {
+            self.share(&mut mark.origin);
         }
         let record = self
             .records
             .entry(id.clone())
             .or_insert_with(|| Box::new(Record::new(api)));
-        let old_mark = record.mark.clone();
-        let seen = record.see(
-            Snapshot {
-                request: slim(request),
-                api,
-                // Asked for before the clock was set back: of then, whenever that was.
-                asked_at: if asked_at > now {
-                    Timestamp::MIN
-                } else {
-                    asked_at
-                },
-            },
-            now,
-        );
+        let old_mark = record.mark().cloned();
+        let seen = record.see(answer, now);
         if seen == Seen::Stale {
             return Few::default();
         }
@@ -100,7 +96,8 @@ impl Knowledge {
             .insert(key.clone());
         let mut concerned = Few::default();
         for request in requests {
-            let id = request.id.clone();
+            let id = self.known(&request.id);
+            let id = id.unwrap_or_else(|| request.id.clone());
             // The admin API has one word for what moves by itself and for what waits for people, and
             // answers one request where it may have made several.
             let tier = Tier::of(request.status.state());
@@ -160,11 +157,11 @@ impl Knowledge {
                     || mark.is_cut && self.cluster.starts_with(mark.origin.as_str()))
     }
 
-    fn index_mark(&mut self, id: &str, old: Option<&Mark>) {
+    fn index_mark(&mut self, id: &RequestId, old: Option<&Mark>) {
         let Some(record) = self.records.get(id) else {
             return;
         };
-        if record.mark.as_ref() == old {
+        if record.mark() == old {
             return;
         }
         if let Some(old) = old {
@@ -174,7 +171,7 @@ impl Knowledge {
             remove(&mut self.by_origin, &old.origin, id);
             remove(&mut self.cut_origins, &old.origin, id);
         }
-        if let Some(mark) = &record.mark {
+        if let Some(mark) = record.mark() {
             let origins = if mark.is_cut {
                 &mut self.cut_origins
             } else {
@@ -183,28 +180,24 @@ impl Knowledge {
             origins
                 .entry(mark.origin.clone())
                 .or_default()
-                .insert(id.to_owned());
+                .insert(id.clone());
             self.by_nonce
                 .entry(mark.nonce.clone())
                 .or_default()
-                .insert(id.to_owned());
+                .insert(id.clone());
         }
     }
 
     /// Everybody whose view shows this record.
-    fn concerned(&self, id: &str) -> Few<ResourceKey> {
+    fn concerned(&self, id: &RequestId) -> Few<ResourceKey> {
         let Some(record) = self.records.get(id) else {
             return Few::default();
         };
         let mut keys = record.owners.clone();
-        let nonces = record
-            .answered
-            .iter()
-            .chain(record.mark.as_ref().map(|mark| &mark.nonce));
-        for nonce in nonces {
+        for nonce in record.nonces() {
             keys.extend(self.wanted.get(nonce).into_iter().flatten().cloned());
         }
-        if let Some(mark) = &record.mark {
+        if let Some(mark) = record.mark() {
             // A cut mark names many origins; only its nonce says whom it concerns.
             if !mark.is_cut {
                 keys.extend(
@@ -233,7 +226,7 @@ impl Knowledge {
             .flatten();
         ids.filter_map(|id| self.records.get(id))
             .filter(|record| !record.owners.contains(key))
-            .filter_map(|record| Some((record.mark.clone()?, record.snapshot.clone()?)))
+            .filter_map(|record| Some((record.mark().cloned()?, record.snapshot.clone()?)))
             .collect()
     }
 
@@ -243,19 +236,8 @@ impl Knowledge {
             .iter()
             .filter_map(|id| self.records.get(id))
             .filter(|record| record.tier().is_some())
-            .filter_map(|record| Some((record.mark.clone()?, record.snapshot.clone()?)))
+            .filter_map(|record| Some((record.mark().cloned()?, record.snapshot.clone()?)))
             .filter(|(mark, _)| mark.origin.is_of_cluster(&self.cluster))
             .collect()
     }
-}
-
-/// Without room that is not used, and without the custom fields, which nobody looks at: thousands are
-/// kept.
-fn slim(mut request: AccessRequest) -> AccessRequest {
-    request.custom_fields.clear();
-    request.access_groups.shrink_to_fit();
-    for group in &mut request.access_groups {
-        group.resource_types.shrink_to_fit();
-    }
-    request
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apono_client::RequestId;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -46,7 +47,10 @@ impl Knowledge {
     pub(in crate::poller) fn hasten(&mut self, id: &str, now: Instant) {
         self.hastened
             .retain(|_, since| now.duration_since(*since) < CLOSE_WATCH);
-        let Some(record) = self.records.get_mut(id) else {
+        let Some(id) = self.known(id) else {
+            return;
+        };
+        let Some(record) = self.records.get_mut(&id) else {
             return;
         };
         record.confirms = 0;
@@ -58,9 +62,9 @@ impl Knowledge {
                 is_swept_for: true,
                 evidence: None,
             };
-            self.suspects.insert(id.to_owned(), suspect);
+            self.suspects.insert(id.clone(), suspect);
         }
-        self.hastened.insert(id.to_owned(), now);
+        self.hastened.insert(id, now);
         let longest = BURST.last().copied().unwrap_or_default();
         self.bursts
             .retain(|asked| now.duration_since(*asked) <= longest);
@@ -112,14 +116,14 @@ impl Knowledge {
     }
 
     /// An id that was never read is swept for, once; on a list that was swept it is read by id.
-    pub(super) fn expect_unread(&mut self, id: &str, group: (RemoteApi, Group)) {
+    pub(super) fn expect_unread(&mut self, id: &RequestId, group: (RemoteApi, Group)) {
         if group.1 == Group::Unread && self.swept.contains(&group.0) {
             let suspect = Suspect {
                 due: Instant::now() + GATHER,
                 is_swept_for: false,
                 evidence: None,
             };
-            self.suspects.insert(id.to_owned(), suspect);
+            self.suspects.insert(id.clone(), suspect);
         }
     }
 
@@ -133,7 +137,7 @@ impl Knowledge {
         };
         let followed = self.records.iter();
         let followed = followed.filter(|(_, it)| !it.owners.is_empty() && stands_in(it));
-        followed.map(|(id, _)| id.clone()).collect()
+        followed.map(|(id, _)| id.to_string()).collect()
     }
 
     /// The words to filter these tiers of a list by.
@@ -170,7 +174,7 @@ impl Knowledge {
     pub(in crate::poller) fn end_sweep(&mut self, evidence: Evidence, now: Instant) {
         let (api, began) = (evidence.api, evidence.began);
         let is_first = evidence.tiers.len() == Tier::ALL.len();
-        let mut expected: BTreeSet<String> = BTreeSet::new();
+        let mut expected: BTreeSet<RequestId> = BTreeSet::new();
         for tier in &evidence.tiers {
             expected.extend(
                 self.groups
@@ -208,7 +212,7 @@ impl Knowledge {
 
     pub(super) fn suspect(
         &mut self,
-        id: &str,
+        id: &RequestId,
         began: Timestamp,
         evidence: &Arc<Evidence>,
         now: Instant,
@@ -232,7 +236,7 @@ impl Knowledge {
             is_swept_for,
             evidence: None,
         };
-        let suspect = self.suspects.entry(id.to_owned()).or_insert(fresh);
+        let suspect = self.suspects.entry(id.clone()).or_insert(fresh);
         suspect.evidence = Some(Arc::clone(evidence));
     }
 
@@ -248,11 +252,7 @@ impl Knowledge {
                 let Some(checked) = record.checked_at() else {
                     return true;
                 };
-                let is_wanted = record
-                    .answered
-                    .iter()
-                    .chain(record.mark.as_ref().map(|mark| &mark.nonce))
-                    .any(|nonce| self.wanted.contains_key(nonce));
+                let is_wanted = record.nonces().any(|nonce| self.wanted.contains_key(nonce));
                 let was_expected = record.route == evidence.api
                     && record
                         .tier()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use apono_client::RequestId;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -239,7 +240,7 @@ impl Knowledge {
             .resources
             .iter()
             .filter(|(_, interest)| {
-                let is_open = |id: &String| {
+                let is_open = |id: &RequestId| {
                     self.records
                         .get(id)
                         .is_some_and(|record| record.place.group.is_some())

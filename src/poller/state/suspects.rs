@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use apono_client::State;
+use apono_client::{RequestId, State};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -38,7 +38,10 @@ impl Knowledge {
     }
 
     /// The suspects that may be read now: their routes, and whether all was swept for them.
-    pub(in crate::poller) fn due_suspects(&self, now: Instant) -> Vec<(String, RemoteApi, bool)> {
+    pub(in crate::poller) fn due_suspects(
+        &self,
+        now: Instant,
+    ) -> Vec<(RequestId, RemoteApi, bool)> {
         let due = self
             .suspects
             .iter()
@@ -54,14 +57,14 @@ impl Knowledge {
     }
 
     /// Whether one of these is still to be shown by a sweep that began then.
-    pub(in crate::poller) fn is_any_open(&self, ids: &[String], began: Timestamp) -> bool {
+    pub(in crate::poller) fn is_any_open(&self, ids: &[RequestId], began: Timestamp) -> bool {
         ids.iter()
             .filter_map(|id| self.records.get(id))
             .any(|record| record.checked_at() < Some(began))
     }
 
     /// Everything was swept for these; what is left is read by itself.
-    pub(in crate::poller) fn swept_for(&mut self, ids: &[String]) {
+    pub(in crate::poller) fn swept_for(&mut self, ids: &[RequestId]) {
         for id in ids {
             if let Some(suspect) = self.suspects.get_mut(id) {
                 suspect.is_swept_for = true;
@@ -70,13 +73,16 @@ impl Knowledge {
     }
 
     /// Before a single read: what is suspected, to be judged by what the read says.
-    pub(in crate::poller) fn open_suspect(&mut self, id: &str) -> Option<(RemoteApi, Suspect)> {
+    pub(in crate::poller) fn open_suspect(
+        &mut self,
+        id: &RequestId,
+    ) -> Option<(RemoteApi, Suspect)> {
         let route = self.records.get(id)?.route;
         Some((route, self.suspects.get(id)?.clone()))
     }
 
     /// Gives a taken id back that could not be read, unless it is missing: then it stays suspected.
-    pub(in crate::poller) fn give_back_unless_missing(&mut self, id: &str) {
+    pub(in crate::poller) fn give_back_unless_missing(&mut self, id: &RequestId) {
         let record = self.records.get(id);
         if record.is_none_or(|record| record.absence.is_none()) {
             self.suspects.remove(id);
@@ -84,7 +90,7 @@ impl Knowledge {
     }
 
     /// After a single read that found it: whether the sweep that did not show it is to blame.
-    pub(in crate::poller) fn judge(&mut self, id: &str, suspect: &Suspect, now: Instant) {
+    pub(in crate::poller) fn judge(&mut self, id: &RequestId, suspect: &Suspect, now: Instant) {
         self.suspects.remove(id);
         let Some(record) = self.records.get_mut(id) else {
             return;
@@ -100,7 +106,7 @@ impl Knowledge {
                 is_swept_for: true,
                 evidence: None,
             };
-            self.suspects.insert(id.to_owned(), again);
+            self.suspects.insert(id.clone(), again);
         }
         let Some(evidence) = &suspect.evidence else {
             return;
@@ -120,7 +126,7 @@ impl Knowledge {
     }
 
     /// A single read failed for its own reasons.
-    pub(in crate::poller) fn postpone(&mut self, id: &str, now: Instant) {
+    pub(in crate::poller) fn postpone(&mut self, id: &RequestId, now: Instant) {
         if let Some(record) = self.records.get_mut(id) {
             record.confirmed_at = Some(now);
             record.confirms = record.confirms.saturating_add(1);
@@ -134,7 +140,7 @@ impl Knowledge {
     /// Every route answered 404 to this id. Returns whom that concerns.
     pub(in crate::poller) fn miss(
         &mut self,
-        id: &str,
+        id: &RequestId,
         asked_at: Timestamp,
         now: Instant,
     ) -> Few<ResourceKey> {
@@ -142,7 +148,7 @@ impl Knowledge {
             return Few::default();
         };
         let counts = record.miss(asked_at);
-        let times = record.absence.map_or(0, |absence| absence.times);
+        let times = record.absence.as_ref().map_or(0, |absence| absence.times);
         let concerned = if counts {
             record.owners.clone()
         } else {
@@ -151,7 +157,7 @@ impl Knowledge {
         let due = now + missing_gap(times);
         self.hastened.remove(id);
         self.suspects.insert(
-            id.to_owned(),
+            id.clone(),
             Suspect {
                 due,
                 is_swept_for: true,
@@ -172,7 +178,7 @@ impl Knowledge {
 
     /// Another token: what was missing under the one before is unknown again.
     pub(super) fn drop_absences(&mut self, now: Instant) {
-        let missing: BTreeSet<String> = self
+        let missing: BTreeSet<RequestId> = self
             .groups
             .iter()
             .filter(|((_, group), _)| *group == Group::Missing)

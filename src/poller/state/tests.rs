@@ -97,7 +97,7 @@ fn request(id: u8, word: usize, of: Option<u8>) -> apono_client::AccessRequest {
 
 fn interest(of: u8, ids: &[u8], looks: &[u8]) -> Interest {
     let track = |id: &u8| Tracked {
-        id: format!("r{id}"),
+        id: format!("r{id}").into(),
         api: RemoteApi::UserV4,
         admin: None,
     };
@@ -149,7 +149,7 @@ fn play(knowledge: &mut Knowledge, event: Event) {
             knowledge.take_reply(&key(of), &nonce(of), requests, api, moment(at));
         }
         Event::Miss { id, at } => {
-            let _ = knowledge.miss(&format!("r{id}"), moment(at), now);
+            let _ = knowledge.miss(&format!("r{id}").into(), moment(at), now);
         }
         Event::Hasten { id } => knowledge.hasten(&format!("r{id}"), now),
         Event::Sweep { at } => {
@@ -177,7 +177,7 @@ fn agree(knowledge: &Knowledge) -> Result<(), TestCaseError> {
         if let Some(group) = record.place.group {
             prop_assert!(knowledge.groups[&group].contains(id));
         }
-        if let Some(mark) = &record.mark {
+        if let Some(mark) = record.mark() {
             prop_assert!(knowledge.by_nonce[&mark.nonce].contains(id));
             prop_assert!(knowledge.by_origin[&mark.origin].contains(id));
         }
@@ -206,7 +206,7 @@ proptest! {
         events in proptest::collection::vec(event(), 1..40),
     ) {
         let mut knowledge = Knowledge::new("prod");
-        let mut newest: BTreeMap<String, Option<Snapshot>> = BTreeMap::new();
+        let mut newest: BTreeMap<RequestId, Option<Snapshot>> = BTreeMap::new();
         for event in events {
             play(&mut knowledge, event);
             agree(&knowledge)?;

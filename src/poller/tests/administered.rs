@@ -9,13 +9,13 @@ impl Bench {
     /// A resource that follows these ids of one user, asked for so many days ago.
     fn administer(&self, name: &str, user: &str, ids: &[&str], days: i64) {
         let track = |id: &&str| Tracked {
-            id: (*id).to_owned(),
+            id: (*id).into(),
             api: API,
-            admin: Some(Administered {
+            admin: Some(Arc::new(Administered {
                 user: user.to_owned(),
                 asked_at: Some(self.ago(days * 86_400)),
                 ends_at: None,
-            }),
+            })),
         };
         let interest = Interest {
             ids: ids.iter().map(track).collect(),
@@ -138,9 +138,9 @@ async fn a_reckoned_end_is_watched_for() {
     };
     let interest = Interest {
         ids: vec![Tracked {
-            id: "u-a0".to_owned(),
+            id: "u-a0".into(),
             api: API,
-            admin: Some(admin),
+            admin: Some(admin.into()),
         }],
         looks: vec![],
         origin: origin("u-a0"),
@@ -183,7 +183,7 @@ async fn what_a_list_cuts_off_or_hides_is_read_by_id() {
     let bench = following(&["u"], 20).await;
     bench.world.with(|inner| {
         inner.admin_limit = Some(10);
-        inner.unlisted.push("u-a3".to_owned());
+        inner.unlisted.push("u-a3".into());
     });
     for id in ["u-a3", "u-a19"] {
         bench.world.put_admin(id, "u", "EXPIRED");

@@ -85,9 +85,7 @@ async fn a_list_that_refuses_guesses_is_asked_in_its_own_words() {
 #[tokio::test(start_paused = true)]
 async fn what_no_list_shows_is_followed_by_id_and_the_filter_kept() {
     let bench = Bench::start();
-    bench
-        .world
-        .with(|world| world.unlisted = vec!["a".to_owned()]);
+    bench.world.with(|world| world.unlisted = vec!["a".into()]);
     for id in ["a", "b"] {
         bench.world.put(id, State::Active, bench.now());
     }

@@ -2,7 +2,7 @@
 
 use super::world::Sorted;
 use super::*;
-use crate::poller::{Look, ReadError};
+use crate::poller::{Look, ReadError, Snapshot};
 
 impl Bench {
     fn look(&self, name: &str) -> Option<Look> {
@@ -27,10 +27,9 @@ async fn what_is_there_is_found_at_once() {
     bench.want("n", 1, 30);
     pass_millis(50).await;
     let view = bench.view("n");
-    assert_eq!(
-        view.by_nonce[&nonce("n", 1)][0].request,
-        bench.world.get("a")
-    );
+    let found = &view.by_nonce[&nonce("n", 1)][0];
+    let made = Snapshot::new(bench.world.get("a"), found.api, found.asked_at);
+    assert_eq!(**found, made);
     assert_eq!(view.strays.len(), 1);
     assert_eq!(bench.wakes(), ["n"]);
     assert_eq!(bench.lists(), 1);

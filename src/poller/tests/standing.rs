@@ -135,7 +135,7 @@ async fn one_id_that_cannot_be_read_harms_no_other() {
     let bench = Bench::following(["a", "b"], State::Pending).await;
     bench.world.with(|world| {
         world.unreadable = vec!["a".to_owned()];
-        world.unlisted = vec!["a".to_owned()];
+        world.unlisted = vec!["a".into()];
     });
     bench.world.put("a", State::Active, bench.now());
     bench.world.put("b", State::Active, bench.now());

@@ -1,11 +1,12 @@
 //! A remote for the tests: lists with filters and pages whose tokens carry the filter, and what
 //! may be odd about them.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use apono_client::{
-    AccessRequest, AdminQuery, DelegatedQuery, Identity, ListQuery, Page, PageToken, State,
+    AccessRequest, AdminQuery, DelegatedQuery, Identity, ListQuery, Page, PageToken, RequestId,
+    State,
 };
 use futures::FutureExt as _;
 use jiff::Timestamp;
@@ -70,7 +71,7 @@ pub(super) struct Inner {
     /// What the list page after so many more is answered with, once.
     pub(super) stumble: Option<(usize, ReadError)>,
     /// Ids that lists do not show.
-    pub(super) unlisted: Vec<String>,
+    pub(super) unlisted: Vec<RequestId>,
     /// Ids that cannot be read by id.
     pub(super) unreadable: Vec<String>,
     /// How many items of each page are not understood.
@@ -124,8 +125,11 @@ impl World {
         let mut added = request(id, word, Timestamp::MIN);
         added.creation_date = None;
         added.requestor = None;
-        let grantee = serde_json::json!({"id": user});
-        added.grantee = Some(serde_json::from_value(grantee).unwrap());
+        let grantee = Identity {
+            id: user.to_owned(),
+            source_id: String::new(),
+        };
+        added.grantee = Some(Arc::new(grantee));
         self.with(|inner| match inner.find(id) {
             Some(known) => known.status = word.into(),
             None => inner.requests.push((RemoteApi::AdminV3, added)),
@@ -332,8 +336,11 @@ pub(super) fn request(id: &str, word: &str, created: Timestamp) -> AccessRequest
     request
 }
 
-pub(super) fn requestor(id: &str) -> Identity {
-    serde_json::from_value(serde_json::json!({"id": id, "source_id": "a@example.com"})).unwrap()
+pub(super) fn requestor(id: &str) -> Arc<Identity> {
+    Arc::new(Identity {
+        id: id.to_owned(),
+        source_id: "a@example.com".to_owned(),
+    })
 }
 
 impl Reads for World {

@@ -2,6 +2,7 @@
 //! integration at a time, without dates.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,7 @@ impl From<AdminRequest> for AccessRequest {
             resource_types: Vec::new(),
         });
         Self {
-            id: request.request_id,
+            id: request.request_id.into(),
             status: request.status,
             duration: None,
             justification: some(request.justification),
@@ -64,17 +65,19 @@ impl From<AdminRequest> for AccessRequest {
             custom_fields: BTreeMap::new(),
             access_groups: group.into_iter().collect(),
             requestor: None,
-            grantee: some(request.user_id).map(|id| Identity {
-                id,
-                source_id: String::new(),
+            grantee: some(request.user_id).map(|id| {
+                Arc::new(Identity {
+                    id,
+                    source_id: String::new(),
+                })
             }),
             bundle: None,
-            friendly_id: some(request.friendly_request_id),
-            target: Some(AdminTarget {
+            friendly_id: some(request.friendly_request_id).map(Into::into),
+            target: Some(Box::new(AdminTarget {
                 integration_id: request.integration_id,
                 resource_ids: request.resource_ids,
                 permissions: request.permissions,
-            }),
+            })),
         }
     }
 }

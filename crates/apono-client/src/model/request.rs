@@ -1,21 +1,27 @@
 //! A request as the API shows it. One type for own and delegated requests, and for what the older
-//! API shows: they differ only in what may be absent.
+//! API shows: they differ only in what may be absent. What thousands of requests have in common is
+//! held in such a way that who keeps them can hold it once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::model::request_id::RequestId;
 use crate::model::status::Status;
-use crate::wire::{identifier, lenient, lenient_list, moment, seconds, text_map};
+use crate::wire::{
+    identifier, lenient, lenient_list, lenient_shared, lenient_shared_list, moment, seconds,
+    text_map,
+};
 
 /// An access request at Apono.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct AccessRequest {
     /// Opaque; never empty.
     #[serde(deserialize_with = "identifier")]
-    pub id: String,
+    pub id: RequestId,
     /// Where it stands.
     pub status: Status,
     /// How long the access was asked for; absent means as long as the access flow allows.
@@ -34,23 +40,23 @@ pub struct AccessRequest {
     #[serde(default, deserialize_with = "text_map")]
     pub custom_fields: BTreeMap<String, String>,
     /// What it touches, one group for each integration.
-    #[serde(default, deserialize_with = "lenient_list")]
-    pub access_groups: Vec<AccessGroup>,
+    #[serde(default, deserialize_with = "lenient_shared_list")]
+    pub access_groups: Arc<[AccessGroup]>,
     /// Who asked; absent means the token's user.
-    #[serde(default, deserialize_with = "lenient")]
-    pub requestor: Option<Identity>,
+    #[serde(default, deserialize_with = "lenient_shared")]
+    pub requestor: Option<Arc<Identity>>,
     /// For whom; absent means the token's user.
-    #[serde(default, deserialize_with = "lenient")]
-    pub grantee: Option<Identity>,
+    #[serde(default, deserialize_with = "lenient_shared")]
+    pub grantee: Option<Arc<Identity>>,
     /// The bundle asked for, if it was one.
-    #[serde(default, deserialize_with = "lenient")]
-    pub bundle: Option<Named>,
+    #[serde(default, deserialize_with = "lenient_shared")]
+    pub bundle: Option<Arc<Named>>,
     /// The id that people see, such as `AR-123`. Only the older API gives one beside the id.
     #[serde(skip)]
-    pub friendly_id: Option<String>,
+    pub friendly_id: Option<Box<str>>,
     /// What was asked for. Only the older API says it with the request.
     #[serde(skip)]
-    pub target: Option<AdminTarget>,
+    pub target: Option<Box<AdminTarget>>,
 }
 
 /// What a request of the older API asks for.
@@ -65,7 +71,7 @@ pub struct AdminTarget {
 }
 
 /// The part of a request that falls to one integration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 pub struct AccessGroup {
     /// The integration.
     #[serde(default, deserialize_with = "lenient")]
@@ -161,19 +167,16 @@ mod tests {
             integration: named("i", "database"),
             resource_types: vec![table],
         };
-        assert_eq!(request.access_groups, [group]);
+        assert_eq!(*request.access_groups, [group]);
         assert_eq!(request.requestor.unwrap().source_id, "u@example.com");
         assert_eq!(request.grantee.unwrap().id, "g");
-        assert_eq!(request.bundle, Some(named("b", "Billing")));
+        assert_eq!(request.bundle.as_deref(), Some(&named("b", "Billing")));
     }
 
     #[test]
     fn only_id_and_status_are_indispensable() {
         let bare = read(&json!({"id": "AR-1", "status": "odd"})).unwrap();
-        assert_eq!(
-            (bare.id.as_str(), bare.status.state()),
-            ("AR-1", State::Unknown)
-        );
+        assert_eq!((&*bare.id, bare.status.state()), ("AR-1", State::Unknown));
         let nulls = read(&json!({
             "id": "AR-1", "status": "odd", "duration_in_sec": null, "justification": null,
             "creation_date": null, "revocation_date": null, "custom_fields": null,
@@ -213,8 +216,8 @@ mod tests {
         .unwrap();
         let integrations: Vec<_> = request
             .access_groups
-            .into_iter()
-            .map(|group| group.integration)
+            .iter()
+            .map(|group| group.integration.clone())
             .collect();
         assert_eq!(integrations, [named("", ""), named("i", "")]);
     }

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(from = "String", into = "String")]
 pub struct Status {
-    word: String,
     state: State,
+    /// The word, where it is not the state's own name: nearly every one of thousands is.
+    spelt: Option<Box<str>>,
 }
 
 /// The states of a request that are known.
@@ -141,7 +142,7 @@ impl EntitlementState {
 impl Status {
     /// The word as received.
     pub fn word(&self) -> &str {
-        &self.word
+        self.spelt.as_deref().unwrap_or(self.state.as_str())
     }
 
     /// The state it means.
@@ -172,37 +173,35 @@ pub(crate) fn folded(word: &str) -> String {
 
 impl From<String> for Status {
     fn from(word: String) -> Self {
-        Self {
-            state: State::of(&word),
-            word,
-        }
+        word.as_str().into()
     }
 }
 
 impl From<&str> for Status {
     fn from(word: &str) -> Self {
-        word.to_owned().into()
+        let state = State::of(word);
+        Self {
+            state,
+            spelt: (word != state.as_str()).then(|| word.into()),
+        }
     }
 }
 
 impl From<State> for Status {
     fn from(state: State) -> Self {
-        Self {
-            word: state.as_str().to_owned(),
-            state,
-        }
+        Self { state, spelt: None }
     }
 }
 
 impl From<Status> for String {
     fn from(status: Status) -> Self {
-        status.word
+        status.word().to_owned()
     }
 }
 
 impl fmt::Display for Status {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.word)
+        formatter.write_str(self.word())
     }
 }
 

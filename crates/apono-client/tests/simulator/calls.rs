@@ -111,7 +111,7 @@ async fn asking_again_makes_a_new_request_for_the_same() {
     assert_eq!(second[0].justification, again.justification);
     assert_eq!(second[0].custom_fields, again.custom_fields);
     let known = simulator.request(&second[0].id).unwrap();
-    assert_eq!(known.again_of, Some(first.id));
+    assert_eq!(known.again_of, Some(first.id.to_string()));
 }
 
 #[tokio::test]

@@ -21,12 +21,12 @@ async fn sessions(client: &Client, query: SessionQuery) -> Vec<AccessSession> {
 async fn live(client: &Client, asked: &NewAccessRequest) -> (String, AccessSession) {
     let id = one(client, asked).await.id;
     let query = SessionQuery {
-        request_ids: vec![id.clone()],
+        request_ids: vec![id.to_string()],
         ..SessionQuery::default()
     };
     let mut found = sessions(client, query).await;
     assert_eq!(found.len(), 1);
-    (id, found.remove(0))
+    (id.to_string(), found.remove(0))
 }
 
 async fn state(client: &Client, id: &str) -> Option<CredentialState> {

@@ -82,7 +82,7 @@ pub(crate) async fn walk<T>(pages: impl Stream<Item = Result<Page<T>, Error>>) -
 }
 
 pub(crate) fn ids(requests: &[AccessRequest]) -> Vec<String> {
-    requests.iter().map(|it| it.id.clone()).collect()
+    requests.iter().map(|it| it.id.to_string()).collect()
 }
 
 /// The creates in the ledger.

@@ -24,13 +24,14 @@ fn hostile(id: &str, word: &str, nonce: &Nonce) -> apono_client::AccessRequest {
         json!({"integration": integration, "resource_types": if n == 0 { &types[..] } else { &[] }})
     };
     let user = json!({"id": text, "source_id": text});
-    let mut request = remote(id, word, nonce);
-    request.bundle = Some(serde_json::from_value(json!({"id": text, "name": text})).unwrap());
-    let groups: Vec<_> = (0..120).map(group).collect();
-    request.access_groups = serde_json::from_value(json!(groups)).unwrap();
-    request.requestor = Some(serde_json::from_value(user.clone()).unwrap());
-    request.grantee = Some(serde_json::from_value(user).unwrap());
-    request
+    let long = json!({
+        "id": id, "status": word, "bundle": {"id": text, "name": text}, "requestor": user,
+        "grantee": user, "access_groups": (0..120).map(group).collect::<Vec<_>>(),
+    });
+    apono_client::AccessRequest {
+        justification: remote(id, word, nonce).justification,
+        ..serde_json::from_value(long).unwrap()
+    }
 }
 
 fn entitlement(n: usize) -> apono_client::Entitlement {

@@ -81,11 +81,7 @@ fn a_found_request_of_another_object_is_not_touched() {
     let (mut world, nonce) = lost();
     let mut request = remote("r1", "Active", &nonce);
     request.justification = Some(format!("[k8s {nonce} cluster/other/thing] x"));
-    let snapshot = Snapshot {
-        request,
-        api: crate::crd::RemoteApi::UserV4,
-        asked_at: world.now,
-    };
+    let snapshot = Snapshot::new(request, crate::crd::RemoteApi::UserV4, world.now);
     world
         .observed
         .view
