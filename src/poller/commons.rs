@@ -1,11 +1,11 @@
-//! What thousands of requests have in common, held once: who asked, for whom, which bundle, which
-//! integrations. Every answer brings its own copy of all of it.
+//! What thousands of requests have in common, held once: who asked, for whom, and for what. Every
+//! answer brings its own copy of all of it.
 
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use apono_client::{AccessGroup, AccessRequest, Identity, Named};
+use apono_client::{AccessGroup, AccessRequest, AdminTarget, Identity, Named};
 
 /// So many are held before it is first looked what nobody uses any more.
 const FIRST_TIDY: usize = 64;
@@ -16,10 +16,11 @@ pub(super) struct Commons {
     groups: Pool<[AccessGroup]>,
     users: Pool<Identity>,
     bundles: Pool<Named>,
+    targets: Pool<AdminTarget>,
 }
 
 impl Commons {
-    /// Replaces what is known of a request by what is held already.
+    /// Replaces the parts of a request by equal ones that are held already.
     pub(super) fn share(&mut self, request: &mut AccessRequest) {
         self.groups.share(&mut request.access_groups);
         let users = [&mut request.requestor, &mut request.grantee];
@@ -28,6 +29,9 @@ impl Commons {
         }
         if let Some(bundle) = &mut request.bundle {
             self.bundles.share(bundle);
+        }
+        if let Some(target) = &mut request.target {
+            self.targets.share(target);
         }
     }
 }

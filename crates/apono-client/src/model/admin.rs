@@ -73,7 +73,7 @@ impl From<AdminRequest> for AccessRequest {
             }),
             bundle: None,
             friendly_id: some(request.friendly_request_id).map(Into::into),
-            target: Some(Box::new(AdminTarget {
+            target: Some(Arc::new(AdminTarget {
                 integration_id: request.integration_id,
                 resource_ids: request.resource_ids,
                 permissions: request.permissions,

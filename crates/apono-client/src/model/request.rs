@@ -56,11 +56,11 @@ pub struct AccessRequest {
     pub friendly_id: Option<Box<str>>,
     /// What was asked for. Only the older API says it with the request.
     #[serde(skip)]
-    pub target: Option<Box<AdminTarget>>,
+    pub target: Option<Arc<AdminTarget>>,
 }
 
 /// What a request of the older API asks for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct AdminTarget {
     /// The integration.
     pub integration_id: String,
