@@ -102,12 +102,20 @@ const AFTER_HANDING_OVER: Duration = Duration::from_secs(5);
 
 /// One pass over one object.
 async fn reconcile(object: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
-    let (resource, readable) = match object.unpack().map_err(Error::Unpack)? {
-        Unpacked::Readable(resource) => (*resource, true),
-        Unpacked::Unreadable(invalid) => match undecodable(&context, &invalid).await? {
+    let (resource, readable) = match object.unpack() {
+        Ok(Unpacked::Readable(resource)) => (*resource, true),
+        Ok(Unpacked::Unreadable(invalid)) => match undecodable(&context, &invalid).await? {
             Some(resource) => (resource, false),
             None => return Ok(Action::await_change()),
         },
+        Err(error) => {
+            // A fault of ours, and no reason to let go of it: the API server has it whole.
+            tracing::error!(error = %crate::telemetry::Chain(&error), "the resource is read anew");
+            match persist::read(&context, &object.skeleton()).await? {
+                Some(resource) => (resource, true),
+                None => return Ok(Action::await_change()),
+            }
+        }
     };
     let key = observe::connection_key(&resource);
     let shard = Shard::of(&key);
@@ -227,11 +235,11 @@ async fn drive(
     let held = Box::pin(telling).instrument(spans::step("persist")).await?;
     let requeue = requeue.into_iter().chain(turn.wake).chain(held).min();
     let wait = if followed { Some(SOON) } else { requeue };
-    Ok(come_again(context, named, wait))
+    Ok(come_again(context, &named, wait))
 }
 
 /// When to look again, if nothing changes before.
-fn come_again(context: &Context, key: context::ObjectKey, wait: Option<Duration>) -> Action {
+fn come_again(context: &Context, key: &context::ObjectKey, wait: Option<Duration>) -> Action {
     let far = wait.filter(|wait| *wait >= alarms::FAR);
     context.alarm(key, far.and_then(|wait| Instant::now().checked_add(wait)));
     match wait {

@@ -53,6 +53,7 @@ const PURE: &[&str] = &[
     "controller/picture.rs",
     "controller/plan.rs",
     "controller/resolution.rs",
+    "controller/stored.rs",
     "controller/target.rs",
     "controller/tokens.rs",
     "controller/verdict.rs",

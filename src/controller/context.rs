@@ -1,6 +1,7 @@
 //! What every pass is handed, and what the process remembers of each resource between passes.
 //!
-//! Nothing here is needed for safety: a restart forgets it all.
+//! Nothing here is needed for safety: a restart forgets it all, and looks at everything anew. What is
+//! forgotten before that is gone, or is looked at when it becomes ours again.
 
 use std::{
     collections::HashMap,
@@ -196,9 +197,9 @@ impl Context {
     }
 
     /// Looks at the resource again then, and not at the time that was set before.
-    pub fn alarm(&self, (namespace, name): (String, String), at: Option<Instant>) {
+    pub fn alarm(&self, key: &ObjectKey, at: Option<Instant>) {
         // One that was just forgotten stays forgotten.
-        if let Some(kept) = self.lock().get_mut(&(namespace, name)) {
+        if let Some(kept) = self.lock().get_mut(key) {
             kept.alarm = at;
         }
     }
@@ -285,3 +286,6 @@ impl Context {
 fn version(resource: &AccessRequest) -> Option<u64> {
     resource.resource_version()?.parse().ok()
 }
+
+#[cfg(test)]
+pub(super) mod tests;

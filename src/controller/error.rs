@@ -2,7 +2,6 @@
 
 use thiserror::Error;
 
-use super::stored::UnpackError;
 use crate::{connection::HoldError, kubernetes, owed};
 
 /// A pass failed at one of its steps.
@@ -17,9 +16,6 @@ pub enum Error {
     /// What is left could not be written down as owed; the finalizer stays.
     #[error("could not write down what is owed")]
     HandOver(#[source] owed::WriteError),
-    /// The object could not be read from memory; the next change of it brings it anew.
-    #[error("could not unpack the resource")]
-    Unpack(#[source] UnpackError),
     /// The object could not be read.
     #[error("could not read the resource")]
     ReadResource(#[source] kubernetes::Error),
@@ -57,7 +53,6 @@ impl Error {
             | Self::RemoveCredentials(error) => error.is_invalid(),
             Self::HandOver(error) => error.is_refusal(),
             Self::Outdated
-            | Self::Unpack(_)
             | Self::ProtectConnection(_)
             | Self::ReadResource(_)
             | Self::DeleteResource(_)
@@ -76,7 +71,6 @@ impl Error {
             | Self::RemoveCredentials(error)
             | Self::DeleteResource(error) => error.is_late(),
             Self::Outdated
-            | Self::Unpack(_)
             | Self::ProtectConnection(_)
             | Self::HandOver(_)
             | Self::WriteContended(_)
@@ -88,7 +82,6 @@ impl Error {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Outdated => "outdated",
-            Self::Unpack(_) => "unpack_resource",
             Self::ProtectConnection(_) => "protect_connection",
             Self::HandOver(_) => "hand_over",
             Self::ReadResource(_) => "read_resource",

@@ -32,7 +32,7 @@ const VOCABULARY: &[u8] = include_bytes!("stored/vocabulary.json");
 /// A resource in memory, or why it cannot be read.
 #[derive(Clone)]
 pub struct Stored {
-    /// Of one that is packed no more than what tells it from others.
+    /// No more than what tells it from others, and whether it is held.
     metadata: ObjectMeta,
     content: Content,
 }
@@ -85,10 +85,7 @@ pub enum UnpackError {
 impl Stored {
     /// Packs a resource. What is dropped is looked at by nobody.
     pub fn pack(mut resource: AccessRequest) -> Self {
-        resource.metadata.managed_fields = None;
-        if let Some(annotations) = &mut resource.metadata.annotations {
-            annotations.remove(LAST_APPLIED_ANNOTATION);
-        }
+        strip(&mut resource.metadata);
         let text = match serde_json::to_vec(&resource) {
             Ok(text) => text,
             Err(error) => return Self::unreadable(resource.metadata, &error),
@@ -98,24 +95,27 @@ impl Stored {
             text: compress_with_dict(&text, VOCABULARY).into_boxed_slice(),
             length: text.len(),
         };
-        let metadata = ObjectMeta {
-            name: resource.metadata.name,
-            namespace: resource.metadata.namespace,
-            uid: resource.metadata.uid,
-            resource_version: resource.metadata.resource_version,
-            ..ObjectMeta::default()
-        };
+        let metadata = distinctive(&resource.metadata);
         Self { metadata, content }
     }
 
-    fn unreadable(metadata: ObjectMeta, error: &serde_json::Error) -> Self {
+    fn unreadable(mut metadata: ObjectMeta, error: &serde_json::Error) -> Self {
+        strip(&mut metadata);
+        let distinctive = distinctive(&metadata);
         let error = error.to_string();
-        let invalid = InvalidObject {
-            error,
-            metadata: metadata.clone(),
-        };
-        let content = Content::Unreadable(Arc::new(invalid));
-        Self { metadata, content }
+        let invalid = InvalidObject { error, metadata };
+        Self {
+            metadata: distinctive,
+            content: Content::Unreadable(Arc::new(invalid)),
+        }
+    }
+
+    /// A resource of this name with nothing in it.
+    pub fn skeleton(&self) -> AccessRequest {
+        AccessRequest {
+            metadata: self.metadata.clone(),
+            ..AccessRequest::default()
+        }
     }
 
     /// What is known of it without unpacking; nothing of one that cannot be read.
@@ -151,6 +151,26 @@ impl Stored {
         };
         let is_meant = texts.iter().any(mentions);
         is_meant.then(|| serde_json::from_str(&text).ok()).flatten()
+    }
+}
+
+/// Takes away what nobody looks at.
+fn strip(metadata: &mut ObjectMeta) {
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove(LAST_APPLIED_ANNOTATION);
+    }
+}
+
+/// What tells a resource from others, and whether it is held.
+fn distinctive(metadata: &ObjectMeta) -> ObjectMeta {
+    ObjectMeta {
+        name: metadata.name.clone(),
+        namespace: metadata.namespace.clone(),
+        uid: metadata.uid.clone(),
+        resource_version: metadata.resource_version.clone(),
+        finalizers: metadata.finalizers.clone(),
+        ..ObjectMeta::default()
     }
 }
 

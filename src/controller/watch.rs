@@ -1,5 +1,5 @@
 //! What wakes a pass: the watch of the resources, the poller, the connections, the labels of
-//! namespaces. And what follows one: metrics, logs, the pace of repeats after errors.
+//! namespaces, alarms. And what follows one: metrics, logs, the pace of repeats after errors.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     connection::{ConnectionKey, Registry, Relabelled},
-    crd::{AccessRequest, FINALIZER, Phase},
+    crd::{FINALIZER, Phase},
     kubernetes::watched,
     marker::Mark,
     metrics::{Controller as Which, PassOutcome},
@@ -245,7 +245,7 @@ async fn pass(
         Ok(_) | Err(_) => Answered::InTime,
     });
     if result.is_ok() {
-        context.clear_failures(&skeleton(&object));
+        context.clear_failures(&object.skeleton());
     }
     result
 }
@@ -253,7 +253,7 @@ async fn pass(
 /// Every error of a pass is one of Kubernetes' and passes: what the remote says is in the status.
 #[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 fn after_error(object: Arc<Stored>, error: &Error, context: Arc<Context>) -> Action {
-    let failures = context.count_failure(&skeleton(&object));
+    let failures = context.count_failure(&object.skeleton());
     if error.is_refusal() {
         say_refused(error, failures);
     } else {
@@ -271,13 +271,6 @@ fn say_failed(error: &Error, failures: u32) {
     // An object that changed under our hands is nothing to warn of.
     if !matches!(error, Error::Outdated) {
         tracing::warn!(step = error.label(), error = %Chain(error), failures, "the pass failed");
-    }
-}
-
-fn skeleton(object: &Stored) -> AccessRequest {
-    AccessRequest {
-        metadata: object.meta().clone(),
-        ..AccessRequest::default()
     }
 }
 

@@ -64,9 +64,9 @@ words! {
 words! {
     /// How a pass ended, in the words of controller-runtime.
     ReconcileResult {
-        /// Nothing more happens until something changes.
+        /// Nothing more happens until something changes, or for a minute at least.
         Success = "success",
-        /// It is repeated after a while.
+        /// It is repeated within a minute.
         RequeueAfter = "requeue_after",
         /// It failed.
         Error = "error",

@@ -36,7 +36,8 @@ impl Commons {
     }
 }
 
-/// Equal values, each once. Holds at most as many that nobody else holds as others hold, or a few.
+/// Equal values, each once. It is tidied when it has grown to twice of what was in use when it was
+/// tidied last, so it holds no more than twice the most that ever were.
 #[derive(Debug)]
 struct Pool<T: ?Sized> {
     held: HashSet<Arc<T>>,

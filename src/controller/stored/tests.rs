@@ -57,7 +57,10 @@ fn active() -> AccessRequest {
 
 #[test]
 fn what_is_unpacked_is_what_was_packed_less_what_nobody_looks_at() {
-    for mut resource in [active(), vocabulary(), AccessRequest::default()] {
+    let mut large = active();
+    // Further than the compression looks back.
+    large.spec.justification = Some((0..20_000).map(|n: u32| n.to_string()).collect());
+    for mut resource in [active(), vocabulary(), AccessRequest::default(), large] {
         let stored = Stored::pack(resource.clone());
         resource.metadata.managed_fields = None;
         if let Some(annotations) = &mut resource.metadata.annotations {
@@ -98,7 +101,10 @@ fn the_vocabulary_is_written_as_resources_are() {
 #[test]
 fn one_that_cannot_be_read_keeps_its_metadata_and_says_why() {
     let stored: Stored = serde_json::from_value(json!({
-        "metadata": {"name": "a", "namespace": "b", "finalizers": ["c"]},
+        "metadata": {
+            "name": "a", "namespace": "b", "finalizers": ["c"], "labels": {"d": "e"},
+            "annotations": {LAST_APPLIED_ANNOTATION: "{}"}, "managedFields": [{"manager": "f"}],
+        },
         "spec": {"access": 7},
     }))
     .unwrap();
@@ -108,6 +114,9 @@ fn one_that_cannot_be_read_keeps_its_metadata_and_says_why() {
         panic!("it is unreadable");
     };
     assert_eq!(invalid.metadata.name.as_deref(), Some("a"));
+    assert!(invalid.metadata.labels.is_some(), "nothing else is lost");
+    assert_eq!(invalid.metadata.managed_fields, None);
+    assert_eq!(invalid.metadata.annotations, Some([].into()));
     assert!(invalid.error.contains("invalid type"), "{}", invalid.error);
     assert!(stored.unpack_if_mentions(&["a"]).is_none());
 }
