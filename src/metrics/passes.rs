@@ -43,7 +43,8 @@ pub(super) const RECONCILE: Described = Described {
     kind: Kind::Counter,
     unit: Unit::None,
     labels: &[CONTROLLER, RESULT],
-    help: "Passes by controller and result, under the name that controller-runtime uses",
+    help: "Passes by controller and result, under the name that controller-runtime uses; \
+           requeue_after where one comes again within a minute",
 };
 pub(super) const ERRORS: Described = Described {
     name: "controller_runtime_reconcile_errors",
