@@ -4,6 +4,8 @@
 //! It holds no logic of its own. The process comes up without custom resources, without a reachable
 //! apiserver and without a single connection, and says in `/readyz` what it waits for.
 
+mod sources;
+
 use std::{
     future::Future,
     sync::{
@@ -29,7 +31,7 @@ use crate::{
     controller::{self, Wakes},
     crd::GROUP,
     kubernetes::{self, deadline},
-    metrics::{self, Metrics},
+    metrics::Metrics,
     owed::{self, Debts},
     poller::ResourceKey,
     settings::{Scope, Settings},
@@ -287,10 +289,7 @@ async fn requests(
     relabelled: broadcast::Sender<Relabelled>,
 ) {
     let context = Arc::new(passes(&shell, debts.clone()));
-    let turns = Arc::clone(&context.turns);
-    shell.metrics.count_turns_with(Box::new(move || {
-        i64::try_from(turns.allowed()).unwrap_or(i64::MAX)
-    }));
+    sources::count_turns(&shell, &context.turns);
     let (resources, _) = broadcast::channel(WAKES_KEPT);
     let (connections, _) = broadcast::channel(CONNECTIONS_KEPT);
     let mut changes = Box::pin(shell.registry.changes());
@@ -300,7 +299,7 @@ async fn requests(
     };
     let phases = Arc::new(Mutex::new(Vec::new()));
     let synced_scopes = Arc::new(AtomicUsize::new(0));
-    tell_of(&shell, &phases, &debts, (&synced_scopes, scopes.len()));
+    sources::tell_of(&shell, &phases, &debts, (&synced_scopes, scopes.len()));
     let controllers = scopes.into_iter().map(|scope| {
         let wakes = Wakes {
             resources: resources.subscribe(),
@@ -344,75 +343,6 @@ async fn requests(
         () = futures::future::join_all(controllers).map(drop) => {}
         () = forward => {}
     }
-}
-
-/// Tells those who ask what the caches of access requests hold: which connections are needed, how
-/// many resources there are in each phase, and whose a request at the remote is.
-fn tell_of(
-    shell: &Shell,
-    stores: &Arc<controller::Stores>,
-    debts: &Debts,
-    (synced, count): (&Arc<AtomicUsize>, usize),
-) {
-    let (needing, read) = (Arc::clone(stores), Arc::clone(synced));
-    shell.registry.count_needs_with(Box::new(move |key| {
-        let is_synced = read.load(Ordering::Acquire) == count;
-        is_synced.then(|| controller::is_needed(&needing, key))
-    }));
-    let (counted, shards) = (Arc::clone(stores), shell.shards.clone());
-    shell.metrics.count_phases_with(Box::new(move || {
-        controller::count_phases(&counted, &shards)
-    }));
-    look_closer(shell, stores);
-    find_owners(shell, stores, debts, (synced, count));
-}
-
-/// Tells the metrics who looks at access requests and at how fresh what is known of them is, and how
-/// many passes there may be at once.
-fn look_closer(shell: &Shell, stores: &Arc<controller::Stores>) {
-    let (looked, clock) = (Arc::clone(stores), Arc::clone(&shell.clock));
-    let (shards, is_each_wanted) = (shell.shards.clone(), shell.settings.per_object_metrics);
-    shell.metrics.look_at_requests_with(Box::new(move || {
-        controller::figures(&looked, &shards, clock.now(), is_each_wanted)
-    }));
-    let (registry, clock) = (shell.registry.clone(), Arc::clone(&shell.clock));
-    shell
-        .metrics
-        .look_at_staleness_with(Box::new(move || registry.staleness(clock.now())));
-    // Requests share one count of turns; each kind of connection, in each scope, has its own.
-    let connections = match &shell.settings.scope {
-        Scope::Cluster => 2,
-        Scope::Namespaces(names) => names.len(),
-    };
-    let each = usize::from(shell.settings.concurrency);
-    let counts = [
-        (metrics::Controller::AccessRequest, 1),
-        (metrics::Controller::Connection, connections),
-        (metrics::Controller::OwedRevocation, 1),
-    ];
-    for (which, controllers) in counts {
-        shell.metrics.at_most(which, controllers * each);
-    }
-}
-
-/// Says whose a request at the remote is, and counts those that are nobody's.
-fn find_owners(
-    shell: &Shell,
-    stores: &Arc<controller::Stores>,
-    debts: &Debts,
-    (synced, count): (&Arc<AtomicUsize>, usize),
-) {
-    let (stores, debts, synced) = (Arc::clone(stores), debts.clone(), Arc::clone(synced));
-    shell.registry.find_owners_with(Box::new(move |mark, id| {
-        let is_synced = synced.load(Ordering::Acquire) == count && debts.is_synced();
-        let is_owned =
-            || controller::owns(&stores, mark, id) || debts.owns(id, mark.nonce.as_str());
-        is_synced.then(is_owned)
-    }));
-    let registry = shell.registry.clone();
-    shell
-        .metrics
-        .count_unowned_with(Box::new(move || registry.count_unowned()));
 }
 
 /// What every pass over an access request is handed.

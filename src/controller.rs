@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! turn        who is next                            turns.rs
-//! reconcile   decode, intent                         this file, lenient.rs
+//! reconcile   decode, intent                         unpack.rs, lenient.rs, this file
 //! observe     io    connection, snapshots, catalogue observe.rs, resolve.rs, catalogue.rs, entitlement_reads.rs
 //! plan        pure  -> one step                      plan.rs, picture.rs, attempt.rs
 //! mark        io    only before a POST               mark.rs
@@ -58,17 +58,14 @@ pub mod target;
 pub mod tokens;
 pub mod ttl;
 pub mod turns;
+mod unpack;
 pub mod verdict;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use kube::{
-    Api, ResourceExt,
-    api::{ApiResource, DynamicObject},
-    runtime::controller::Action,
-};
+use kube::{ResourceExt, runtime::controller::Action};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -80,7 +77,6 @@ pub use watch::{Stores, Wakes, count_phases, is_needed, owns, run};
 use crate::{
     connection::{Connection, Found, HoldError},
     crd::{AccessRequest, FINALIZER},
-    kubernetes::deadline,
     shards::{self, Entry, Shard},
     telemetry::spans,
 };
@@ -89,7 +85,7 @@ use mark::Marked;
 use observe::{Observation, observe};
 use observed::ConnectionSight;
 use plan::{Intent, Plan, Step, plan};
-use stored::{Stored, Unpacked};
+use stored::Stored;
 
 /// After a pass that found its object changed, or that has more to do.
 const SOON: Duration = Duration::from_millis(5);
@@ -102,20 +98,8 @@ const AFTER_HANDING_OVER: Duration = Duration::from_secs(5);
 
 /// One pass over one object.
 async fn reconcile(object: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
-    let (resource, readable) = match object.unpack() {
-        Ok(Unpacked::Readable(resource)) => (*resource, true),
-        Ok(Unpacked::Unreadable(invalid)) => match undecodable(&context, &invalid).await? {
-            Some(resource) => (resource, false),
-            None => return Ok(Action::await_change()),
-        },
-        Err(error) => {
-            // A fault of ours, and no reason to let go of it: the API server has it whole.
-            tracing::error!(error = %crate::telemetry::Chain(&error), "the resource is read anew");
-            match persist::read(&context, &object.skeleton()).await? {
-                Some(resource) => (resource, true),
-                None => return Ok(Action::await_change()),
-            }
-        }
+    let Some((resource, readable)) = unpack::unpack(&context, &object).await? else {
+        return Ok(Action::await_change());
     };
     let key = observe::connection_key(&resource);
     let shard = Shard::of(&key);
@@ -467,44 +451,4 @@ async fn release(
     }
     context.release(resource);
     Ok(Action::await_change())
-}
-
-/// An object that does not decode: said once; if it is being deleted, read for deletion.
-async fn undecodable(
-    context: &Context,
-    invalid: &kube::core::error_boundary::InvalidObject,
-) -> Result<Option<AccessRequest>, Error> {
-    let metadata = invalid.metadata.clone();
-    let skeleton = AccessRequest {
-        metadata,
-        ..AccessRequest::default()
-    };
-    if skeleton.metadata.deletion_timestamp.is_none() {
-        // What it names cannot be read: whoever has the default connection speaks of it.
-        let is_ours = context.shards.has(&observe::connection_key(&skeleton));
-        if is_ours && context.is_first_complaint(&skeleton) {
-            tracing::warn!(error = %invalid.error, "the resource cannot be read by this version");
-            let note = format!(
-                "this version cannot read the resource ({}); correct it, or delete it to take the \
-                 access back",
-                invalid.error
-            );
-            let reason = "Undecodable";
-            let happening = Happening {
-                is_warning: true,
-                reason,
-                note: message::bounded(&note),
-            };
-            persist::publish(context, &skeleton, &[happening]).await;
-        }
-        return Ok(None);
-    }
-    let kind = ApiResource::erase::<AccessRequest>(&());
-    let namespace = skeleton.namespace().unwrap_or_default();
-    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &namespace, &kind);
-    let name = skeleton.name_any();
-    let get = api.get_opt(&name);
-    let found = deadline("read the resource", context.kube_timeout, get).await;
-    let found = found.map_err(Error::ReadResource)?;
-    Ok(found.map(|object| lenient::view(object.metadata, &object.data)))
 }
