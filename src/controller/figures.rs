@@ -28,15 +28,18 @@ pub fn figures(
     for one in snapshot(stores).iter().flat_map(Store::state) {
         let own = one.facts().filter(|facts| shards.has(&facts.connection));
         let Some(facts) = own else { continue };
-        let waited = facts.waiting_since.map(|since| now.duration_since(since));
-        // A clock that was set back makes it none.
-        let waited = waited.map(|waited| Duration::try_from(waited).unwrap_or_default());
+        let waited = facts.waiting_since.map(|since| waited(since, now));
         figures.waiting.extend(waited);
         if let (true, Ok(Unpacked::Readable(resource))) = (is_each_wanted, one.unpack()) {
             figures.each.extend(each(&resource));
         }
     }
     figures
+}
+
+/// Nothing by a clock that was set back.
+fn waited(since: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 
 fn each(resource: &AccessRequest) -> Option<EachRequest> {
@@ -49,4 +52,16 @@ fn each(resource: &AccessRequest) -> Option<EachRequest> {
         target: status.target.clone().unwrap_or_default(),
         grantee: resource.spec.grantee.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_is_never_less_than_nothing() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(waited(at(40), at(100)), Duration::from_mins(1));
+        assert_eq!(waited(at(200), at(100)), Duration::ZERO);
+    }
 }

@@ -35,7 +35,7 @@ const USER: &str = "65532:65532";
 /// How to build them.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Build without optimization: a minute in place of five, for tests. Not to be shipped.
+    /// Build without optimization: a minute in place of ten, for tests. Not to be shipped.
     #[arg(long)]
     debug: bool,
     /// The tag, and the version in the labels; without it that of the workspace.
