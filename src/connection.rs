@@ -174,8 +174,8 @@ impl ConnectionState {
 /// identity live on.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    /// Which it is.
-    pub key: ConnectionKey,
+    /// Which it is; shared with what is kept of every resource that asks through it.
+    pub key: Arc<ConnectionKey>,
     /// The uid of the resource.
     pub uid: String,
     /// What the resource says, with every default in place.

@@ -98,10 +98,18 @@ const AFTER_HANDING_OVER: Duration = Duration::from_secs(5);
 
 /// One pass over one object.
 async fn reconcile(object: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
-    let Some((resource, readable)) = unpack::unpack(&context, &object).await? else {
-        return Ok(Action::await_change());
+    // What it names is known without unpacking it: after a start ten thousand are not ours yet.
+    // One that cannot be read has to be looked into.
+    let mut unpacked = None;
+    let key = if let Some(facts) = object.facts() {
+        facts.connection.clone()
+    } else {
+        let Some(read) = unpack::unpack(&context, &object).await? else {
+            return Ok(Action::await_change());
+        };
+        let (resource, _) = unpacked.insert(read);
+        observe::connection_key(resource)
     };
-    let key = observe::connection_key(&resource);
     let shard = Shard::of(&key);
     let _pass = match context.shards.enter(shard) {
         Entry::Held(_) if matches!(context.registry.find(&key), Found::Elsewhere) => {
@@ -111,9 +119,16 @@ async fn reconcile(object: Arc<Stored>, context: Arc<Context>) -> Result<Action,
         Entry::Held(pass) => pass,
         Entry::NotNow => return Ok(Action::await_change()),
         Entry::Elsewhere => {
-            context.forget(&resource);
+            context.forget(&object.skeleton());
             return Ok(Action::await_change());
         }
+    };
+    let unpacked = match unpacked {
+        Some(unpacked) => Some(unpacked),
+        None => unpack::unpack(&context, &object).await?,
+    };
+    let Some((resource, readable)) = unpacked else {
+        return Ok(Action::await_change());
     };
     let fence = context.shards.fence(shard);
     let pass = look(&context, resource, readable);

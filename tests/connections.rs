@@ -12,6 +12,9 @@
 
 #[path = "connections/authority.rs"]
 mod authority;
+#[path = "owed/helpers.rs"]
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod owed;
 mod support;
 
 use std::time::Instant;

@@ -234,7 +234,7 @@ impl From<ConnectionState> for Judged {
 
 /// Brings the connection to work as far as it goes.
 async fn judge(supervised: &mut Supervised, context: &Context) -> Judged {
-    let key = supervised.connection.key.clone();
+    let key = Arc::clone(&supervised.connection.key);
     let settings = Arc::clone(&supervised.connection.settings);
     let allowed = &context.settings.allowed_endpoints;
     let endpoint = match policy::endpoint(key.kind, &settings.endpoint, settings.insecure, allowed)

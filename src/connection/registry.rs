@@ -234,7 +234,7 @@ impl Registry {
 
     /// Stores the connection; says so when it differs from the one before.
     pub(super) fn put(&self, connection: Arc<Connection>, is_deleting: bool, is_changed: bool) {
-        let key = connection.key.clone();
+        let key = Arc::clone(&connection.key);
         let new = Registered::AtWork {
             connection,
             is_deleting,

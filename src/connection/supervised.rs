@@ -88,7 +88,7 @@ impl Supervised {
         let store = Arc::new(Store::new(&around.cluster));
         let hold = Hold::new(key.clone(), uid.clone(), around.look_again.clone());
         let connection = Connection {
-            key,
+            key: Arc::new(key),
             uid,
             hold: Arc::new(hold),
             settings: Arc::new(settings),

@@ -64,17 +64,42 @@ pub type ObjectKey = (String, String);
 /// What the process remembers of one resource.
 #[derive(Debug, Default)]
 pub struct Kept {
-    uid: String,
-    /// Absent for most: there is nothing to remember of what is at rest.
-    memory: Option<Box<Memory>>,
+    uid: Box<str>,
     written: Option<u64>,
+    connection: Option<Arc<ConnectionKey>>,
+    /// When to look at it again, if that is far from now.
+    alarm: Option<Instant>,
+    /// Absent for most: there is nothing more to remember of what is at rest.
+    unrest: Option<Box<Unrest>>,
+}
+
+/// What is remembered only while something is under way, or has failed.
+#[derive(Debug, Default, PartialEq)]
+struct Unrest {
+    memory: Memory,
     behind_since: Option<Instant>,
     complained: bool,
     failures: u32,
-    connection: Option<ConnectionKey>,
     is_released: bool,
-    /// When to look at it again, if that is far from now.
-    alarm: Option<Instant>,
+}
+
+impl Kept {
+    /// Changes what is not at rest; keeps nothing of it where nothing is left to remember.
+    fn change<T>(&mut self, change: impl FnOnce(&mut Unrest) -> T) -> T {
+        let unrest = self.unrest.get_or_insert_default();
+        let changed = change(unrest);
+        if **unrest == Unrest::default() {
+            self.unrest = None;
+        }
+        changed
+    }
+
+    /// The same, where it changes nothing of what is at rest.
+    fn calm(&mut self, change: impl FnOnce(&mut Unrest)) {
+        if self.unrest.is_some() {
+            self.change(change);
+        }
+    }
 }
 
 /// Whether the object in hand has our own last write in it.
@@ -96,10 +121,10 @@ impl Context {
         let mut all = self.lock();
         let kept = all.entry(key.clone()).or_default();
         let fresh = Kept {
-            uid,
+            uid: uid.into(),
             ..Kept::default()
         };
-        let before = (kept.uid != fresh.uid).then(|| std::mem::replace(kept, fresh));
+        let before = (*kept.uid != *fresh.uid).then(|| std::mem::replace(kept, fresh));
         let seen = look(kept);
         drop(all);
         if let Some(before) = before {
@@ -113,7 +138,7 @@ impl Context {
         let Some(connection) = kept.connection else {
             return;
         };
-        let key = ResourceKey::new(namespace, name, kept.uid);
+        let key = ResourceKey::new(namespace, name, kept.uid.into_string());
         self.withdraw(&connection, &key);
     }
 
@@ -126,15 +151,15 @@ impl Context {
 
     /// What the process remembers of its own calls for a resource.
     pub fn memory(&self, resource: &AccessRequest) -> Memory {
-        let memory = self.kept(resource, |kept| kept.memory.clone());
-        memory.map(|memory| *memory).unwrap_or_default()
+        let memory = |kept: &mut Kept| kept.unrest.as_ref().map(|unrest| unrest.memory.clone());
+        self.kept(resource, memory).unwrap_or_default()
     }
 
     /// Remembers it.
     pub fn remember(&self, resource: &AccessRequest, memory: &Memory) {
-        let is_worth_it = *memory != Memory::default();
-        let memory = is_worth_it.then(|| Box::new(memory.clone()));
-        self.kept(resource, |kept| kept.memory = memory);
+        self.kept(resource, |kept| {
+            kept.change(|unrest| unrest.memory.clone_from(memory));
+        });
     }
 
     /// Remembers a write of our own, to know an older object by.
@@ -148,10 +173,10 @@ impl Context {
         let version = version(resource);
         self.kept(resource, |kept| {
             if version >= kept.written {
-                kept.behind_since = None;
+                kept.calm(|unrest| unrest.behind_since = None);
                 return Fence::Fresh;
             }
-            let since = *kept.behind_since.get_or_insert_with(Instant::now);
+            let since = kept.change(|unrest| *unrest.behind_since.get_or_insert_with(Instant::now));
             match BEHIND_AT_MOST.checked_sub(since.elapsed()) {
                 Some(rest) if !rest.is_zero() => Fence::Behind(rest),
                 _ => Fence::Overdue,
@@ -162,15 +187,17 @@ impl Context {
     /// Whether this is the first time that something is said of an object that cannot be read.
     pub fn is_first_complaint(&self, resource: &AccessRequest) -> bool {
         self.kept(resource, |kept| {
-            !std::mem::replace(&mut kept.complained, true)
+            kept.change(|unrest| !std::mem::replace(&mut unrest.complained, true))
         })
     }
 
     /// Counts a failed pass, and says how many have failed in a row.
     pub fn count_failure(&self, resource: &AccessRequest) -> u32 {
         self.kept(resource, |kept| {
-            kept.failures = kept.failures.saturating_add(1);
-            kept.failures
+            kept.change(|unrest| {
+                unrest.failures = unrest.failures.saturating_add(1);
+                unrest.failures
+            })
         })
     }
 
@@ -179,17 +206,17 @@ impl Context {
         let namespace = resource.namespace().unwrap_or_default();
         // One that was just forgotten stays forgotten.
         if let Some(kept) = self.lock().get_mut(&(namespace, resource.name_any())) {
-            kept.failures = 0;
+            kept.calm(|unrest| unrest.failures = 0);
         }
     }
 
     /// Remembers whose store knows the resource; one it has left forgets it.
-    pub fn interested(&self, key: &ResourceKey, connection: &ConnectionKey) {
+    pub fn interested(&self, key: &ResourceKey, connection: &Arc<ConnectionKey>) {
         let mut all = self.lock();
         let kept = all
             .entry((key.namespace.clone(), key.name.clone()))
             .or_default();
-        let before = kept.connection.replace(connection.clone());
+        let before = kept.connection.replace(Arc::clone(connection));
         drop(all);
         if let Some(before) = before.filter(|before| before != connection) {
             self.withdraw(&before, key);
@@ -226,7 +253,9 @@ impl Context {
     /// watch may still hold, is looked at no more: it would look as if access were left.
     pub fn release(&self, resource: &AccessRequest) {
         self.forget(resource);
-        self.kept(resource, |kept| kept.is_released = true);
+        self.kept(resource, |kept| {
+            kept.change(|unrest| unrest.is_released = true);
+        });
     }
 
     /// Whether it was released.
@@ -238,7 +267,9 @@ impl Context {
         let uid = resource.uid().unwrap_or_default();
         let all = self.lock();
         all.get(&key)
-            .is_some_and(|kept| kept.uid == uid && kept.is_released)
+            .filter(|kept| *kept.uid == *uid)
+            .and_then(|kept| kept.unrest.as_ref())
+            .is_some_and(|unrest| unrest.is_released)
     }
 
     /// The resource is gone: nothing about it is kept.

@@ -32,7 +32,7 @@ const VOCABULARY: &[u8] = include_bytes!("stored/vocabulary.json");
 /// A resource in memory, or why it cannot be read.
 #[derive(Clone)]
 pub struct Stored {
-    /// No more than what tells it from others, and whether it is held.
+    /// No more than what tells it from others, and of one that cannot be read whether it is held.
     metadata: ObjectMeta,
     content: Content,
 }
@@ -101,7 +101,10 @@ impl Stored {
 
     fn unreadable(mut metadata: ObjectMeta, error: &serde_json::Error) -> Self {
         strip(&mut metadata);
-        let distinctive = distinctive(&metadata);
+        let distinctive = ObjectMeta {
+            finalizers: metadata.finalizers.clone(),
+            ..distinctive(&metadata)
+        };
         let error = error.to_string();
         let invalid = InvalidObject { error, metadata };
         Self {
@@ -162,14 +165,13 @@ fn strip(metadata: &mut ObjectMeta) {
     }
 }
 
-/// What tells a resource from others, and whether it is held.
+/// What tells a resource from others.
 fn distinctive(metadata: &ObjectMeta) -> ObjectMeta {
     ObjectMeta {
         name: metadata.name.clone(),
         namespace: metadata.namespace.clone(),
         uid: metadata.uid.clone(),
         resource_version: metadata.resource_version.clone(),
-        finalizers: metadata.finalizers.clone(),
         ..ObjectMeta::default()
     }
 }

@@ -23,7 +23,10 @@ use tokio_rustls::{
     },
 };
 
-use crate::support::{CONNECTION, Setup, World};
+use crate::{
+    owed::ACTIVE,
+    support::{CONNECTION, Setup, World},
+};
 
 /// A name that nobody here can resolve.
 const OUTSIDE: &str = "api.apono.invalid";
@@ -175,6 +178,24 @@ async fn through_the_proxy_of_the_settings_access_is_asked_for_and_taken_back() 
     world.wait_reason("outside", "Active").await;
     world.delete("outside").await;
     world.wait_gone("outside").await;
+    world.end().await;
+}
+
+/// A debt is paid from what was written down of its connection, and goes the same way.
+#[tokio::test]
+async fn through_the_proxy_of_the_settings_a_debt_is_paid() {
+    let gateway = Gateway::start(OUTSIDE).await;
+    let proxied = Setup::default().setting("REMOTE_PROXY", &gateway.proxy);
+    let bundle = data_encoding::BASE64.encode(gateway.authority.as_bytes());
+    let world = gateway.world(proxied, json!({"caBundle": bundle})).await;
+    world.ask_bundle("outside", "prod-read").await;
+    world.wait_row("outside", ACTIVE).await;
+    world.tear_out_connection().await;
+    world.wait_reason_of("outside", "ConnectionNotFound").await;
+    world.delete("outside").await;
+    world.wait_gone("outside").await;
+    world.wait_paid().await;
+    world.assert_live(0);
     world.end().await;
 }
 
