@@ -8,15 +8,23 @@
 //! How many run at once goes by what the API server can take: one that answers late is given half as
 //! many calls, and one more for every pass that went well. With all it may, a starved API server
 //! lets calls run into their deadline, and each of them holds up its pass for seconds.
+//!
+//! # Who waits is no pass
+//! kube asks every pass that has begun whether it has ended, each time one of them has: with ten
+//! thousand that wait inside, that is half of all a start takes. So a pass that has to wait ends,
+//! and its resource is called ([`Turns::calls`]) when the turn is there; until it comes, the turn is
+//! its own.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::oneshot;
+use futures::{Stream, stream};
+use tokio::sync::mpsc;
 
+use super::context::ObjectKey;
 use crate::crd::{AccessRequest, Phase};
 
 /// So often what is at rest comes first.
@@ -75,9 +83,9 @@ pub struct Turns {
 
 #[derive(Default)]
 struct Inner {
-    /// So many run.
+    /// So many turns are given: to passes that run, and to resources that are called.
     running: usize,
-    /// So many may run, and never more than the most.
+    /// So many may be, and never more than the most.
     limit: usize,
     most: usize,
     /// Counts how often the limit was lowered: passes that began before say nothing of it any more.
@@ -85,18 +93,29 @@ struct Inner {
     now: Line,
     routine: Line,
     given: u32,
+    /// Who waits, and in which line. Who is in a line and not here has left it.
+    waiting: HashMap<ObjectKey, Urgency>,
+    /// Whose turn it is, and who has not come yet.
+    called: HashSet<ObjectKey>,
+    callers: Vec<Caller>,
 }
 
-/// Those that wait, namespace after namespace.
+/// Those that stand in a line, namespace after namespace.
 #[derive(Default)]
 struct Line {
     rotation: VecDeque<String>,
-    waiting: HashMap<String, VecDeque<oneshot::Sender<Turn>>>,
+    names: HashMap<String, VecDeque<String>>,
+}
+
+/// Calls the resources of one namespace, or of all.
+struct Caller {
+    scope: Option<String>,
+    calls: mpsc::UnboundedSender<ObjectKey>,
 }
 
 /// The right to run; given back when it is dropped.
 pub struct Turn {
-    turns: Option<Arc<Turns>>,
+    turns: Arc<Turns>,
     /// How often the limit had been lowered when it was given.
     lowered: u64,
 }
@@ -131,47 +150,40 @@ impl Turns {
         self.lock().limit
     }
 
-    /// Waits for a turn.
-    pub async fn take(self: &Arc<Self>, namespace: &str, urgency: Urgency) -> Turn {
-        loop {
-            let called = {
-                let mut inner = self.lock();
-                if inner.running < inner.limit {
-                    inner.running += 1;
-                    return self.turn(inner.lowered);
-                }
-                inner.line(urgency).join(namespace)
-            };
-            // It is called as long as there are turns.
-            if let Ok(turn) = called.await {
-                return turn;
-            }
-        }
+    /// Gives each resource of this namespace, or of all, when it has waited and its turn is there:
+    /// a pass has to begin then.
+    pub fn calls(&self, scope: Option<&str>) -> impl Stream<Item = ObjectKey> + use<> {
+        let (calls, called) = mpsc::unbounded_channel();
+        let scope = scope.map(ToOwned::to_owned);
+        self.lock().callers.push(Caller { scope, calls });
+        stream::unfold(called, async |mut called| {
+            called.recv().await.map(|key| (key, called))
+        })
     }
 
-    fn turn(self: &Arc<Self>, lowered: u64) -> Turn {
-        Turn {
-            turns: Some(Arc::clone(self)),
-            lowered,
+    /// Takes a turn. None: it waits, and is called when there is one.
+    pub fn take(self: &Arc<Self>, key: &ObjectKey, urgency: Urgency) -> Option<Turn> {
+        let mut inner = self.lock();
+        if !inner.called.remove(key) {
+            if inner.running >= inner.limit {
+                inner.wait(key, urgency);
+                return None;
+            }
+            inner.running += 1;
+            inner.waiting.remove(key);
         }
+        Some(Turn {
+            turns: Arc::clone(self),
+            lowered: inner.lowered,
+        })
     }
 
-    /// A turn has ended: to those that still wait for one, as many as may run.
-    fn pass_on(self: &Arc<Self>) {
-        self.lock().running -= 1;
-        loop {
-            let (next, lowered) = {
-                let mut inner = self.lock();
-                let Some(next) = inner.next() else {
-                    return;
-                };
-                (next, inner.lowered)
-            };
-            // One who has gone away meanwhile leaves it to the next.
-            if let Err(mut turn) = next.send(self.turn(lowered)) {
-                turn.turns = None;
-                self.lock().running -= 1;
-            }
+    /// The resource is gone: it waits no longer, and a turn that it was called for goes to the next.
+    pub fn leave(&self, key: &ObjectKey) {
+        let mut inner = self.lock();
+        inner.waiting.remove(key);
+        if inner.called.remove(key) {
+            inner.pass_on();
         }
     }
 
@@ -188,19 +200,50 @@ impl Inner {
         }
     }
 
-    /// Who is called, and counts as running from now on.
-    fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
+    /// One that has begun to matter since it came stands in the other line.
+    fn wait(&mut self, key: &ObjectKey, urgency: Urgency) {
+        let before = self.waiting.get(key);
+        if before.is_none_or(|before| *before == Urgency::Routine && urgency == Urgency::Now) {
+            self.waiting.insert(key.clone(), urgency);
+            self.line(urgency).join(key);
+        }
+    }
+
+    /// A turn has ended: to those that wait, as many as may run.
+    fn pass_on(&mut self) {
+        self.running -= 1;
+        while let Some(key) = self.next() {
+            let is_its = |caller: &&Caller| caller.scope.as_ref().is_none_or(|it| *it == key.0);
+            let caller = self.callers.iter().find(is_its);
+            if caller.is_some_and(|caller| caller.calls.send(key.clone()).is_ok()) {
+                self.called.insert(key);
+            } else {
+                // Nothing of its namespace runs any more.
+                self.running -= 1;
+            }
+        }
+    }
+
+    /// Whose turn it is; it counts as running from now on.
+    fn next(&mut self) -> Option<ObjectKey> {
         if self.running >= self.limit {
             return None;
         }
         self.given = self.given.wrapping_add(1);
-        let mut lines = [&mut self.now, &mut self.routine];
+        let mut order = [Urgency::Now, Urgency::Routine];
         if self.given.is_multiple_of(ROUTINE_EVERY) {
-            lines.reverse();
+            order.reverse();
         }
-        let next = lines.into_iter().find_map(Line::call)?;
-        self.running += 1;
-        Some(next)
+        for urgency in order {
+            while let Some(key) = self.line(urgency).call() {
+                if self.waiting.get(&key) == Some(&urgency) {
+                    self.waiting.remove(&key);
+                    self.running += 1;
+                    return Some(key);
+                }
+            }
+        }
+        None
     }
 
     fn learn(&mut self, answered: Answered, lowered: u64) {
@@ -217,156 +260,39 @@ impl Inner {
 }
 
 impl Line {
-    fn join(&mut self, namespace: &str) -> oneshot::Receiver<Turn> {
-        let (call, called) = oneshot::channel();
-        let queue = self.waiting.entry(namespace.to_owned()).or_default();
-        if queue.is_empty() {
-            self.rotation.push_back(namespace.to_owned());
+    fn join(&mut self, (namespace, name): &ObjectKey) {
+        let names = self.names.entry(namespace.clone()).or_default();
+        if names.is_empty() {
+            self.rotation.push_back(namespace.clone());
         }
-        queue.push_back(call);
-        called
+        names.push_back(name.clone());
     }
 
-    fn call(&mut self) -> Option<oneshot::Sender<Turn>> {
+    fn call(&mut self) -> Option<ObjectKey> {
         let namespace = self.rotation.pop_front()?;
-        let queue = self.waiting.get_mut(&namespace)?;
-        let next = queue.pop_front();
-        if queue.is_empty() {
-            self.waiting.remove(&namespace);
+        let names = self.names.get_mut(&namespace)?;
+        let name = names.pop_front()?;
+        if names.is_empty() {
+            self.names.remove(&namespace);
         } else {
-            self.rotation.push_back(namespace);
+            self.rotation.push_back(namespace.clone());
         }
-        next
+        Some((namespace, name))
     }
 }
 
 impl Turn {
     /// Gives the turn back, and says how the API server answered.
     pub fn end(self, answered: Answered) {
-        if let Some(turns) = &self.turns {
-            turns.lock().learn(answered, self.lowered);
-        }
+        self.turns.lock().learn(answered, self.lowered);
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(turns) = self.turns.take() {
-            turns.pass_on();
-        }
+        self.turns.lock().pass_on();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use futures::FutureExt as _;
-
-    use super::*;
-
-    type Waiting = std::pin::Pin<Box<dyn Future<Output = Turn>>>;
-
-    fn waits(turns: &Arc<Turns>, namespace: &'static str, urgency: Urgency) -> Waiting {
-        let turns = Arc::clone(turns);
-        let mut waiting: Waiting = Box::pin(async move { turns.take(namespace, urgency).await });
-        assert!((&mut waiting).now_or_never().is_none());
-        waiting
-    }
-
-    /// The order in which those that wait are called, one after the other.
-    fn order(first: Turn, mut waiting: Vec<(&'static str, Waiting)>) -> Vec<&'static str> {
-        drop(first);
-        let mut order = Vec::new();
-        while !waiting.is_empty() {
-            let called = waiting
-                .iter_mut()
-                .position(|(name, one)| match one.now_or_never() {
-                    None => false,
-                    Some(turn) => {
-                        order.push(*name);
-                        drop(turn);
-                        true
-                    }
-                });
-            drop(waiting.remove(called.expect("somebody is called")));
-        }
-        order
-    }
-
-    fn first(turns: &Arc<Turns>) -> Turn {
-        turns.take("a", Urgency::Now).now_or_never().unwrap()
-    }
-
-    #[test]
-    fn namespaces_take_turns_and_within_one_whoever_came_first_is_first() {
-        let turns = Turns::new(1);
-        let turn = first(&turns);
-        let now = |name: &'static str| (name, waits(&turns, &name[..1], Urgency::Now));
-        let waiting = vec![now("a1"), now("a2"), now("a3"), now("b1"), now("b2")];
-        assert_eq!(order(turn, waiting), ["a1", "b1", "a2", "b2", "a3"]);
-    }
-
-    #[test]
-    fn what_is_at_rest_waits_for_what_is_not_and_is_not_forgotten() {
-        let turns = Turns::new(1);
-        let turn = first(&turns);
-        let mut waiting = vec![("rest", waits(&turns, "a", Urgency::Routine))];
-        waiting.extend((0..10).map(|_| ("now", waits(&turns, "a", Urgency::Now))));
-        let order = order(turn, waiting);
-        let place = order.iter().position(|one| *one == "rest").unwrap();
-        assert_eq!(place, 7);
-    }
-
-    #[test]
-    fn a_turn_that_was_given_to_somebody_who_went_away_is_not_lost() {
-        let turns = Turns::new(1);
-        let turn = first(&turns);
-        let (gone, stays) = (
-            waits(&turns, "a", Urgency::Now),
-            waits(&turns, "a", Urgency::Now),
-        );
-        let late = waits(&turns, "a", Urgency::Now);
-        drop(gone);
-        drop(turn);
-        // Called, and gone before it could run.
-        drop(stays);
-        drop(late.now_or_never().expect("it is called"));
-        assert_eq!(turns.lock().running, 0);
-    }
-
-    #[test]
-    fn an_apiserver_that_answers_late_is_given_half_as_many_once_for_all_that_ran_together() {
-        let turns = Turns::new(64);
-        let together: Vec<_> = (0..64).map(|_| first(&turns)).collect();
-        let mut waiting = waits(&turns, "a", Urgency::Now);
-        for turn in together {
-            turn.end(Answered::Late);
-        }
-        assert_eq!(turns.allowed(), 32);
-        let turn = (&mut waiting).now_or_never().expect("fewer than 32 run");
-        turn.end(Answered::Late);
-        assert_eq!(turns.allowed(), 16);
-        for _ in 0..10 {
-            first(&turns).end(Answered::Late);
-        }
-        assert_eq!(turns.allowed(), LEAST);
-        for _ in 0..100 {
-            first(&turns).end(Answered::InTime);
-        }
-        assert_eq!(turns.allowed(), 64);
-    }
-
-    #[test]
-    fn those_that_wait_are_called_when_the_limit_rises() {
-        let turns = Turns::new(8);
-        (0..3).for_each(|_| first(&turns).end(Answered::Late));
-        let running: Vec<_> = (0..LEAST).map(|_| first(&turns)).collect();
-        let mut waiting: Vec<_> = (0..4).map(|_| waits(&turns, "a", Urgency::Now)).collect();
-        let mut running = running.into_iter();
-        running.next().unwrap().end(Answered::InTime);
-        let called = waiting
-            .iter_mut()
-            .filter_map(futures::FutureExt::now_or_never);
-        let called: Vec<_> = called.collect();
-        assert_eq!(called.len(), 2, "its own place, and the one that was won");
-    }
-}
+mod tests;

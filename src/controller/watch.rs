@@ -7,13 +7,15 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, Stream, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, future::Either, stream};
 use kube::{
     Api, Resource as _,
     runtime::{
-        Controller, WatchStreamExt as _,
-        controller::{self, Action},
+        WatchStreamExt as _,
+        controller::{self, Action, ReconcileRequest, applier, trigger_self},
         reflector::{self, ObjectRef, Store, reflector},
+        utils::StreamBackoff,
+        watcher::DefaultBackoff,
     },
 };
 use tokio::{
@@ -28,7 +30,7 @@ use super::{
     observed::doubled,
     reconcile,
     stored::Stored,
-    turns::{Answered, Urgency},
+    turns::{Answered, Turn, Urgency},
 };
 use crate::{
     connection::{ConnectionKey, Registry, Relabelled},
@@ -78,9 +80,7 @@ pub async fn run(
     };
     let scope = scope.map(ToOwned::to_owned);
     let (store, writer) = reflector::store();
-    let seen = watched(api, wakes.relist);
-    let controller =
-        Controller::for_stream(reflector(writer, seen).applied_objects(), store.clone());
+    let seen = reflector(writer, watched(api, wakes.relist)).applied_objects();
     keep(stores, &store);
     let cache = store.clone();
     // In this task, not one of its own: the store wakes only the last task that waits for it, and
@@ -90,27 +90,39 @@ pub async fn run(
             synced();
         }
     };
-    // No bound here: what waits, waits for its turn.
-    let config = controller::Config::default().concurrency(0);
-    let cache = store.clone();
-    let pass = move |object, context| pass(cache.clone(), object, context);
+    // Only the watch waits after an error of its own: who is woken by others need not.
+    let changed = StreamBackoff::new(trigger_self(seen, ()), DefaultBackoff::default());
     let ringing = {
         let (context, scope) = (Arc::clone(&context), scope.clone());
         let take = move |until| context.take_alarms(scope.as_deref(), until);
-        alarms::ringing(take).map(|(namespace, name)| ObjectRef::new(&name).within(&namespace))
+        alarms::ringing(take)
     };
-    let woken = woken(wakes, store, context.registry.clone(), scope);
-    let woken = stream::select(woken, ringing);
-    let passes = controller
-        .with_config(config)
-        .reconcile_on(woken)
-        .reconcile_all_on(context.shards.changes())
-        .graceful_shutdown_on(stopped(stop))
-        .run(pass, after_error, Arc::clone(&context))
-        .for_each(|result| {
-            settle(&context, &result);
-            futures::future::ready(())
-        });
+    let called = context.turns.calls(scope.as_deref());
+    let called = stream::select(called, ringing)
+        .map(|(namespace, name)| ObjectRef::new(&name).within(&namespace));
+    let taken_over = {
+        let store = store.clone();
+        let all = move |()| stream::iter(everything(&store));
+        context.shards.changes().flat_map(all)
+    };
+    let woken = woken(wakes, store.clone(), context.registry.clone(), scope);
+    let woken = stream::select(stream::select(woken, called), taken_over);
+    let woken = woken.map(|object| Ok(ReconcileRequest::from(object)));
+    let queue = stream::select(changed, woken).take_until(Box::pin(stopped(stop)));
+    // No bound here: what waits, waits for its turn.
+    let config = controller::Config::default().concurrency(0);
+    let passes = applier(
+        begin,
+        after_error,
+        Arc::clone(&context),
+        store,
+        queue,
+        config,
+    )
+    .for_each(|result| {
+        settle(&context, &result);
+        futures::future::ready(())
+    });
     let pruning = async {
         loop {
             tokio::time::sleep(PRUNE).await;
@@ -210,17 +222,31 @@ pub fn count_phases(stores: &Stores, shards: &Shards) -> Vec<(Phase, i64)> {
     counts.into_iter().collect()
 }
 
-/// One pass when its turn has come, counted.
-async fn pass(
-    cache: Store<Stored>,
+/// Begins a pass, or has it wait for its turn. Passes run beside each other, each in a task of its
+/// own that ends with this future.
+fn begin(
     object: Arc<Stored>,
     context: Arc<Context>,
-) -> Result<Action, Error> {
+) -> impl Future<Output = Result<Action, Error>> + Send + Unpin {
+    let metadata = object.meta();
+    let [namespace, name] = [&metadata.namespace, &metadata.name].map(Clone::clone);
+    let key = (namespace.unwrap_or_default(), name.unwrap_or_default());
     let urgency = object.facts().map_or(Urgency::Now, |facts| facts.urgency);
-    let namespace = object.meta().namespace.clone().unwrap_or_default();
-    let turn = context.turns.take(&namespace, urgency).await;
-    // It may have changed while it waited.
-    let object = cache.get(&ObjectRef::from_obj(&*object)).unwrap_or(object);
+    match context.turns.take(&key, urgency) {
+        // It is called.
+        None => Either::Left(futures::future::ready(Ok(Action::await_change()))),
+        Some(turn) => {
+            let (pass, end) = pass(turn, object, context)
+                .in_current_span()
+                .remote_handle();
+            tokio::spawn(pass);
+            Either::Right(end)
+        }
+    }
+}
+
+/// One pass whose turn has come, counted.
+async fn pass(turn: Turn, object: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
     let working = context.metrics.begin(Which::AccessRequest);
     let started = Instant::now();
     let is_readable = object.facts().is_some();
@@ -282,7 +308,12 @@ fn settle<E: std::error::Error>(
     match result {
         Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
         Err(controller::Error::ObjectNotFound(gone)) => {
-            context.forget_object(gone.namespace.as_deref().unwrap_or_default(), &gone.name);
+            let key = (
+                gone.namespace.clone().unwrap_or_default(),
+                gone.name.clone(),
+            );
+            context.turns.leave(&key);
+            context.forget_object(&key.0, &key.1);
         }
         Err(error) => tracing::warn!(error = %Chain(error), "the watch failed; it is renewed"),
     }
@@ -297,13 +328,7 @@ fn woken(
 ) -> impl Stream<Item = ObjectRef<Stored>> + Send + 'static {
     let everything = {
         let store = store.clone();
-        move || {
-            store
-                .state()
-                .iter()
-                .map(|one| ObjectRef::from_obj(one.as_ref()))
-                .collect::<Vec<_>>()
-        }
+        move || everything(&store)
     };
     let after_lag = everything.clone();
     let by_poller = events(wakes.resources).flat_map(move |event| {
@@ -340,6 +365,14 @@ fn woken(
     };
     let by_others = stream::select(by_connection, by_namespace);
     stream::select(by_poller, by_others).filter(in_scope)
+}
+
+/// Every resource.
+fn everything(store: &Store<Stored>) -> Vec<ObjectRef<Stored>> {
+    let all = store.state();
+    all.iter()
+        .map(|one| ObjectRef::from_obj(one.as_ref()))
+        .collect()
 }
 
 /// The resources in these namespaces whose connection goes by labels.

@@ -2,7 +2,7 @@
 
 use std::{future::pending, time::Duration};
 
-use apono_client::{ClientConfig, ListQuery};
+use apono_client::{ClientConfig, Effect, ListQuery};
 use apono_simulator::{Action, Config, DEFAULT_TOKEN, Fault, Simulator, faults::When};
 use tokio::time::timeout;
 
