@@ -89,13 +89,13 @@ fn a_turn_that_somebody_is_called_for_is_kept_until_it_comes_or_is_gone() {
     turns.leave(&key("a2"));
     drop(turn);
     assert_eq!(called(&mut calls).as_deref(), Some("a1"));
-    waits(&turns, "new", Urgency::Now);
+    waits(&turns, "a4", Urgency::Now);
     assert_eq!(called(&mut calls), None);
     turns.leave(&key("a1"));
     assert_eq!(called(&mut calls).as_deref(), Some("a3"));
     turns.leave(&key("a3"));
-    assert_eq!(called(&mut calls).as_deref(), Some("new"));
-    drop(turns.take(&key("new"), Urgency::Now).expect("called"));
+    assert_eq!(called(&mut calls).as_deref(), Some("a4"));
+    drop(turns.take(&key("a4"), Urgency::Now).expect("called"));
     assert_eq!(turns.lock().running, 0);
 }
 
