@@ -165,3 +165,22 @@ fn waiting_counts_from_when_it_was_asked_for_and_only_for_people() {
     assert_eq!(since("PendingMFA"), asked);
     assert_eq!(since("Granting"), None);
 }
+
+/// As the API server sends it: in a list, and in an event whose type comes before its object.
+#[test]
+fn it_reads_from_lists_and_from_events() {
+    use kube::core::{ObjectList, WatchEvent};
+
+    let object = serde_json::to_value(active()).unwrap();
+    let list =
+        json!({"kind": "AccessRequestList", "apiVersion": "v1", "items": [object, {"spec": 7}]});
+    let list: ObjectList<Stored> = serde_json::from_str(&list.to_string()).unwrap();
+    let readable: Vec<_> = list.items.iter().map(|one| one.facts().is_some()).collect();
+    assert_eq!(readable, [true, false]);
+    let event = format!("{{\"type\":\"MODIFIED\",\"object\":{object}}}");
+    let WatchEvent::Modified(stored) = serde_json::from_str::<WatchEvent<Stored>>(&event).unwrap()
+    else {
+        panic!("it is modified");
+    };
+    assert_eq!(stored.facts(), list.items[0].facts());
+}
