@@ -36,6 +36,8 @@ mod names;
 #[path = "lifecycle/revoke.rs"]
 mod revoke;
 mod support;
+#[path = "lifecycle/turns.rs"]
+mod turns;
 #[path = "lifecycle/undecodable.rs"]
 mod undecodable;
 

@@ -73,7 +73,7 @@ pub struct Kept {
     unrest: Option<Box<Unrest>>,
 }
 
-/// What is remembered only while something is under way, or has failed.
+/// What is remembered only of one that something is under way with, that has failed, or that is to go.
 #[derive(Debug, Default, PartialEq)]
 struct Unrest {
     memory: Memory,

@@ -93,7 +93,7 @@ struct Inner {
     now: Line,
     routine: Line,
     given: u32,
-    /// Who waits, and in which line. Who is in a line and not here has left it.
+    /// Who waits, and in which line. Who is in a line and not here, or here in the other, has left it.
     waiting: HashMap<ObjectKey, Urgency>,
     /// Whose turn it is, and who has not come yet.
     called: HashSet<ObjectKey>,
@@ -116,8 +116,10 @@ struct Caller {
 /// The right to run; given back when it is dropped.
 pub struct Turn {
     turns: Arc<Turns>,
-    /// How often the limit had been lowered when it was given.
+    /// How often the limit had been lowered when it began.
     lowered: u64,
+    /// How the API server answered, where that is known.
+    answered: Option<Answered>,
 }
 
 impl fmt::Debug for Turns {
@@ -151,7 +153,8 @@ impl Turns {
     }
 
     /// Gives each resource of this namespace, or of all, when it has waited and its turn is there:
-    /// a pass has to begin then.
+    /// a pass has to begin then, or [`Turns::leave`] be told. One for each controller, which reads it
+    /// as long as it works: the turns of those that it is called for wait for it.
     pub fn calls(&self, scope: Option<&str>) -> impl Stream<Item = ObjectKey> + use<> {
         let (calls, called) = mpsc::unbounded_channel();
         let scope = scope.map(ToOwned::to_owned);
@@ -169,12 +172,13 @@ impl Turns {
                 inner.wait(key, urgency);
                 return None;
             }
+            // So nobody waits: whoever does was called when there was room.
             inner.running += 1;
-            inner.waiting.remove(key);
         }
         Some(Turn {
             turns: Arc::clone(self),
             lowered: inner.lowered,
+            answered: None,
         })
     }
 
@@ -213,7 +217,10 @@ impl Inner {
     fn pass_on(&mut self) {
         self.running -= 1;
         while let Some(key) = self.next() {
-            let is_its = |caller: &&Caller| caller.scope.as_ref().is_none_or(|it| *it == key.0);
+            let is_its = |caller: &&Caller| {
+                let is_in_scope = caller.scope.as_ref().is_none_or(|it| *it == key.0);
+                is_in_scope && !caller.calls.is_closed()
+            };
             let caller = self.callers.iter().find(is_its);
             if caller.is_some_and(|caller| caller.calls.send(key.clone()).is_ok()) {
                 self.called.insert(key);
@@ -283,14 +290,18 @@ impl Line {
 
 impl Turn {
     /// Gives the turn back, and says how the API server answered.
-    pub fn end(self, answered: Answered) {
-        self.turns.lock().learn(answered, self.lowered);
+    pub fn end(mut self, answered: Answered) {
+        self.answered = Some(answered);
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.turns.lock().pass_on();
+        let mut inner = self.turns.lock();
+        if let Some(answered) = self.answered {
+            inner.learn(answered, self.lowered);
+        }
+        inner.pass_on();
     }
 }
 

@@ -7,15 +7,14 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, Stream, StreamExt, future::Either, stream};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt as _, future::Either, stream};
 use kube::{
     Api, Resource as _,
     runtime::{
-        WatchStreamExt as _,
-        controller::{self, Action, ReconcileRequest, applier, trigger_self},
+        controller::{self, Action, applier},
         reflector::{self, ObjectRef, Store, reflector},
         utils::StreamBackoff,
-        watcher::DefaultBackoff,
+        watcher::{self, DefaultBackoff},
     },
 };
 use tokio::{
@@ -80,7 +79,7 @@ pub async fn run(
     };
     let scope = scope.map(ToOwned::to_owned);
     let (store, writer) = reflector::store();
-    let seen = reflector(writer, watched(api, wakes.relist)).applied_objects();
+    let seen = reflector(writer, watched(api, wakes.relist));
     keep(stores, &store);
     let cache = store.clone();
     // In this task, not one of its own: the store wakes only the last task that waits for it, and
@@ -90,8 +89,9 @@ pub async fn run(
             synced();
         }
     };
-    // Only the watch waits after an error of its own: who is woken by others need not.
-    let changed = StreamBackoff::new(trigger_self(seen, ()), DefaultBackoff::default());
+    // Only the watch waits after an error of its own, up to half a minute: who is woken by others
+    // need not.
+    let changed = StreamBackoff::new(changed(seen, store.clone()), DefaultBackoff::default());
     let ringing = {
         let (context, scope) = (Arc::clone(&context), scope.clone());
         let take = move |until| context.take_alarms(scope.as_deref(), until);
@@ -107,8 +107,7 @@ pub async fn run(
     };
     let woken = woken(wakes, store.clone(), context.registry.clone(), scope);
     let woken = stream::select(stream::select(woken, called), taken_over);
-    let woken = woken.map(|object| Ok(ReconcileRequest::from(object)));
-    let queue = stream::select(changed, woken).take_until(Box::pin(stopped(stop)));
+    let queue = stream::select(changed, woken.map(Ok)).take_until(Box::pin(stopped(stop)));
     // No bound here: what waits, waits for its turn.
     let config = controller::Config::default().concurrency(0);
     let passes = applier(
@@ -317,6 +316,25 @@ fn settle<E: std::error::Error>(
         }
         Err(error) => tracing::warn!(error = %Chain(error), "the watch failed; it is renewed"),
     }
+}
+
+/// Resources to look at because they changed. Those of a list when the store holds it, which is when it
+/// is whole: a pass that began while it came would see them as they were before, and a deletion that
+/// only the list tells of would be seen with the next one.
+fn changed<E>(
+    seen: impl Stream<Item = Result<watcher::Event<Stored>, E>>,
+    store: Store<Stored>,
+) -> impl Stream<Item = Result<ObjectRef<Stored>, E>> {
+    let concerned = seen.map_ok(move |event| match event {
+        watcher::Event::Apply(object) => vec![ObjectRef::from_obj(&object)],
+        watcher::Event::InitDone => everything(&store),
+        watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::Delete(_) => {
+            Vec::new()
+        }
+    });
+    concerned
+        .map_ok(|objects| stream::iter(objects.into_iter().map(Ok)))
+        .try_flatten()
 }
 
 /// Resources to look at because of the poller, a connection or a namespace.

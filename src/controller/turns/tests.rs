@@ -114,6 +114,17 @@ fn who_nobody_can_call_any_more_holds_up_nobody() {
 }
 
 #[test]
+fn a_controller_that_begins_again_hears_the_calls_of_the_one_before() {
+    let (turns, calls) = turns(1);
+    drop(calls);
+    let mut calls: Calls = Box::pin(turns.calls(None));
+    let turn = first(&turns);
+    waits(&turns, "a1", Urgency::Now);
+    drop(turn);
+    assert_eq!(called(&mut calls).as_deref(), Some("a1"));
+}
+
+#[test]
 fn an_apiserver_that_answers_late_is_given_half_as_many_once_for_all_that_ran_together() {
     let (turns, mut calls) = turns(64);
     let together: Vec<_> = (0..64).map(|_| first(&turns)).collect();
@@ -225,8 +236,9 @@ proptest! {
                     }
                 }
             }
-            let given = turns.lock().running;
-            prop_assert!(given <= usize::from(count));
+            let inner = turns.lock();
+            prop_assert!(inner.running <= usize::from(count));
+            prop_assert!(inner.running >= inner.limit || inner.waiting.is_empty());
         }
         loop {
             running.clear();
