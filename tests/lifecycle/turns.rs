@@ -12,15 +12,18 @@ use crate::{
 /// its turn is there, and holds up nobody.
 #[tokio::test]
 async fn who_waits_is_called_and_who_is_gone_by_then_takes_no_turn() {
-    let world = World::new(Setup::default().setting("CONCURRENCY", "1")).await;
+    let setup = Setup::default()
+        .setting("CONCURRENCY", "1")
+        .setting("REMOTE_TIMEOUT", "20s");
+    let world = World::new(setup).await;
     let slow = Action::Slow {
-        by: SignedDuration::from_secs(8),
-        when: When::Before,
+        by: SignedDuration::from_secs(6),
+        when: When::After,
     };
     let fault = Fault::new(slow).at(Endpoint::Create);
     world.simulator.arm(fault.times(1));
     world.ask_bundle("first", "prod-read").await;
-    world.wait_calls(Endpoint::Create, 1).await;
+    world.wait_remote("first", 1).await;
     for name in ["gone", "second", "third"] {
         world.ask_bundle(name, "prod-read").await;
     }
