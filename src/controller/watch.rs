@@ -1,5 +1,10 @@
 //! What wakes a pass: the watch of the resources, the poller, the connections, the labels of
-//! namespaces, alarms. And what follows one: metrics, logs, the pace of repeats after errors.
+//! namespaces, alarms, the call of one that waited for its turn. And what follows one: metrics, logs,
+//! the pace of repeats after errors.
+//!
+//! kube's `Controller` holds everybody back when the watch has failed, and wakes for each resource of a
+//! list before the list is whole; so what wakes is brought together here, and kube's `applier` runs
+//! the passes: one for each resource at a time.
 
 use std::{
     collections::{BTreeSet, HashMap},
