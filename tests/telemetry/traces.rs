@@ -81,7 +81,11 @@ async fn each_pass_is_one_tree_and_nobody_is_in_it() {
     }
     // The pass that asked.
     let created = spans.iter().find(|one| one.name == "create_access_request");
-    let created = created.expect("the call that asked");
+    let created = created.unwrap_or_else(|| {
+        let names: Vec<_> = spans.iter().map(|one| &*one.name).collect();
+        let words = world.last_words();
+        panic!("no call that asked among {names:?}\n{words}")
+    });
     assert_eq!(created.attributes["class"], "ok");
     let up = ["create_access_request", "execute", "access_request pass"];
     assert_eq!(line(&spans, created), up);
