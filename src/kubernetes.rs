@@ -11,13 +11,13 @@ mod pool;
 use std::{fmt::Debug, future::Future, hash::Hash, sync::Arc, time::Duration};
 
 use axum::http::{HeaderValue, Uri, header};
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, Config,
     runtime::{
-        Controller, WatchStreamExt as _,
-        reflector::{self, reflector},
+        Controller,
+        reflector::{self, Store, reflector},
         watcher,
     },
 };
@@ -289,7 +289,32 @@ where
 {
     let (store, writer) = reflector::store();
     let seen = reflector(writer, watched(api, relist));
-    Controller::for_stream(seen.applied_objects(), store)
+    let changed = changed(seen, store.clone()).map_ok(|object| (*object).clone());
+    Controller::for_stream(changed, store)
+}
+
+/// What is to be looked at because it changed: what `seen` tells, once `store`, which it fills, has it.
+///
+/// # Why
+/// A list of several pages is told page by page, and is in the store when it is whole. A pass that
+/// began while it comes would see an object as it was before: a deletion that only the list tells of
+/// would be seen with the next one.
+pub fn changed<K>(
+    seen: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
+    store: Store<K>,
+) -> impl Stream<Item = watcher::Result<Arc<K>>>
+where
+    K: kube::Resource<DynamicType: Eq + Hash + Clone> + Clone + 'static,
+{
+    seen.map_ok(move |event| match event {
+        watcher::Event::Apply(object) => vec![Arc::new(object)],
+        watcher::Event::InitDone => store.state(),
+        watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::Delete(_) => {
+            Vec::new()
+        }
+    })
+    .map_ok(|objects| stream::iter(objects.into_iter().map(Ok)))
+    .try_flatten()
 }
 
 /// The name of the cluster: the start of the uid of kube-system, which lives as long as the cluster.
@@ -311,6 +336,45 @@ pub async fn cluster_name(client: &Client, limit: Duration) -> Result<String, Er
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_a_list_tells_is_looked_at_when_the_store_has_it() {
+        use watcher::Event::{Apply, Init, InitApply, InitDone};
+
+        let of = |name: &str, version: &str| {
+            let mut namespace = Namespace::default();
+            namespace.metadata.name = Some(name.to_owned());
+            namespace.metadata.resource_version = Some(version.to_owned());
+            namespace
+        };
+        let list = |version: &str| {
+            let pages = ["a", "b"].map(|name| InitApply(of(name, version)));
+            [vec![Init], pages.to_vec(), vec![InitDone]].concat()
+        };
+        let events = [list("1"), list("2"), vec![Apply(of("a", "3"))]].concat();
+        let (store, writer) = reflector::store();
+        let seen = reflector(writer, stream::iter(events.into_iter().map(Ok)));
+        let held = store.clone();
+        let told: Vec<_> = changed(seen, store)
+            .map(|object| {
+                let object = object.unwrap();
+                let key = reflector::ObjectRef::from_obj(&*object);
+                let is_held = held.get(&key).unwrap().metadata == object.metadata;
+                let metadata = object.metadata.clone();
+                let [name, version] = [metadata.name, metadata.resource_version];
+                (name.unwrap() + &version.unwrap(), is_held)
+            })
+            .collect()
+            .await;
+        let mut told: Vec<_> = told
+            .iter()
+            .map(|(one, held)| (one.as_str(), *held))
+            .collect();
+        // The store is in no order.
+        told.sort_unstable();
+        let wanted = ["a1", "a2", "a3", "b1", "b2"].map(|one| (one, true));
+        assert_eq!(told, wanted);
+    }
 
     #[test]
     fn a_proxy_of_the_environment_is_none_and_one_of_the_kubeconfig_is_kept() {

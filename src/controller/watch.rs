@@ -19,7 +19,7 @@ use kube::{
         controller::{self, Action, applier},
         reflector::{self, ObjectRef, Store, reflector},
         utils::StreamBackoff,
-        watcher::{self, DefaultBackoff},
+        watcher::DefaultBackoff,
     },
 };
 use tokio::{
@@ -39,7 +39,7 @@ use super::{
 use crate::{
     connection::{ConnectionKey, Registry, Relabelled},
     crd::{FINALIZER, Phase},
-    kubernetes::watched,
+    kubernetes::{changed, watched},
     marker::Mark,
     metrics::{Controller as Which, PassOutcome},
     poller::ResourceKey,
@@ -96,7 +96,9 @@ pub async fn run(
     };
     // Only the watch waits after an error of its own, up to half a minute: who is woken by others
     // need not.
-    let changed = StreamBackoff::new(changed(seen, store.clone()), DefaultBackoff::default());
+    let changed =
+        changed(seen, store.clone()).map_ok(|object| ObjectRef::from_obj(object.as_ref()));
+    let changed = StreamBackoff::new(changed, DefaultBackoff::default());
     let ringing = {
         let (context, scope) = (Arc::clone(&context), scope.clone());
         let take = move |until| context.take_alarms(scope.as_deref(), until);
@@ -321,25 +323,6 @@ fn settle<E: std::error::Error>(
         }
         Err(error) => tracing::warn!(error = %Chain(error), "the watch failed; it is renewed"),
     }
-}
-
-/// Resources to look at because they changed. Those of a list when the store holds it, which is when it
-/// is whole: a pass that began while it came would see them as they were before, and a deletion that
-/// only the list tells of would be seen with the next one.
-fn changed<E>(
-    seen: impl Stream<Item = Result<watcher::Event<Stored>, E>>,
-    store: Store<Stored>,
-) -> impl Stream<Item = Result<ObjectRef<Stored>, E>> {
-    let concerned = seen.map_ok(move |event| match event {
-        watcher::Event::Apply(object) => vec![ObjectRef::from_obj(&object)],
-        watcher::Event::InitDone => everything(&store),
-        watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::Delete(_) => {
-            Vec::new()
-        }
-    });
-    concerned
-        .map_ok(|objects| stream::iter(objects.into_iter().map(Ok)))
-        .try_flatten()
 }
 
 /// Resources to look at because of the poller, a connection or a namespace.

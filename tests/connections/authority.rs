@@ -167,12 +167,17 @@ async fn an_authority_that_nobody_named_is_not_trusted() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn through_the_proxy_of_the_settings_access_is_asked_for_and_taken_back() {
+/// A world whose remote is reached through the proxy of the settings, and not otherwise.
+async fn outside() -> World {
     let gateway = Gateway::start(OUTSIDE).await;
     let proxied = Setup::default().setting("REMOTE_PROXY", &gateway.proxy);
     let bundle = data_encoding::BASE64.encode(gateway.authority.as_bytes());
-    let world = gateway.world(proxied, json!({"caBundle": bundle})).await;
+    gateway.world(proxied, json!({"caBundle": bundle})).await
+}
+
+#[tokio::test]
+async fn through_the_proxy_of_the_settings_access_is_asked_for_and_taken_back() {
+    let world = outside().await;
     world.wait_connection(CONNECTION, "True", "Ready").await;
     world.ask_bundle("outside", "prod-read").await;
     world.wait_reason("outside", "Active").await;
@@ -184,10 +189,7 @@ async fn through_the_proxy_of_the_settings_access_is_asked_for_and_taken_back() 
 /// A debt is paid from what was written down of its connection, and goes the same way.
 #[tokio::test]
 async fn through_the_proxy_of_the_settings_a_debt_is_paid() {
-    let gateway = Gateway::start(OUTSIDE).await;
-    let proxied = Setup::default().setting("REMOTE_PROXY", &gateway.proxy);
-    let bundle = data_encoding::BASE64.encode(gateway.authority.as_bytes());
-    let world = gateway.world(proxied, json!({"caBundle": bundle})).await;
+    let world = outside().await;
     world.ask_bundle("outside", "prod-read").await;
     world.wait_row("outside", ACTIVE).await;
     world.tear_out_connection().await;

@@ -20,8 +20,8 @@ async fn who_waits_is_called_and_who_is_gone_by_then_takes_no_turn() {
         by: SignedDuration::from_secs(6),
         when: When::After,
     };
-    let fault = Fault::new(slow).at(Endpoint::Create);
-    world.simulator.arm(fault.times(1));
+    let fault = Fault::new(slow).at(Endpoint::Create).once();
+    world.simulator.arm(fault);
     world.ask_bundle("first", "prod-read").await;
     world.wait_remote("first", 1).await;
     for name in ["gone", "second", "third"] {
