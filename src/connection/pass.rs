@@ -110,6 +110,9 @@ async fn drive<K: ConnectionResource>(
         .registry
         .put(Arc::clone(&before), is_deleting, false);
     supervised.set_settings(resource.settings());
+    if is_in_use(object) {
+        supervised.foresee();
+    }
     let Judged { state, failure } = judge(&mut supervised, context).await;
     let is_changed = supervised.set_state(state.clone())
         | !Arc::ptr_eq(&before, &supervised.connection)
@@ -137,6 +140,12 @@ async fn drive<K: ConnectionResource>(
     }
 }
 
+/// Whether the connection bears our finalizer.
+fn is_in_use<K: ConnectionResource>(object: &DeserializeGuard<K>) -> bool {
+    let mut finalizers = object.finalizers().iter();
+    finalizers.any(|name| name == IN_USE_FINALIZER)
+}
+
 /// Brings finalizer and escrow in line with who needs the connection; says whether it is needed.
 async fn settle<K: ConnectionResource>(
     object: &DeserializeGuard<K>,
@@ -144,10 +153,7 @@ async fn settle<K: ConnectionResource>(
     uid: &str,
     context: &Context,
 ) -> Result<bool, Error> {
-    let is_on = object
-        .finalizers()
-        .iter()
-        .any(|name| name == IN_USE_FINALIZER);
+    let is_on = is_in_use(object);
     let is_deleting = object.meta().deletion_timestamp.is_some();
     let others = context.registry.needs(&ConnectionKey::of(object));
     let is_owed = context.registry.debt_needs(&escrow::place(uid).name);

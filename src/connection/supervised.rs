@@ -199,6 +199,14 @@ impl Supervised {
         }
     }
 
+    /// The connection was in use when this process took it over: what is live there is read as soon
+    /// as it can be, before the resources have come that follow it.
+    pub(super) fn foresee(&self) {
+        if self.poller.is_none() {
+            self.connection.store.foresee();
+        }
+    }
+
     /// Brings the poller in line with settings and remote. To be called once the token is proven:
     /// a wrong one is tried by one call, not by a sweep as well.
     pub(super) fn poll(&mut self, around: &Surroundings) {

@@ -73,6 +73,8 @@ pub(super) struct Knowledge {
     suspects: BTreeMap<RequestId, Suspect>,
     /// The lists that were swept of all that is not over.
     swept: BTreeSet<RemoteApi>,
+    /// Since when it is known that the own list will be asked about, and was not swept for that.
+    foreseen: Option<Instant>,
     words: BTreeMap<RemoteApi, Words>,
 
     wants: BTreeMap<(RemoteApi, ResourceKey, Nonce), Want>,
@@ -114,6 +116,7 @@ impl Knowledge {
             return false;
         }
         self.slim(&mut interest);
+        self.drop_foreign(&interest);
         let interest = Arc::new(interest);
         // Every pass names the resource anew.
         let held = self.resources.get_key_value(key);

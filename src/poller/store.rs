@@ -105,6 +105,13 @@ impl Store {
         self.lock().wake_all([key.clone()]);
     }
 
+    /// Says that requests of this cluster will be followed, by whom is not known yet: they are read
+    /// meanwhile. After a start the resources come later than the remote could have been read.
+    pub fn foresee(&self) {
+        self.lock().foresee(Instant::now());
+        self.announce();
+    }
+
     /// Which resource follows the id; the first by name if several do.
     pub fn owner_of(&self, id: &str) -> Option<ResourceKey> {
         self.lock().owner_of(id)

@@ -51,10 +51,8 @@ impl Sweep {
     fn begin(&self, tools: &Tools) -> Course {
         let now = Instant::now();
         tools.ask(|knowledge| {
-            let is_unread = knowledge
-                .unread_since(self.api)
-                .is_some_and(|since| since <= now);
-            let is_first = self.tier == Tier::Live && is_unread;
+            let first = knowledge.first_sweep_due(self.api);
+            let is_first = self.tier == Tier::Live && first.is_some_and(|due| due <= now);
             let tiers = if is_first {
                 Tier::ALL.to_vec()
             } else {
@@ -123,12 +121,12 @@ impl Round for Sweep {
     }
 
     fn due(&mut self, tools: &Tools, now: Instant) -> Option<Instant> {
-        let (stake, unread) = tools.ask(|knowledge| {
-            let unread = (self.tier == Tier::Live).then(|| knowledge.unread_since(self.api));
-            (knowledge.stake(self.api, self.tier, now), unread.flatten())
+        let (stake, first) = tools.ask(|knowledge| {
+            let first = (self.tier == Tier::Live).then(|| knowledge.first_sweep_due(self.api));
+            (knowledge.stake(self.api, self.tier, now), first.flatten())
         });
         let routine = cadence::next(self.tier, &tools.cadence, &stake, self.last, self.jitter);
-        let due = routine.into_iter().chain(unread).min();
+        let due = routine.into_iter().chain(first).min();
         if due.is_none() {
             self.course = None;
         }

@@ -4,6 +4,7 @@
 mod administered;
 mod doubting;
 mod following;
+mod foreseeing;
 mod looking;
 mod memory;
 mod standing;

@@ -125,6 +125,9 @@ pub struct Restart {
     pub other_writes: u64,
     /// Calls of the remote, likewise.
     pub calls: u64,
+    /// Passes, likewise, where the operator counts them.
+    #[serde(default)]
+    pub passes: Option<u64>,
 }
 
 /// What one object costs.

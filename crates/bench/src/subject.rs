@@ -32,6 +32,18 @@ pub struct Subject {
     pub ready: Rule,
     /// How many objects one read of the remote covers, when it looks at all of them anew.
     pub objects_per_read: usize,
+    /// Where it counts its passes, if it does: after a restart each object has to have had one.
+    pub passes: Option<Series>,
+}
+
+/// A series of the metrics of an operator.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Series {
+    /// Where they are served; `{metrics}` is the free address that its environment is told of.
+    pub url: String,
+    /// What the lines of the series begin with.
+    pub series: String,
 }
 
 /// A value at a place.

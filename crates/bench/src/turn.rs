@@ -1,6 +1,9 @@
 //! One turn: everything that is done in it, in order.
 
+mod restart;
+
 use std::{
+    net::TcpListener,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -17,7 +20,7 @@ use crate::{
     load::{self, Load, millis},
     programs::{self, Figures, Program},
     remote::{Profile, Remote},
-    results::{Burst, Life, Restart, Steady, Times, Turn},
+    results::{Burst, Life, Steady, Times, Turn},
     subject::{Subject, filled},
 };
 
@@ -32,8 +35,6 @@ const LIVES: usize = 10;
 const SINGLES: usize = 20;
 /// What is at rest must be left alone for so long first.
 const SETTLE: Duration = Duration::from_secs(5);
-/// After a restart calls and writes are counted for so long.
-const AFTER_RESTART: Duration = Duration::from_secs(10);
 
 /// What to do.
 #[derive(Args, Debug)]
@@ -81,6 +82,9 @@ struct Bench<'a> {
     subject: Arc<Subject>,
     remote: Remote,
     operator: Option<Program>,
+    /// Where it may serve its metrics.
+    metrics: String,
+    http: reqwest::Client,
     load: Load,
     audit: Audit,
     result: Turn,
@@ -138,6 +142,8 @@ impl<'a> Bench<'a> {
                 ..Turn::default()
             },
             operator: None,
+            metrics: String::new(),
+            http: reqwest::Client::builder().no_proxy().build()?,
             example: None,
             plan,
             subject,
@@ -153,7 +159,12 @@ impl<'a> Bench<'a> {
 
     fn start(&mut self, log: &str) -> Result<()> {
         let (kubeconfig, operator) = (text(&self.plan.kubeconfig)?, text(&self.plan.operator)?);
-        let places = [("kubeconfig", kubeconfig), ("operator", operator)];
+        let metrics = free_address()?;
+        let places = [
+            ("kubeconfig", kubeconfig),
+            ("operator", operator),
+            ("metrics", metrics.as_str()),
+        ];
         let command = self.subject.command.iter();
         let command: Vec<_> = command.map(|part| filled(part, &places)).collect();
         let environment = self.subject.environment.iter();
@@ -162,6 +173,7 @@ impl<'a> Bench<'a> {
             .collect();
         let log = self.plan.logs.join(log);
         self.operator = Some(Program::start(&command, &environment, &log)?);
+        self.metrics = metrics;
         Ok(())
     }
 
@@ -378,41 +390,6 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    async fn restart(&mut self) -> Result<()> {
-        self.note_peak()?;
-        let operator = self.operator.take().context("the operator does not run")?;
-        operator.end().await?;
-        let (calls, writes) = (self.remote.calls().await?, self.audit.writes()?);
-        let needed = self.plan.size.div_ceil(self.subject.objects_per_read);
-        let started = Instant::now();
-        self.start("operator-again.log")?;
-        let patience = self.patience(self.plan.size);
-        let verified = loop {
-            let so_far = audit::difference(&calls, &self.remote.calls().await?);
-            if so_far.values().sum::<u64>() >= u64::try_from(needed)? {
-                break started.elapsed();
-            }
-            if started.elapsed() > patience {
-                self.result
-                    .wrong
-                    .push("not all were looked at after the restart".to_owned());
-                return Ok(());
-            }
-            sleep(Duration::from_millis(20)).await;
-        };
-        sleep(AFTER_RESTART).await;
-        let calls = audit::difference(&calls, &self.remote.calls().await?);
-        let now = self.audit.writes()?;
-        let [objects, _, others] = audit::since(&writes, &now, self.load.plural());
-        self.result.restart = Some(Restart {
-            verified_s: verified.as_secs_f64(),
-            writes: objects,
-            other_writes: others,
-            calls: calls.values().sum(),
-        });
-        Ok(())
-    }
-
     async fn revoke(&mut self) -> Result<()> {
         let started = Instant::now();
         let patience = self.patience(self.plan.size);
@@ -478,6 +455,12 @@ fn is_of_burst(request: &crate::remote::Request) -> bool {
 #[expect(clippy::cast_precision_loss, reason = "counts are small")]
 fn share(count: u64, of: usize) -> f64 {
     count as f64 / of.max(1) as f64
+}
+
+/// An address that nothing listens at.
+fn free_address() -> Result<String> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    Ok(listener.local_addr()?.to_string())
 }
 
 fn text(path: &Path) -> Result<&str> {

@@ -12,7 +12,7 @@ use crate::marker::{Mark, Nonce, Origin};
 use crate::poller::cadence::Tier;
 use crate::poller::few::Few;
 use crate::poller::record::{Record, Seen};
-use crate::poller::{ResourceKey, Snapshot};
+use crate::poller::{Interest, ResourceKey, Snapshot, Tracked};
 
 /// Where an answer came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +145,31 @@ impl Knowledge {
             .filter_map(|key| self.resources.get(key))
             .peekable();
         interests.peek().is_some() && interests.all(|interest| interest.asks_admin != is_admin)
+    }
+
+    /// Forgets what was kept for its mark before its resource said that it asks through another API,
+    /// as [`Self::is_of_another_api`] would have had it.
+    pub(super) fn drop_foreign(&mut self, interest: &Interest) {
+        let of_here = |tracked: &&Tracked| tracked.admin.is_some() == interest.asks_admin;
+        let of_here: Vec<_> = interest.ids.iter().filter(of_here).collect();
+        let residents = self.residents.get(&interest.origin).into_iter().flatten();
+        let mut others = residents.filter_map(|key| self.resources.get(key));
+        let marked = (!others.any(|other| other.asks_admin != interest.asks_admin))
+            .then(|| self.by_origin.get(&interest.origin))
+            .flatten();
+        let named = of_here.iter().map(|tracked| &tracked.id);
+        let is_foreign = |id: &&RequestId| {
+            self.records.get(*id).is_some_and(|record| {
+                let is_of_admin = record.route == RemoteApi::AdminV3;
+                let is_followed = !record.owners.is_empty() || !record.answered.is_empty();
+                !is_followed && is_of_admin != interest.asks_admin
+            })
+        };
+        let ids = marked.into_iter().flatten().chain(named);
+        let foreign: Vec<_> = ids.filter(is_foreign).cloned().collect();
+        for id in foreign {
+            self.forget(&id);
+        }
     }
 
     fn is_worth_keeping(&self, request: &AccessRequest) -> bool {

@@ -42,6 +42,7 @@ enum Event {
     Sweep {
         at: i64,
     },
+    Foresee,
     Token,
 }
 
@@ -66,6 +67,7 @@ fn event() -> impl Strategy<Value = Event> {
         (id.clone(), at.clone()).prop_map(|(id, at)| Event::Miss { id, at }),
         id.prop_map(|id| Event::Hasten { id }),
         at.prop_map(|at| Event::Sweep { at }),
+        Just(Event::Foresee),
         Just(Event::Token),
     ]
 }
@@ -164,6 +166,7 @@ fn play(knowledge: &mut Knowledge, event: Event) {
             };
             knowledge.end_sweep(evidence, now);
         }
+        Event::Foresee => knowledge.foresee(now),
         Event::Token => knowledge.change_token(now),
     }
 }

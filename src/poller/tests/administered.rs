@@ -7,7 +7,7 @@ const API: RemoteApi = RemoteApi::AdminV3;
 
 impl Bench {
     /// A resource that follows these ids of one user, asked for so many days ago.
-    fn administer(&self, name: &str, user: &str, ids: &[&str], days: i64) {
+    pub(super) fn administer(&self, name: &str, user: &str, ids: &[&str], days: i64) {
         let track = |id: &&str| Tracked {
             id: (*id).into(),
             api: API,
