@@ -16,6 +16,12 @@ use apono_operator::{
 };
 use clap::Parser as _;
 
+/// Chosen by measurement (`docs/benchmarks/profile.md`): threads do not wait for each other when they
+/// take memory and give it back, as they do with musl's own, and what is given back is not kept. How it
+/// is set stands in `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// A setting is wrong; clap uses the same code.
 const WRONG_SETTING: u8 = 2;
 

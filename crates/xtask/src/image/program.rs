@@ -1,6 +1,6 @@
 //! The static programs that images hold: linked with musl, which Rust brings, by Rust's own linker; the
-//! C code of the TLS library is compiled by Zig, which brings the headers of musl and is pinned. So
-//! nothing of the machine's own C library or compiler gets in.
+//! C code, of the TLS library and of the allocator, is compiled by Zig, which brings the headers of musl and is
+//! pinned. So nothing of the machine's own C library or compiler gets in.
 
 use std::ffi::OsString;
 use std::fs;
