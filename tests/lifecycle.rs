@@ -35,6 +35,8 @@ mod many;
 mod names;
 #[path = "lifecycle/revoke.rs"]
 mod revoke;
+#[path = "lifecycle/secrets.rs"]
+mod secrets;
 mod support;
 #[path = "lifecycle/turns.rs"]
 mod turns;

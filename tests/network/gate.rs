@@ -17,6 +17,7 @@ use axum::{
 use futures::{Stream, StreamExt as _};
 use kube::Client;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::conflicts::Conflicts;
 
@@ -62,6 +63,8 @@ pub struct Gate {
 struct Inner {
     client: Client,
     orders: Mutex<Orders>,
+    /// Whether lists of access requests are on their way for ever.
+    are_lists_held: watch::Sender<bool>,
     faults: AtomicUsize,
     writes: AtomicUsize,
     events: AtomicUsize,
@@ -81,6 +84,7 @@ impl Gate {
         let inner = Arc::new(Inner {
             client,
             orders: Mutex::new(orders),
+            are_lists_held: watch::Sender::new(false),
             faults: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
             events: AtomicUsize::new(0),
@@ -115,6 +119,11 @@ impl Gate {
     /// What lists answer from now on; nothing: the truth.
     pub fn stale(&self, list: Option<Bytes>) {
         self.inner.orders.lock().unwrap().stale = list;
+    }
+
+    /// Whether lists are on their way, from now on until something else is said.
+    pub fn hold_lists(&self, are_held: bool) {
+        self.inner.are_lists_held.send_replace(are_held);
     }
 
     /// Every other write meets an object that has just changed.
@@ -154,6 +163,12 @@ async fn pass(State(inner): State<Arc<Inner>>, request: Request) -> Response {
         parts.method == Method::GET && parts.uri.path().ends_with("/accessrequests");
     let is_watch = query.contains("watch=true") || query.contains("watch=1");
     if is_collection && !is_watch {
+        let mut held = inner.are_lists_held.subscribe();
+        if *held.borrow() {
+            inner.faults.fetch_add(1, Ordering::SeqCst);
+        }
+        // The sender lives as long as the gate does.
+        let _ = held.wait_for(|are_held| !are_held).await;
         let stale = inner.orders.lock().unwrap().stale.clone();
         if let Some(list) = stale {
             inner.faults.fetch_add(1, Ordering::SeqCst);

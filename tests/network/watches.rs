@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::{
     gate::{Events, Gate},
     silence::kubeconfig,
-    support::{Setup, World},
+    support::{Setup, World, eventually},
 };
 
 const SECRET: &str = "orders-db";
@@ -202,4 +202,40 @@ async fn an_old_list_takes_nothing_back() {
     gate.events(Events::Pass);
     world.wait_reason("orders", "Active").await;
     println!("{} faults", gate.faults());
+}
+
+#[tokio::test]
+async fn what_is_live_is_read_while_the_list_of_its_resources_is_on_its_way() {
+    let Gated {
+        mut world,
+        gate,
+        _folder,
+    } = gated(Setup::default()).await;
+    world.operator.start();
+    for name in ["stays", "ends"] {
+        world.ask_bundle(name, "prod-read").await;
+    }
+    for name in ["stays", "ends"] {
+        world.wait_reason(name, "Active").await;
+    }
+    assert_eq!(world.operator.terminate().await, Some(0));
+    let ended = world.only_remote("ends").id;
+    world.simulator.revoke(&ended).unwrap();
+
+    gate.hold_lists(true);
+    let before = world.calls(Endpoint::List);
+    world.operator.start();
+    // One to prove the token, one for all that is live.
+    eventually("the remote is read", async || {
+        match world.calls(Endpoint::List) - before {
+            2 => Ok(()),
+            lists => Err(format!("{lists} lists")),
+        }
+    })
+    .await;
+    gate.hold_lists(false);
+    world.wait_reason("ends", "RevokedUpstream").await;
+    assert_eq!(world.calls(Endpoint::List) - before, 2, "once is enough");
+    assert!(gate.faults() > 0);
+    world.end().await;
 }
