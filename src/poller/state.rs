@@ -5,6 +5,7 @@
 mod admin;
 mod answers;
 mod follow;
+mod foresight;
 mod index;
 mod looking;
 mod standing;
@@ -26,6 +27,7 @@ use self::admin::Admin;
 pub(super) use self::admin::Due;
 pub(super) use self::answers::Source;
 pub(super) use self::follow::Evidence;
+use self::foresight::Foresight;
 use self::index::remove;
 pub(super) use self::looking::Want;
 pub(super) use self::standing::Lane;
@@ -73,8 +75,7 @@ pub(super) struct Knowledge {
     suspects: BTreeMap<RequestId, Suspect>,
     /// The lists that were swept of all that is not over.
     swept: BTreeSet<RemoteApi>,
-    /// Since when it is known that the own list will be asked about, and was not swept for that.
-    foreseen: Option<Instant>,
+    foresight: Option<Foresight>,
     words: BTreeMap<RemoteApi, Words>,
 
     wants: BTreeMap<(RemoteApi, ResourceKey, Nonce), Want>,
@@ -116,6 +117,7 @@ impl Knowledge {
             return false;
         }
         self.slim(&mut interest);
+        self.end_foresight(Instant::now());
         self.drop_foreign(&interest);
         let interest = Arc::new(interest);
         // Every pass names the resource anew.

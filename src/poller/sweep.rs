@@ -30,6 +30,8 @@ pub(super) struct Sweep {
 struct Course {
     walk: Walk,
     tiers: Vec<Tier>,
+    /// Whether it began before it was known for whom.
+    is_ahead: bool,
     started: Instant,
     shown: BTreeSet<String>,
     /// Whether the list gave what was not asked for: then it has no end worth waiting for.
@@ -51,8 +53,10 @@ impl Sweep {
     fn begin(&self, tools: &Tools) -> Course {
         let now = Instant::now();
         tools.ask(|knowledge| {
-            let first = knowledge.first_sweep_due(self.api);
-            let is_first = self.tier == Tier::Live && first.is_some_and(|due| due <= now);
+            let unread = knowledge.unread_since(self.api);
+            let is_ahead = knowledge.is_to_sweep_ahead(self.api);
+            let is_due = is_ahead || unread.is_some_and(|since| since <= now);
+            let is_first = self.tier == Tier::Live && is_due;
             let tiers = if is_first {
                 Tier::ALL.to_vec()
             } else {
@@ -62,6 +66,7 @@ impl Sweep {
             Course {
                 walk: Walk::new(self.api, filter, knowledge.epoch),
                 tiers,
+                is_ahead: is_first && is_ahead,
                 started: now,
                 shown: BTreeSet::new(),
                 is_ignored: false,
@@ -121,15 +126,21 @@ impl Round for Sweep {
     }
 
     fn due(&mut self, tools: &Tools, now: Instant) -> Option<Instant> {
-        let (stake, first) = tools.ask(|knowledge| {
-            let first = (self.tier == Tier::Live).then(|| knowledge.first_sweep_due(self.api));
-            (knowledge.stake(self.api, self.tier, now), first.flatten())
+        let (stake, first, is_ahead) = tools.ask(|knowledge| {
+            knowledge.end_foresight(now);
+            let is_ahead = knowledge.is_to_sweep_ahead(self.api);
+            let first = if is_ahead {
+                Some(now)
+            } else {
+                knowledge.unread_since(self.api)
+            };
+            let first = first.filter(|_| self.tier == Tier::Live);
+            (knowledge.stake(self.api, self.tier, now), first, is_ahead)
         });
         let routine = cadence::next(self.tier, &tools.cadence, &stake, self.last, self.jitter);
         let due = routine.into_iter().chain(first).min();
-        if due.is_none() {
-            self.course = None;
-        }
+        let is_of_use = |course: &Course| due.is_some() && (is_ahead || !course.is_ahead);
+        self.course = self.course.take().filter(is_of_use);
         due.map(|due| if self.course.is_some() { now } else { due })
     }
 

@@ -206,11 +206,13 @@ async fn an_old_list_takes_nothing_back() {
 
 #[tokio::test]
 async fn what_is_live_is_read_while_the_list_of_its_resources_is_on_its_way() {
+    // What is followed is read by sweeps of its own, which are not counted here.
+    let polling = json!({"polling": {"fast": "100ms", "pending": "200ms", "active": "1m"}});
     let Gated {
         mut world,
         gate,
         _folder,
-    } = gated(Setup::default()).await;
+    } = gated(Setup::default().connection(polling)).await;
     world.operator.start();
     for name in ["stays", "ends"] {
         world.ask_bundle(name, "prod-read").await;

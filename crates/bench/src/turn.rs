@@ -143,7 +143,10 @@ impl<'a> Bench<'a> {
             },
             operator: None,
             metrics: String::new(),
-            http: reqwest::Client::builder().no_proxy().build()?,
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .timeout(Duration::from_secs(5))
+                .build()?,
             example: None,
             plan,
             subject,

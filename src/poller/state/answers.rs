@@ -154,9 +154,12 @@ impl Knowledge {
         let of_here: Vec<_> = interest.ids.iter().filter(of_here).collect();
         let residents = self.residents.get(&interest.origin).into_iter().flatten();
         let mut others = residents.filter_map(|key| self.resources.get(key));
-        let marked = (!others.any(|other| other.asks_admin != interest.asks_admin))
-            .then(|| self.by_origin.get(&interest.origin))
-            .flatten();
+        let is_shared = others.any(|other| other.asks_admin != interest.asks_admin);
+        // What a cut mark names is not certain; who else it may be of is read for anew.
+        let cut = self.cut_origins.iter();
+        let cut = cut.filter(|(cut, _)| interest.origin.as_str().starts_with(cut.as_str()));
+        let marked = self.by_origin.get(&interest.origin).into_iter();
+        let marked = marked.chain(cut.map(|(_, ids)| ids)).filter(|_| !is_shared);
         let named = of_here.iter().map(|tracked| &tracked.id);
         let is_foreign = |id: &&RequestId| {
             self.records.get(*id).is_some_and(|record| {
@@ -165,7 +168,7 @@ impl Knowledge {
                 !is_followed && is_of_admin != interest.asks_admin
             })
         };
-        let ids = marked.into_iter().flatten().chain(named);
+        let ids = marked.flatten().chain(named);
         let foreign: Vec<_> = ids.filter(is_foreign).cloned().collect();
         for id in foreign {
             self.forget(&id);

@@ -104,28 +104,10 @@ impl Knowledge {
         stake
     }
 
-    /// The own list will be asked about, by whom is not known yet: it is swept at once, and what
-    /// bears a mark of this cluster is kept.
-    pub(in crate::poller) fn foresee(&mut self, now: Instant) {
-        if !self.swept.contains(&RemoteApi::UserV4) {
-            self.foreseen.get_or_insert(now);
-        }
-    }
-
-    /// From when on a list that was never swept is to be: ids wait that were never read, or are
-    /// foreseen.
-    pub(in crate::poller) fn first_sweep_due(&self, api: RemoteApi) -> Option<Instant> {
-        if self.swept.contains(&api) {
-            return None;
-        }
-        let foreseen = self.foreseen.filter(|_| api == RemoteApi::UserV4);
-        foreseen.or_else(|| self.unread_since(api))
-    }
-
-    /// Since when ids wait that were never read.
-    fn unread_since(&self, api: RemoteApi) -> Option<Instant> {
+    /// Since when ids wait that were never read, on a list that was never swept.
+    pub(in crate::poller) fn unread_since(&self, api: RemoteApi) -> Option<Instant> {
         let group = (api, Group::Unread);
-        if !self.groups.contains_key(&group) {
+        if self.swept.contains(&api) || !self.groups.contains_key(&group) {
             return None;
         }
         let quiet = self.stirred.get(&group).map(|since| *since + GATHER);
@@ -134,16 +116,13 @@ impl Knowledge {
     }
 
     /// A list was swept of all that is not over; says whether what it did not show is to be read by
-    /// itself. One that was swept before it was known for whom has shown what they follow only if it
-    /// shows marks, and to its end: otherwise they are swept for, like any that were never read.
+    /// itself.
     fn end_first_sweep(&mut self, evidence: &Evidence) -> bool {
-        let is_own = evidence.api == RemoteApi::UserV4;
-        let was_foreseen = is_own && self.foreseen.take().is_some();
-        if was_foreseen && (self.by_origin.is_empty() || !evidence.is_complete) {
-            return false;
+        let is_proof = !self.is_to_sweep_ahead(evidence.api) || self.end_sweep_ahead(evidence);
+        if is_proof {
+            self.swept.insert(evidence.api);
         }
-        self.swept.insert(evidence.api);
-        true
+        is_proof
     }
 
     /// An id that was never read is swept for, once; on a list that was swept it is read by id.

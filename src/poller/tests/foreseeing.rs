@@ -115,3 +115,68 @@ async fn what_a_resource_of_the_admin_api_finds_foreseen_is_not_taken() {
         (RemoteApi::AdminV3, "GRANTED")
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_ahead_is_not_believed_for_long() {
+    let bench = Bench::start();
+    let ids = put_marked(&bench);
+    bench.store.foresee();
+    pass(14).await;
+    bench.track("a1", &[("a1", RemoteApi::UserV4)]);
+    assert_eq!(bench.state("a1"), State::Active);
+    bench.world.put("a0", State::Revoked, bench.now());
+    pass(2).await;
+    for id in &ids {
+        bench.track(id, &[(id, RemoteApi::UserV4)]);
+    }
+    assert_eq!(bench.sight("a0"), Sight::Unread);
+    pass(2).await;
+    assert_eq!(bench.state("a0"), State::Revoked);
+    assert_eq!(bench.state("a2"), State::Active);
+    assert_eq!((bench.lists(), bench.gets()), (10, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_ahead_for_nobody_is_forgotten() {
+    let bench = Bench::start();
+    put_marked(&bench);
+    bench.store.foresee();
+    pass(10).await;
+    assert_eq!(bench.store.unowned().len(), 500);
+    pass(50).await;
+    assert_eq!(bench.store.unowned().len(), 0);
+    assert_eq!(bench.lists(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_cannot_be_read_ahead_is_left_alone_where_nobody_needs_it() {
+    let bench = Bench::start();
+    put_marked(&bench);
+    let failure = ReadError::Failed("503".to_owned());
+    bench.world.with(|world| world.failure = Some(failure));
+    bench.store.foresee();
+    pass(60).await;
+    // Tries that come more and more slowly, and a look now and then whether the filter is to blame.
+    assert!((2..=8).contains(&bench.lists()), "{}", bench.lists());
+    let bench = bench.quiet();
+    pass(600).await;
+    assert_eq!(bench.lists(), 0);
+    assert_eq!(bench.view("a0").health.failing_since, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_mark_read_ahead_is_not_taken_by_a_resource_of_the_admin_api() {
+    let bench = Bench::start();
+    bench.world.add("AR-1", "Active", bench.now());
+    bench.world.mark("AR-1", "u-a0", 1);
+    let whole = bench.world.get("AR-1").justification.unwrap();
+    let end = whole.find("u-a0").unwrap() + 1;
+    bench.world.change("AR-1", |request| {
+        request.justification = Some(whole[..end].to_owned());
+    });
+    bench.store.foresee();
+    pass(1).await;
+    bench.world.put_admin("u-a0", "u", "GRANTED");
+    bench.administer("u-a0", "u", &["u-a0"], 2);
+    assert_eq!(bench.view("u-a0").strays.len(), 0);
+}
