@@ -297,6 +297,7 @@ const POINTS: [&str; 6] = [
 /// What so many pauses came to.
 #[derive(Default)]
 struct Slept {
+    pauses: usize,
     late: usize,
     longest: Duration,
 }
@@ -358,7 +359,11 @@ async fn pause(world: &World, second: &Operator, file: &Path, number: usize) -> 
         world.calls(Endpoint::Create) - before
     };
     wait_live(world, (number + 1) * 3).await;
-    Slept { late, longest }
+    Slept {
+        pauses: 1,
+        late,
+        longest,
+    }
 }
 
 /// A POST that was looked for in vain is repeated half a minute after its mark.
@@ -384,8 +389,12 @@ async fn sleep_often(pauses: usize) -> Slept {
     world.operator.ready().await;
     let second = started(&world, "b").await;
     let mut all = Slept::default();
-    for number in 0..pauses {
-        let one = pause(&world, &second, &file, number).await;
+    // On a busy machine the POST that is to be late may have lost its connection, or have been given
+    // up, when it could leave: then it is tried again, so that something is put to the test.
+    let is_idle = |all: &Slept| all.late == 0 && all.pauses < pauses + 2 * POINTS.len();
+    while all.pauses < pauses || is_idle(&all) {
+        let one = pause(&world, &second, &file, all.pauses).await;
+        all.pauses += 1;
         all.late += one.late;
         all.longest = all.longest.max(one.longest);
     }
@@ -395,7 +404,7 @@ async fn sleep_often(pauses: usize) -> Slept {
         is_over.then_some(()).ok_or_else(String::new)
     })
     .await;
-    world.assert_live(pauses * 3);
+    world.assert_live(all.pauses * 3);
     all
 }
 
@@ -407,12 +416,12 @@ async fn a_replica_that_slept_past_its_lease_doubles_nothing() {
     let worlds = if pauses > 20 { 4 } else { 1 };
     let part = pauses.div_ceil(worlds);
     let all = futures::future::join_all((0..worlds).map(|_| sleep_often(part))).await;
+    let pauses: usize = all.iter().map(|one| one.pauses).sum();
     let late: usize = all.iter().map(|one| one.late).sum();
     let longest = all.iter().map(|one| one.longest).max().unwrap_or_default();
     println!(
-        "proved: pauses: {} past a lease of 2 s, taken over within {longest:.1?}, {late} late POSTs, \
-         0 doubled",
-        part * worlds
+        "proved: pauses: {pauses} past a lease of 2 s, taken over within {longest:.1?}, {late} late POSTs, \
+         0 doubled"
     );
     assert!(late > 0, "no POST was late: nothing was put to the test");
 }
