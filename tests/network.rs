@@ -8,7 +8,7 @@
 //! | file | what goes wrong |
 //! | --- | --- |
 //! | `silence.rs` | half-open connections, partitions, an apiserver that is down |
-//! | `watches.rs` | watch events lost, repeated, cut off; 410; stale lists; conflicts on each write |
+//! | `watches.rs` | watch events lost, repeated, cut off; 410; lists stale or late; conflicts on each write |
 //! | `conflicts.rs` | one conflict for each kind of write |
 //! | `lies.rs` | every read of the remote: garbled, cut, oversized, stale, drifting; clocks apart |
 //! | `lost.rs` | one event lost, while the watch goes on |

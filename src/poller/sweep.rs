@@ -53,10 +53,8 @@ impl Sweep {
     fn begin(&self, tools: &Tools) -> Course {
         let now = Instant::now();
         tools.ask(|knowledge| {
-            let unread = knowledge.unread_since(self.api);
-            let is_ahead = knowledge.is_to_sweep_ahead(self.api);
-            let is_due = is_ahead || unread.is_some_and(|since| since <= now);
-            let is_first = self.tier == Tier::Live && is_due;
+            let first = knowledge.first_sweep_due(self.api, now);
+            let is_first = self.tier == Tier::Live && first.is_some_and(|due| due <= now);
             let tiers = if is_first {
                 Tier::ALL.to_vec()
             } else {
@@ -66,7 +64,7 @@ impl Sweep {
             Course {
                 walk: Walk::new(self.api, filter, knowledge.epoch),
                 tiers,
-                is_ahead: is_first && is_ahead,
+                is_ahead: is_first && knowledge.is_to_sweep_ahead(self.api),
                 started: now,
                 shown: BTreeSet::new(),
                 is_ignored: false,
@@ -128,13 +126,9 @@ impl Round for Sweep {
     fn due(&mut self, tools: &Tools, now: Instant) -> Option<Instant> {
         let (stake, first, is_ahead) = tools.ask(|knowledge| {
             knowledge.end_foresight(now);
-            let is_ahead = knowledge.is_to_sweep_ahead(self.api);
-            let first = if is_ahead {
-                Some(now)
-            } else {
-                knowledge.unread_since(self.api)
-            };
+            let first = knowledge.first_sweep_due(self.api, now);
             let first = first.filter(|_| self.tier == Tier::Live);
+            let is_ahead = knowledge.is_to_sweep_ahead(self.api);
             (knowledge.stake(self.api, self.tier, now), first, is_ahead)
         });
         let routine = cadence::next(self.tier, &tools.cadence, &stake, self.last, self.jitter);

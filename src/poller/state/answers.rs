@@ -150,17 +150,14 @@ impl Knowledge {
     /// Forgets what was kept for its mark before its resource said that it asks through another API,
     /// as [`Self::is_of_another_api`] would have had it.
     pub(super) fn drop_foreign(&mut self, interest: &Interest) {
-        let of_here = |tracked: &&Tracked| tracked.admin.is_some() == interest.asks_admin;
-        let of_here: Vec<_> = interest.ids.iter().filter(of_here).collect();
         let residents = self.residents.get(&interest.origin).into_iter().flatten();
         let mut others = residents.filter_map(|key| self.resources.get(key));
         let is_shared = others.any(|other| other.asks_admin != interest.asks_admin);
         // What a cut mark names is not certain; who else it may be of is read for anew.
-        let cut = self.cut_origins.iter();
-        let cut = cut.filter(|(cut, _)| interest.origin.as_str().starts_with(cut.as_str()));
-        let marked = self.by_origin.get(&interest.origin).into_iter();
-        let marked = marked.chain(cut.map(|(_, ids)| ids)).filter(|_| !is_shared);
-        let named = of_here.iter().map(|tracked| &tracked.id);
+        let marked = self.marked_for(&interest.origin).filter(|_| !is_shared);
+        let is_of_api = |tracked: &&Tracked| tracked.admin.is_some() == interest.asks_admin;
+        let named = interest.ids.iter().filter(is_of_api);
+        let named = named.map(|tracked| &tracked.id);
         let is_foreign = |id: &&RequestId| {
             self.records.get(*id).is_some_and(|record| {
                 let is_of_admin = record.route == RemoteApi::AdminV3;
@@ -168,8 +165,7 @@ impl Knowledge {
                 !is_followed && is_of_admin != interest.asks_admin
             })
         };
-        let ids = marked.flatten().chain(named);
-        let foreign: Vec<_> = ids.filter(is_foreign).cloned().collect();
+        let foreign: Vec<_> = marked.chain(named).filter(is_foreign).cloned().collect();
         for id in foreign {
             self.forget(&id);
         }
@@ -240,19 +236,18 @@ impl Knowledge {
         keys
     }
 
+    /// The ids whose mark names the origin, or may when it is whole.
+    fn marked_for(&self, origin: &Origin) -> impl Iterator<Item = &RequestId> {
+        let cut = self.cut_origins.iter();
+        let cut = cut.filter(|(cut, _)| origin.as_str().starts_with(cut.as_str()));
+        let whole = self.by_origin.get(origin).into_iter();
+        whole.chain(cut.map(|(_, ids)| ids)).flatten()
+    }
+
     /// Requests whose mark names the origin and that the resource does not follow.
     pub(super) fn strays(&self, key: &ResourceKey, origin: &Origin) -> Vec<(Mark, Arc<Snapshot>)> {
-        let cut = self
-            .cut_origins
-            .iter()
-            .filter(|(cut, _)| origin.as_str().starts_with(cut.as_str()));
-        let ids = self
-            .by_origin
-            .get(origin)
-            .into_iter()
-            .chain(cut.map(|(_, ids)| ids))
-            .flatten();
-        ids.filter_map(|id| self.records.get(id))
+        self.marked_for(origin)
+            .filter_map(|id| self.records.get(id))
             .filter(|record| !record.owners.contains(key))
             .filter_map(|record| Some((record.mark().cloned()?, record.snapshot.clone()?)))
             .collect()

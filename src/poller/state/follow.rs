@@ -104,8 +104,16 @@ impl Knowledge {
         stake
     }
 
-    /// Since when ids wait that were never read, on a list that was never swept.
-    pub(in crate::poller) fn unread_since(&self, api: RemoteApi) -> Option<Instant> {
+    /// From when on a list that was never swept is to be: at once if it is to be swept ahead, else when
+    /// the ids that were never read have gathered.
+    pub(in crate::poller) fn first_sweep_due(
+        &self,
+        api: RemoteApi,
+        now: Instant,
+    ) -> Option<Instant> {
+        if self.is_to_sweep_ahead(api) {
+            return Some(now);
+        }
         let group = (api, Group::Unread);
         if self.swept.contains(&api) || !self.groups.contains_key(&group) {
             return None;
