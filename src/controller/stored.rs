@@ -6,6 +6,9 @@
 //! thousand are at rest. Packed it is one piece of about a seventh of that: the text that it has on
 //! the wire, less what nobody looks at, compressed with the words that all resources have in common
 //! (`VOCABULARY`). A pass unpacks the one that it is about.
+//!
+//! A resource comes as [`Arrived`], which is hardly read, and is packed in a step of its own: meanwhile
+//! the API server can make ready what comes next.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -15,8 +18,7 @@ use kube::{
     core::{ObjectMeta, error_boundary::InvalidObject},
 };
 use lz4_flex::block::{DecompressError, compress_with_dict, decompress_with_dict};
-use serde::{Deserialize, Deserializer, de::Error as _};
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 use thiserror::Error;
 
 use super::{observe::connection_key, owed::needs_connection, turns::Urgency};
@@ -29,22 +31,30 @@ use crate::{
 /// shares with it is not kept again. Any other text would do, and save less.
 const VOCABULARY: &[u8] = include_bytes!("stored/vocabulary.json");
 
-/// A resource in memory, or why it cannot be read.
+/// A resource in memory.
 #[derive(Clone)]
-pub struct Stored {
+pub struct InMemory<C> {
     /// No more than what tells it from others, and of one that cannot be read whether it is held.
     metadata: ObjectMeta,
-    content: Content,
+    content: C,
 }
 
+/// A resource as it is kept, or why it cannot be read.
+pub type Stored = InMemory<Content>;
+
+/// What is kept of it.
 #[derive(Clone)]
-enum Content {
+pub enum Content {
+    /// It can be read.
     Packed {
+        /// What is known without unpacking.
         facts: Facts,
+        /// All of it.
         text: Box<[u8]>,
         /// In bytes, of the text when it is unpacked.
         length: usize,
     },
+    /// This version cannot read it.
     Unreadable(Arc<InvalidObject>),
 }
 
@@ -206,39 +216,17 @@ fn waiting_since(resource: &AccessRequest) -> Option<Timestamp> {
     asked.max().or(created)
 }
 
-impl<'de> Deserialize<'de> for Stored {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // As kube's guard does, so that one that does not read holds up no list; but read from the
-        // text itself, not from a tree of values that is made of it first: that takes twice as long.
-        // The API server names the type of an event before its object, so that it is not kept back.
-        let text = Box::<RawValue>::deserialize(deserializer)?;
-        if let Ok(resource) = serde_json::from_str(text.get()) {
-            return Ok(Self::pack(resource));
-        }
-        // What is wrong with it is said without a place in a text that nobody sees.
-        let value: Value = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
-        match AccessRequest::deserialize(&value) {
-            Ok(resource) => Ok(Self::pack(resource)),
-            Err(error) => {
-                let metadata = value.get("metadata").map(ObjectMeta::deserialize);
-                let metadata = metadata.transpose().map_err(D::Error::custom)?;
-                Ok(Self::unreadable(metadata.unwrap_or_default(), &error))
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Stored {
+impl<C> fmt::Debug for InMemory<C> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("Stored")
+            .debug_struct("InMemory")
             .field("namespace", &self.metadata.namespace)
             .field("name", &self.metadata.name)
             .finish_non_exhaustive()
     }
 }
 
-impl Resource for Stored {
+impl<C> Resource for InMemory<C> {
     type DynamicType = <AccessRequest as Resource>::DynamicType;
     type Scope = <AccessRequest as Resource>::Scope;
 
@@ -266,6 +254,10 @@ impl Resource for Stored {
         &mut self.metadata
     }
 }
+
+mod arrived;
+
+pub use arrived::{Arrived, packed};
 
 #[cfg(test)]
 mod tests;
