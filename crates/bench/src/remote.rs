@@ -4,20 +4,25 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::programs::Program;
 
-/// How the remote answers.
+/// How the remote answers and decides. Nothing takes time but what is said here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Profile {
     /// At once.
     Instant,
-    /// Each call takes 50 ms.
+    /// Each call takes 30 to 70 ms, 50 in the middle.
     Slow,
     /// Ten calls a second, and 429 beyond.
     Limited,
+    /// Every request is approved after five seconds.
+    LateApproval,
+    /// No request is ever approved.
+    NoApproval,
 }
 
 impl Profile {
@@ -27,9 +32,23 @@ impl Profile {
             Self::Instant => "instant",
             Self::Slow => "slow",
             Self::Limited => "limited",
+            Self::LateApproval => "late-approval",
+            Self::NoApproval => "no-approval",
+        }
+    }
+
+    /// How long a request waits for its approval.
+    const fn approval(self) -> &'static str {
+        match self {
+            Self::Instant | Self::Slow | Self::Limited => "0s",
+            Self::LateApproval => "5s",
+            Self::NoApproval => "10000h",
         }
     }
 }
+
+/// What makes answers slow: how late, in milliseconds, and how likely. Together 30 to 70.
+const SLOW: [(u64, f64); 5] = [(30, 1.0), (20, 0.5), (10, 0.5), (5, 0.5), (5, 0.5)];
 
 /// The simulated remote.
 pub struct Remote {
@@ -48,9 +67,17 @@ pub struct Request {
     pub status: String,
     /// Why, with the mark of whoever asked.
     pub justification: Option<String>,
+    /// When the access became live.
+    pub active_at: Option<Timestamp>,
 }
 
 impl Request {
+    /// The object that its mark names.
+    pub fn object(&self) -> Option<&str> {
+        let (mark, _) = self.justification.as_deref()?.split_once(']')?;
+        mark.rsplit_once('/').map(|(_, name)| name)
+    }
+
     /// Whether it is, or may become, access.
     pub fn is_live(&self) -> bool {
         !matches!(self.status.as_str(), "Revoked" | "Rejected" | "Failed")
@@ -58,15 +85,16 @@ impl Request {
 }
 
 impl Remote {
-    /// Starts it; grants and revokes take no time of their own.
+    /// Starts it.
     pub async fn start(program: &Path, token: &str, profile: Profile, log: &Path) -> Result<Self> {
         let program = program.to_str().context("a path that is no text")?;
         let mut command: Vec<String> = [program, "--listen", "127.0.0.1:0", "--token", token]
             .map(str::to_owned)
             .to_vec();
-        for delay in ["route", "approve", "grant", "revoke", "session"] {
+        for delay in ["route", "grant", "revoke", "session"] {
             command.extend([format!("--{delay}-delay"), "0s".to_owned()]);
         }
+        command.extend(["--approve-delay", profile.approval()].map(str::to_owned));
         let mut program = Program::start(&command, &[], log)?;
         let url = program
             .wait_for("its address", |line| {
@@ -79,10 +107,13 @@ impl Remote {
             url,
         };
         match profile {
-            Profile::Instant => {}
+            Profile::Instant | Profile::LateApproval | Profile::NoApproval => {}
             Profile::Slow => {
-                let fault = json!({"action": {"kind": "slow", "by": "50ms"}});
-                remote.post("faults", &fault).await?;
+                for (by, probability) in SLOW {
+                    let action = json!({"kind": "slow", "by": format!("{by}ms")});
+                    let fault = json!({"action": action, "probability": probability});
+                    remote.post("faults", &fault).await?;
+                }
             }
             Profile::Limited => {
                 let switches = json!({"rate-limit": 10});
@@ -121,10 +152,10 @@ impl Remote {
         Ok(serde_json::from_value(list)?)
     }
 
-    /// Somebody takes a request back there.
-    pub async fn revoke(&self, id: &str) -> Result<()> {
-        self.post(&format!("requests/{id}/revoke"), &json!({}))
-            .await
+    /// Somebody does this to a request there: `revoke`, `approve`.
+    pub async fn command(&self, id: &str, command: &str) -> Result<()> {
+        let path = format!("requests/{id}/{command}");
+        self.post(&path, &json!({})).await
     }
 
     /// Calls by endpoint, whatever was answered.

@@ -20,7 +20,7 @@ struct Measure {
     of: fn(&Turn) -> Option<f64>,
 }
 
-const MEASURES: [Measure; 22] = [
+const MEASURES: [Measure; 23] = [
     Measure {
         name: "apply to ready, idle, p50",
         unit: "ms",
@@ -59,6 +59,12 @@ const MEASURES: [Measure; 22] = [
         unit: "ms",
         goal: "",
         of: |turn| Some(turn.burst.as_ref()?.times.p99),
+    },
+    Measure {
+        name: "in a burst, from the grant at the remote, p99",
+        unit: "ms",
+        goal: "",
+        of: |turn| Some(turn.burst.as_ref()?.from_grant.as_ref()?.p99),
     },
     Measure {
         name: "remote requests for each object",

@@ -87,6 +87,9 @@ pub struct Burst {
     pub times: Times,
     /// How many requests were made at the remote for each object; one is right.
     pub creates_per_object: f64,
+    /// From the grant at the remote to ready, where that is not at once.
+    #[serde(default)]
+    pub from_grant: Option<Times>,
 }
 
 /// At rest for a while.

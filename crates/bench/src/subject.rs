@@ -30,6 +30,8 @@ pub struct Subject {
     pub template: String,
     /// When an object of the load is ready.
     pub ready: Rule,
+    /// When one waits for its approval: takes the place of `ready` where nothing is approved.
+    pub waiting: Option<Rule>,
     /// How many objects one read of the remote covers, when it looks at all of them anew.
     pub objects_per_read: usize,
     /// Where it counts its passes, if it does: after a restart each object has to have had one.

@@ -1,5 +1,7 @@
 //! One turn: everything that is done in it, in order.
 
+mod burst;
+mod rest;
 mod restart;
 
 use std::{
@@ -17,10 +19,10 @@ use tokio::time::{Instant, sleep};
 use crate::{
     audit::{self, Audit},
     flames::Recording,
-    load::{self, Load, millis},
-    programs::{self, Figures, Program},
+    load::{self, Load},
+    programs::{Figures, Program},
     remote::{Profile, Remote},
-    results::{Burst, Life, Steady, Times, Turn},
+    results::{Life, Times, Turn},
     subject::{Subject, filled},
 };
 
@@ -33,8 +35,6 @@ const OTHER: &str = "other";
 const LIVES: usize = 10;
 /// How many are measured one at a time beside the others, and changed at the remote.
 const SINGLES: usize = 20;
-/// What is at rest must be left alone for so long first.
-const SETTLE: Duration = Duration::from_secs(5);
 
 /// What to do.
 #[derive(Args, Debug)]
@@ -67,7 +67,7 @@ pub struct Plan {
     /// How many are created one at a time before the burst.
     #[arg(long, default_value_t = 0)]
     idle: usize,
-    /// A folder for flame graphs of the burst and of the time at rest; needs `perf`.
+    /// A folder for flame graphs of the burst, of the time at rest and of the restart; needs `perf`.
     #[arg(long)]
     flames: Option<PathBuf>,
     #[arg(long, env = "KUBECONFIG")]
@@ -117,6 +117,10 @@ impl<'a> Bench<'a> {
         let mut subject = Subject::read(&plan.subject)?;
         if let Some(name) = &plan.called {
             subject.name.clone_from(name);
+        }
+        if plan.profile == Profile::NoApproval {
+            let waiting = subject.waiting.take();
+            subject.ready = waiting.context("the subject does not say when one waits")?;
         }
         let subject = Arc::new(subject);
         let client = Client::try_default().await?;
@@ -206,7 +210,9 @@ impl<'a> Bench<'a> {
     fn patience(&self, count: usize) -> Duration {
         let each = match self.plan.profile {
             Profile::Limited => Duration::from_secs(1),
-            Profile::Instant | Profile::Slow => Duration::from_millis(100),
+            Profile::Instant | Profile::Slow | Profile::LateApproval | Profile::NoApproval => {
+                Duration::from_millis(100)
+            }
         };
         Duration::from_mins(1) + each * u32::try_from(count).unwrap_or(u32::MAX)
     }
@@ -252,144 +258,6 @@ impl<'a> Bench<'a> {
             sleep(Duration::from_millis(500)).await;
         }
         self.result.idle = Times::of(times);
-        Ok(())
-    }
-
-    fn names(&self) -> Vec<String> {
-        (0..self.plan.size)
-            .map(|number| format!("load-{number:05}"))
-            .collect()
-    }
-
-    async fn burst(&mut self) -> Result<()> {
-        let (names, patience) = (self.names(), self.patience(self.plan.size));
-        let started = Instant::now();
-        let writing = async {
-            let sent = self.load.create_all(NAMESPACE, &names).await;
-            sent.map(|sent| (sent, started.elapsed()))
-        };
-        let other = async {
-            // When half of what comes is there, as far as that can be told.
-            let half = names.len() / 2;
-            self.load
-                .ready(NAMESPACE, names.get(..half).unwrap_or_default(), patience)
-                .await?;
-            self.load.one(OTHER, "other", patience).await
-        };
-        let (written, other) = tokio::join!(writing, other);
-        let (sent, writing) = written?;
-        let ready = self.load.ready(NAMESPACE, &names, patience).await;
-        let ready = match ready {
-            Ok(ready) => ready,
-            Err(error) => {
-                self.result.wrong.push(format!("burst: {error}"));
-                return Ok(());
-            }
-        };
-        let last = ready.iter().max().copied().unwrap_or(started);
-        let pairs = sent.iter().zip(&ready);
-        let times = pairs.map(|(sent, ready)| millis(ready.saturating_duration_since(*sent)));
-        let requests = self.remote.requests().await?;
-        let made = requests.iter().filter(|one| is_of_burst(one)).count();
-        self.result.other_tenant_ms = Some(other?);
-        self.result.burst = Some(Burst {
-            all_ready_s: (last - started).as_secs_f64(),
-            written_s: writing.as_secs_f64(),
-            times: Times::of(times.collect()).unwrap_or_default(),
-            creates_per_object: share(u64::try_from(made)?, names.len()),
-        });
-        if made != names.len() {
-            let objects = names.len();
-            self.result
-                .wrong
-                .push(format!("{made} requests for {objects} objects"));
-        }
-        Ok(())
-    }
-
-    async fn one_more(&mut self) -> Result<()> {
-        let mut times = Vec::new();
-        for number in 0..SINGLES {
-            let name = format!("more-{number}");
-            times.push(self.load.one(NAMESPACE, &name, self.patience(1)).await?);
-            sleep(Duration::from_millis(250)).await;
-        }
-        self.result.one_more = Times::of(times);
-        self.example = Some(self.load.get((NAMESPACE, "more-0")).await?);
-        Ok(())
-    }
-
-    async fn steady(&mut self) -> Result<()> {
-        if self.plan.steady == 0 {
-            return Ok(());
-        }
-        sleep(SETTLE).await;
-        let folder = self.plan.audit_log.parent().context("a log in no folder")?;
-        let folder = folder.canonicalize()?;
-        let ids = [
-            Some(self.operator()?.id()?),
-            programs::find("kube-apiserver", &folder),
-            programs::find("etcd", &folder),
-        ];
-        let cpu = || {
-            ids.map(|id| {
-                id.and_then(|id| Figures::of(id).ok())
-                    .map_or(0.0, |it| it.cpu_s)
-            })
-        };
-        let (calls, writes) = (self.remote.calls().await?, self.audit.writes()?);
-        let (started, before) = (Instant::now(), cpu());
-        sleep(Duration::from_secs(self.plan.steady)).await;
-        let (after, seconds) = (cpu(), started.elapsed().as_secs_f64());
-        let calls = audit::difference(&calls, &self.remote.calls().await?);
-        let now = self.audit.writes()?;
-        let [objects, leases, others] = audit::since(&writes, &now, self.load.plural());
-        let a_minute = |count: u64| share(count, 1) * 60.0 / seconds;
-        let mut cpu_percent = [0.0; 3];
-        for ((percent, after), before) in cpu_percent.iter_mut().zip(after).zip(before) {
-            *percent = (after - before) / seconds * 100.0;
-        }
-        let figures = Figures::of(self.operator()?.id()?)?;
-        self.result.steady = Some(Steady {
-            seconds,
-            calls_a_minute: a_minute(calls.values().sum()),
-            writes_a_minute: a_minute(objects),
-            other_writes: others,
-            leases_a_minute: a_minute(leases),
-            cpu_percent,
-            rss_mib: figures.rss_mib,
-            open_files: figures.open_files,
-        });
-        Ok(())
-    }
-
-    async fn freshness(&mut self) -> Result<()> {
-        if self.plan.steady == 0 {
-            return Ok(());
-        }
-        let names: Vec<_> = (0..SINGLES)
-            .map(|number| format!("more-{number}"))
-            .collect();
-        let requests = self.remote.requests().await?;
-        let mut changed = Vec::new();
-        for name in &names {
-            let ends = format!("/{name}]");
-            let is_its = |why: &str| why.contains(&ends);
-            let mut its = requests
-                .iter()
-                .filter(|one| one.justification.as_deref().is_some_and(is_its));
-            let request = its.find(|one| one.is_live()).context("a request of it")?;
-            changed.push(Instant::now());
-            self.remote.revoke(&request.id).await?;
-            sleep(Duration::from_secs(3)).await;
-        }
-        let seen = self
-            .load
-            .unready(NAMESPACE, &names, Duration::from_mins(3))
-            .await?;
-        let pairs = changed.iter().zip(&seen);
-        let times = pairs.map(|(changed, seen)| millis(seen.saturating_duration_since(*changed)));
-        self.result.freshness = Times::of(times.collect());
         Ok(())
     }
 
@@ -448,11 +316,6 @@ impl<'a> Bench<'a> {
         eprintln!("429: {refusals}");
         Ok(())
     }
-}
-
-fn is_of_burst(request: &crate::remote::Request) -> bool {
-    let why = request.justification.as_deref();
-    why.is_some_and(|why| why.contains("/load-"))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are small")]

@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     /// How many turns of each size.
     #[arg(long, default_value_t = 1)]
     turns: u32,
-    /// How the remote answers: instant, slow or limited.
+    /// How the remote answers and decides: instant, slow, limited, late-approval or no-approval.
     #[arg(long, default_value = "instant")]
     profile: String,
     /// How long each is watched at rest, in seconds.
@@ -51,8 +51,8 @@ pub(crate) struct Arguments {
     /// Run our own operator beside it, following requests one by one, as operators commonly do.
     #[arg(long)]
     ablation: bool,
-    /// Draw flame graphs of a burst and of the time after it, of the first size, and measure
-    /// nothing; needs `perf`.
+    /// Draw flame graphs of a burst, of the time after it and of a restart, of the first size, and
+    /// measure nothing; needs `perf`.
     #[arg(long)]
     flames: bool,
     /// Add to the results there are instead of starting anew.
@@ -185,7 +185,7 @@ fn measure(arguments: &Arguments) -> Result<ExitCode> {
                     flames: false,
                     size: *size,
                     steady: arguments.steady,
-                    idle: if *size <= 1_000 { 100 } else { 0 },
+                    idle: idle(*size, &arguments.profile),
                     profile: &arguments.profile,
                 })?;
                 results.push(result);
@@ -208,6 +208,15 @@ fn measure(arguments: &Arguments) -> Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// How many are made one at a time before the burst: as many as do not take longer than it.
+fn idle(size: usize, profile: &str) -> usize {
+    if size <= 1_000 && profile != "late-approval" {
+        100
+    } else {
+        0
+    }
 }
 
 fn turn(turn: &Turn<'_>) -> Result<Value> {

@@ -23,6 +23,7 @@ impl Bench<'_> {
         let (calls, writes) = (self.remote.calls().await?, self.audit.writes()?);
         let started = Instant::now();
         self.start("operator-again.log")?;
+        let flames = self.flames("start")?;
         let patience = self.patience(self.plan.size);
         let verified = loop {
             let mut step = STEP;
@@ -40,6 +41,7 @@ impl Bench<'_> {
             }
             sleep(step).await;
         };
+        self.draw(flames, "start").await?;
         sleep(AFTER).await;
         let passes = self.passes().await;
         let calls = audit::difference(&calls, &self.remote.calls().await?);
