@@ -6,9 +6,6 @@
 //! thousand are at rest. Packed it is one piece of about a seventh of that: the text that it has on
 //! the wire, less what nobody looks at, compressed with the words that all resources have in common
 //! (`VOCABULARY`). A pass unpacks the one that it is about.
-//!
-//! A resource comes as [`Arrived`], which is hardly read, and is packed in a step of its own: meanwhile
-//! the API server can make ready what comes next.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -18,7 +15,8 @@ use kube::{
     core::{ObjectMeta, error_boundary::InvalidObject},
 };
 use lz4_flex::block::{DecompressError, compress_with_dict, decompress_with_dict};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::{Value, value::RawValue};
 use thiserror::Error;
 
 use super::{observe::connection_key, owed::needs_connection, turns::Urgency};
@@ -31,30 +29,22 @@ use crate::{
 /// shares with it is not kept again. Any other text would do, and save less.
 const VOCABULARY: &[u8] = include_bytes!("stored/vocabulary.json");
 
-/// A resource in memory.
+/// A resource in memory, or why it cannot be read.
 #[derive(Clone)]
-pub struct InMemory<C> {
+pub struct Stored {
     /// No more than what tells it from others, and of one that cannot be read whether it is held.
     metadata: ObjectMeta,
-    content: C,
+    content: Content,
 }
 
-/// A resource as it is kept, or why it cannot be read.
-pub type Stored = InMemory<Content>;
-
-/// What is kept of it.
 #[derive(Clone)]
-pub enum Content {
-    /// It can be read.
+enum Content {
     Packed {
-        /// What is known without unpacking.
         facts: Facts,
-        /// All of it.
         text: Box<[u8]>,
         /// In bytes, of the text when it is unpacked.
         length: usize,
     },
-    /// This version cannot read it.
     Unreadable(Arc<InvalidObject>),
 }
 
@@ -216,17 +206,39 @@ fn waiting_since(resource: &AccessRequest) -> Option<Timestamp> {
     asked.max().or(created)
 }
 
-impl<C> fmt::Debug for InMemory<C> {
+impl<'de> Deserialize<'de> for Stored {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // As kube's guard does, so that one that does not read holds up no list; but read from the
+        // text itself, not from a tree of values that is made of it first: that takes twice as long.
+        // The API server names the type of an event before its object, so that it is not kept back.
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        if let Ok(resource) = serde_json::from_str(text.get()) {
+            return Ok(Self::pack(resource));
+        }
+        // What is wrong with it is said without a place in a text that nobody sees.
+        let value: Value = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        match AccessRequest::deserialize(&value) {
+            Ok(resource) => Ok(Self::pack(resource)),
+            Err(error) => {
+                let metadata = value.get("metadata").map(ObjectMeta::deserialize);
+                let metadata = metadata.transpose().map_err(D::Error::custom)?;
+                Ok(Self::unreadable(metadata.unwrap_or_default(), &error))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Stored {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("InMemory")
+            .debug_struct("Stored")
             .field("namespace", &self.metadata.namespace)
             .field("name", &self.metadata.name)
             .finish_non_exhaustive()
     }
 }
 
-impl<C> Resource for InMemory<C> {
+impl Resource for Stored {
     type DynamicType = <AccessRequest as Resource>::DynamicType;
     type Scope = <AccessRequest as Resource>::Scope;
 
@@ -254,10 +266,6 @@ impl<C> Resource for InMemory<C> {
         &mut self.metadata
     }
 }
-
-mod arrived;
-
-pub use arrived::{Arrived, packed};
 
 #[cfg(test)]
 mod tests;

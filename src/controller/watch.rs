@@ -33,7 +33,7 @@ use super::{
     attempt::Ledger,
     observed::doubled,
     reconcile,
-    stored::{Arrived, Stored, packed},
+    stored::Stored,
     turns::{Answered, Turn, Urgency},
 };
 use crate::{
@@ -78,13 +78,13 @@ pub async fn run(
     stores: &Stores,
     synced: impl FnOnce(),
 ) {
-    let api: Api<Arrived> = match scope {
+    let api: Api<Stored> = match scope {
         Some(namespace) => Api::namespaced(context.client.clone(), namespace),
         None => Api::all(context.client.clone()),
     };
     let scope = scope.map(ToOwned::to_owned);
     let (store, writer) = reflector::store();
-    let seen = reflector(writer, packed(watched(api, wakes.relist)));
+    let seen = reflector(writer, watched(api, wakes.relist));
     keep(stores, &store);
     let cache = store.clone();
     // In this task, not one of its own: the store wakes only the last task that waits for it, and

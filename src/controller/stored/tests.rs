@@ -1,19 +1,9 @@
-use std::{cell::Cell, pin::pin};
-
-use futures::{FutureExt as _, StreamExt as _, stream};
-use kube::runtime::watcher::Event;
 use serde_json::json;
 
 use super::*;
 
 fn vocabulary() -> AccessRequest {
     serde_json::from_slice(VOCABULARY).unwrap()
-}
-
-/// As it is stored once it came from the API server.
-fn arrived(resource: &Value) -> Stored {
-    let arrived: Arrived = serde_json::from_str(&resource.to_string()).unwrap();
-    Stored::from(arrived)
 }
 
 fn unpacked(stored: &Stored) -> AccessRequest {
@@ -85,7 +75,7 @@ fn what_is_unpacked_is_what_was_packed_less_what_nobody_looks_at() {
 
 #[test]
 fn what_the_wire_brings_is_stored_as_if_it_was_packed() {
-    let stored = arrived(&json!(active()));
+    let stored: Stored = serde_json::from_value(json!(active())).unwrap();
     let packed = Stored::pack(active());
     assert_eq!(unpacked(&stored), unpacked(&packed));
     assert_eq!(stored.facts(), packed.facts());
@@ -110,13 +100,14 @@ fn the_vocabulary_is_written_as_resources_are() {
 
 #[test]
 fn one_that_cannot_be_read_keeps_its_metadata_and_says_why() {
-    let stored = arrived(&json!({
+    let stored: Stored = serde_json::from_value(json!({
         "metadata": {
             "name": "a", "namespace": "b", "finalizers": ["c"], "labels": {"d": "e"},
             "annotations": {LAST_APPLIED_ANNOTATION: "{}"}, "managedFields": [{"manager": "f"}],
         },
         "spec": {"access": 7},
-    }));
+    }))
+    .unwrap();
     assert_eq!(stored.facts(), None);
     assert_eq!(stored.meta().finalizers, Some(vec!["c".to_owned()]));
     let Unpacked::Unreadable(invalid) = stored.unpack().unwrap() else {
@@ -181,48 +172,15 @@ fn it_reads_from_lists_and_from_events() {
     use kube::core::{ObjectList, WatchEvent};
 
     let object = serde_json::to_value(active()).unwrap();
-    let unreadable = json!({"metadata": {"name": "a"}, "spec": 7});
-    let items = [&object, &unreadable];
-    let list = json!({"kind": "AccessRequestList", "apiVersion": "v1", "items": items});
-    let list: ObjectList<Arrived> = serde_json::from_str(&list.to_string()).unwrap();
-    let stored: Vec<_> = list.items.into_iter().map(Stored::from).collect();
-    let readable: Vec<_> = stored.iter().map(|one| one.facts().is_some()).collect();
+    let list =
+        json!({"kind": "AccessRequestList", "apiVersion": "v1", "items": [object, {"spec": 7}]});
+    let list: ObjectList<Stored> = serde_json::from_str(&list.to_string()).unwrap();
+    let readable: Vec<_> = list.items.iter().map(|one| one.facts().is_some()).collect();
     assert_eq!(readable, [true, false]);
     let event = format!("{{\"type\":\"MODIFIED\",\"object\":{object}}}");
-    let event = serde_json::from_str::<WatchEvent<Arrived>>(&event).unwrap();
-    let WatchEvent::Modified(modified) = event else {
+    let WatchEvent::Modified(stored) = serde_json::from_str::<WatchEvent<Stored>>(&event).unwrap()
+    else {
         panic!("it is modified");
     };
-    assert_eq!(modified.meta().resource_version.as_deref(), Some("8315522"));
-    assert_eq!(Stored::from(modified).facts(), stored[0].facts());
-}
-
-/// Where even the metadata does not read, it is known by name and whether it is held.
-#[test]
-fn one_whose_metadata_cannot_be_read_is_still_told_from_others() {
-    let stored = arrived(&json!({
-        "metadata": {"name": "a", "namespace": "b", "finalizers": ["c"], "labels": 7},
-    }));
-    assert_eq!(stored.facts(), None);
-    assert_eq!(stored.meta().name.as_deref(), Some("a"));
-    assert_eq!(stored.meta().namespace.as_deref(), Some("b"));
-    assert_eq!(stored.meta().finalizers, Some(vec!["c".to_owned()]));
-}
-
-/// A page is taken whole before one of it is packed: so the next is asked for before, not after.
-#[test]
-fn all_that_has_arrived_is_taken_before_one_is_packed() {
-    let text = json!(active()).to_string();
-    let one = || serde_json::from_str::<Arrived>(&text).unwrap();
-    let taken = Cell::new(0);
-    let page = stream::iter((0..500).map(|_| Ok(Event::InitApply(one()))));
-    let page = page.inspect(|_| taken.set(taken.get() + 1));
-    // What follows has been asked for and has not come.
-    let mut events = pin!(packed(page.chain(stream::pending())));
-    for _ in 0..500 {
-        let event = events.next().now_or_never().flatten();
-        assert!(matches!(event, Some(Ok(Event::InitApply(_)))), "{event:?}");
-        assert_eq!(taken.get(), 500);
-    }
-    assert!(events.next().now_or_never().is_none());
+    assert_eq!(stored.facts(), list.items[0].facts());
 }
