@@ -185,6 +185,10 @@ fn difference(
     old: Option<&AccessRequestStatus>,
     new: &AccessRequestStatus,
 ) -> Result<Option<Value>, Error> {
+    // Nearly always, and far cheaper to see than two trees of values are to make.
+    if old == Some(new) {
+        return Ok(None);
+    }
     let old = serde_json::to_value(old).map_err(Error::EncodeStatus)?;
     let new = serde_json::to_value(new).map_err(Error::EncodeStatus)?;
     Ok(merge_patch(&old, &new))
