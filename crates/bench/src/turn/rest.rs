@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::{Bench, NAMESPACE, SINGLES, share};
 use crate::{
@@ -17,7 +17,23 @@ use crate::{
 /// What is at rest must be left alone for so long first.
 const SETTLE: Duration = Duration::from_secs(5);
 
+/// So often the metrics are asked for, as a cluster that is watched does.
+const SCRAPE: Duration = Duration::from_secs(15);
+
 impl Bench<'_> {
+    /// Waits, and lets the operator tell its metrics meanwhile, where it does.
+    async fn scrape_for(&self, time: Duration) {
+        let mut scrapes = interval(SCRAPE);
+        let scraping = async {
+            loop {
+                scrapes.tick().await;
+                self.passes().await;
+            }
+        };
+        // Only the time ends it.
+        drop(timeout(time, scraping).await);
+    }
+
     pub(super) async fn steady(&mut self) -> Result<()> {
         if self.plan.steady == 0 {
             return Ok(());
@@ -38,7 +54,7 @@ impl Bench<'_> {
         };
         let (calls, writes) = (self.remote.calls().await?, self.audit.writes()?);
         let (started, before) = (Instant::now(), cpu());
-        sleep(Duration::from_secs(self.plan.steady)).await;
+        self.scrape_for(Duration::from_secs(self.plan.steady)).await;
         let (after, seconds) = (cpu(), started.elapsed().as_secs_f64());
         let calls = audit::difference(&calls, &self.remote.calls().await?);
         let now = self.audit.writes()?;

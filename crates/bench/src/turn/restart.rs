@@ -74,7 +74,7 @@ impl Bench<'_> {
     }
 
     /// How many passes there were since the operator started, as far as it says.
-    async fn passes(&self) -> Option<u64> {
+    pub(super) async fn passes(&self) -> Option<u64> {
         let passes = self.subject.passes.as_ref()?;
         let url = filled(&passes.url, &[("metrics", self.metrics.as_str())]);
         // It may not listen yet.
