@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-const WIDTH: f64 = 860.0;
+const WIDTH: f64 = 940.0;
 const HEIGHT: f64 = 420.0;
 const LEFT: f64 = 70.0;
-const RIGHT: f64 = 280.0;
+const RIGHT: f64 = 360.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 50.0;
 /// An axis whose ends differ by more than this factor is logarithmic.
@@ -15,11 +15,17 @@ const COLOURS: [&str; 6] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9",
 ];
 
+/// Dots, and how the lines are broken that have the colours of those before once more.
+const DOT: f64 = 3.0;
+const BROKEN: &str = " stroke-dasharray=\"6 3\"";
+
 /// A picture.
 pub struct Chart {
     title: &'static str,
     across: &'static str,
     up: &'static str,
+    /// Whether what goes up are shares, in per cent: from nothing to all, and never logarithmic.
+    pub is_of_shares: bool,
     /// What is drawn.
     pub lines: Vec<Line>,
 }
@@ -48,6 +54,15 @@ impl Axis {
             least: if is_log { least } else { 0.0 },
             most,
             is_log,
+        }
+    }
+
+    /// From nothing to all, in per cent.
+    const fn of_shares() -> Self {
+        Self {
+            least: 0.0,
+            most: 100.0,
+            is_log: false,
         }
     }
 
@@ -83,6 +98,7 @@ impl Chart {
             title,
             across,
             up,
+            is_of_shares: false,
             lines: Vec::new(),
         }
     }
@@ -90,10 +106,12 @@ impl Chart {
     /// The picture.
     pub fn svg(&self) -> String {
         let points = || self.lines.iter().flat_map(|line| &line.points);
-        let (x, y) = (
-            Axis::of(points().map(|point| point.0)),
-            Axis::of(points().map(|point| point.1)),
-        );
+        let x = Axis::of(points().map(|point| point.0));
+        let y = if self.is_of_shares {
+            Axis::of_shares()
+        } else {
+            Axis::of(points().map(|point| point.1))
+        };
         let across = |value: f64| LEFT + x.place(value) * (WIDTH - LEFT - RIGHT);
         let up = |value: f64| HEIGHT - BOTTOM - y.place(value) * (HEIGHT - TOP - BOTTOM);
         let mut svg = format!(
@@ -168,22 +186,34 @@ impl Chart {
                 .iter()
                 .map(|(x, y)| format!("{:.1},{:.1}", across(*x), up(*y)));
             let places: Vec<_> = places.collect();
+            let is_again = number >= COLOURS.len();
             let _ = writeln!(
                 svg,
-                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
-                places.join(" ")
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{}/>",
+                places.join(" "),
+                if is_again { BROKEN } else { "" }
             );
+            // A line of one point is none.
+            if let [(x, y)] = line.points.as_slice() {
+                let (x, y) = (across(*x), up(*y));
+                let _ = writeln!(
+                    svg,
+                    "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{DOT}\" fill=\"{colour}\"/>"
+                );
+            }
             let height = TOP + 18.0 * f64::from(u32::try_from(number).unwrap_or_default());
             let _ = writeln!(
                 svg,
-                "<rect x=\"{}\" y=\"{}\" width=\"10\" height=\"10\" fill=\"{colour}\"/>",
-                right + 14.0,
-                height - 9.0
+                "<line x1=\"{}\" y1=\"{1}\" x2=\"{2}\" y2=\"{1}\" stroke=\"{colour}\" stroke-width=\"3\"{3}/>",
+                right + 12.0,
+                height - 4.0,
+                right + 32.0,
+                if is_again { BROKEN } else { "" }
             );
             let _ = writeln!(
                 svg,
                 "<text x=\"{}\" y=\"{height}\">{}</text>",
-                right + 30.0,
+                right + 38.0,
                 escaped(&line.name)
             );
         }
@@ -229,6 +259,25 @@ mod tests {
         }
         let svg = chart.svg();
         assert_eq!(svg.matches("<polyline").count(), 2);
+        assert_eq!(svg.matches("<circle").count(), 0);
         assert!(svg.contains("a &amp; b"), "{svg}");
+    }
+
+    #[test]
+    fn a_single_point_is_seen_and_no_two_lines_look_alike() {
+        let mut chart = Chart::new("title", "across", "up");
+        chart.is_of_shares = true;
+        for _ in 0..=COLOURS.len() {
+            chart.lines.push(Line {
+                name: "one".to_owned(),
+                points: vec![(1.0, 50.0)],
+            });
+        }
+        let svg = chart.svg();
+        assert_eq!(svg.matches("<circle").count(), COLOURS.len() + 1);
+        // The line, and the one beside its name.
+        assert_eq!(svg.matches(BROKEN).count(), 2);
+        let middle = TOP + (HEIGHT - TOP - BOTTOM) / 2.0;
+        assert!(svg.contains(&format!("cy=\"{middle:.1}\"")), "{svg}");
     }
 }

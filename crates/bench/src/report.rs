@@ -271,6 +271,7 @@ fn charts(groups: &Groups<'_>) -> Vec<(&'static str, Chart)> {
         "milliseconds",
         "share that is ready, %",
     );
+    burst.is_of_shares = true;
     let mut scaling = Chart::new("What it costs to follow them, at rest", "objects", "");
     let mut by_subject: BTreeMap<&str, Vec<(usize, &Turn)>> = BTreeMap::new();
     for ((subject, profile, size), turns) in groups {
