@@ -187,11 +187,11 @@ impl Chart {
                 .map(|(x, y)| format!("{:.1},{:.1}", across(*x), up(*y)));
             let places: Vec<_> = places.collect();
             let is_again = number >= COLOURS.len();
+            let dashes = if is_again { BROKEN } else { "" };
             let _ = writeln!(
                 svg,
-                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{}/>",
-                places.join(" "),
-                if is_again { BROKEN } else { "" }
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dashes}/>",
+                places.join(" ")
             );
             // A line of one point is none.
             if let [(x, y)] = line.points.as_slice() {
@@ -204,11 +204,10 @@ impl Chart {
             let height = TOP + 18.0 * f64::from(u32::try_from(number).unwrap_or_default());
             let _ = writeln!(
                 svg,
-                "<line x1=\"{}\" y1=\"{1}\" x2=\"{2}\" y2=\"{1}\" stroke=\"{colour}\" stroke-width=\"3\"{3}/>",
+                "<line x1=\"{}\" y1=\"{1}\" x2=\"{2}\" y2=\"{1}\" stroke=\"{colour}\" stroke-width=\"3\"{dashes}/>",
                 right + 12.0,
                 height - 4.0,
-                right + 32.0,
-                if is_again { BROKEN } else { "" }
+                right + 32.0
             );
             let _ = writeln!(
                 svg,

@@ -86,9 +86,10 @@ impl Bench<'_> {
     }
 }
 
-fn is_of_burst(request: &crate::remote::Request) -> bool {
-    let why = request.justification.as_deref();
-    why.is_some_and(|why| why.contains("/load-"))
+fn is_of_burst(request: &Request) -> bool {
+    request
+        .object()
+        .is_some_and(|name| name.starts_with("load-"))
 }
 
 /// One moment by both clocks.
